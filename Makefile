@@ -1,0 +1,43 @@
+# Repartee. `make demo` runs the whole chain and opens the page; `make test` passes the tests. Both set up .venv first.
+
+PY := .venv/bin/python
+RECIPE ?= training/recipes/starter.yaml
+CORPUS ?=
+PORT ?= 7860
+HUB := .repartee/hub
+OVERRIDES := $(if $(CORPUS),data.corpus=$(CORPUS))
+
+.PHONY: setup demo chain test proof bench check browser
+
+setup: .venv/ready
+
+.venv/ready: requirements.txt tests/requirements.txt
+	python3 -m venv .venv
+	$(PY) -m pip install -q torch==2.13.0
+	$(PY) -m pip install -q -r requirements.txt -r tests/requirements.txt
+	touch $@
+
+demo: setup
+	$(PY) -m hub.local run --data $(HUB) -- sh -c \
+	  '$(PY) -m training.pipeline --recipe $(RECIPE) $(OVERRIDES) && exec $(PY) app.py --namespace repartee --port $(PORT)'
+
+chain: setup  # the chain alone, without the page
+	$(PY) -m hub.local run --data $(HUB) -- $(PY) -m training.pipeline --recipe $(RECIPE) $(OVERRIDES)
+
+test: setup browser
+	$(PY) -m pytest
+
+# The browser tests drive Debian's Chromium; elsewhere, install Chromium so that `chromium` is on the PATH.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+	  || echo "chromium not found: the browser tests will be skipped (apt-get install chromium)"
+
+proof: setup browser  # the long proofs at full count: the same tests, more repetitions
+	REPARTEE_PROOF=1 $(PY) -m pytest
+
+bench: setup
+	$(PY) -m benchmarks.starter $(if $(CORPUS),--corpus $(CORPUS),--corpus training/sample)
+
+check: setup
+	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy

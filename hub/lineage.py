@@ -1,0 +1,119 @@
+"""What an artifact was made from: `python -m hub.lineage NAMESPACE/NAME` prints the tree down to the corpus.
+
+Every repository carries a `lineage.json`: the stage, its settings, and each input as repository, type and full commit
+sha. A stage whose settings and inputs are those of the published artifact is up to date: the Hub is the build cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hub.errors import one_line_errors
+
+VERSION = "0.1.0"
+FILE = "lineage.json"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a stage."""
+
+    repo: str
+    type: str  # model, dataset, space, or file
+    revision: str  # full commit sha; of a file its sha256
+    content: str
+    """sha256 over the paths and hashes of what the repository holds, cards and figures left out: a better card makes
+    nothing stale."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    stage: str
+    settings: dict[str, Any]
+    inputs: tuple[Input, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What was found on the way (counts, losses, minutes): for the card, not part of the identity."""
+    code: str = VERSION
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of stage, settings and input contents: equal fingerprints name the same work."""
+        inputs = [(source.repo, source.type, source.content) for source in self.inputs]
+        identity = json.dumps([self.stage, self.settings, inputs], sort_keys=True, default=list)
+        return hashlib.sha256(identity.encode()).hexdigest()
+
+    def to_json(self) -> str:
+        return json.dumps({**asdict(self), "fingerprint": self.fingerprint}, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Lineage:
+        content = json.loads(text)
+        content.pop("fingerprint", None)
+        return cls(**content | {"inputs": tuple(Input(**source) for source in content["inputs"])})
+
+
+def resolve(repo: str, type: str, revision: str = "main") -> Input:
+    """Pins a repository to its commit of the moment.
+
+    Raises:
+        huggingface_hub.errors.RepositoryNotFoundError: it does not exist.
+    """
+    from huggingface_hub import HfApi
+
+    info = HfApi().repo_info(repo, repo_type=type, revision=revision, files_metadata=True)
+    files = sorted(
+        (file.rfilename, file.lfs.sha256 if file.lfs else file.blob_id)
+        for file in info.siblings or []
+        if file.rfilename != "README.md" and not file.rfilename.endswith(".png")
+    )
+    return Input(repo, type, str(info.sha), hashlib.sha256(json.dumps(files).encode()).hexdigest())
+
+
+def published(repo: str, type: str, revision: str | None = None) -> tuple[str, Lineage] | None:
+    """Returns the commit and lineage of a published artifact, or None where there is none yet."""
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        sha = str(HfApi().repo_info(repo, repo_type=type, revision=revision).sha)
+        path = hf_hub_download(repo, FILE, repo_type=type, revision=sha)
+    except (RepositoryNotFoundError, EntryNotFoundError):
+        return None
+    with open(path) as file:
+        return sha, Lineage.from_json(file.read())
+
+
+def up_to_date(repo: str, type: str, lineage: Lineage) -> str | None:
+    """Returns the commit of the published artifact where it was made by this very work, else None."""
+    found = published(repo, type)
+    return found[0] if found and found[1].fingerprint == lineage.fingerprint else None
+
+
+def tree(repo: str, type: str, revision: str | None = None, depth: int = 0) -> Iterator[str]:
+    """Yields one line for an artifact and for everything below it."""
+    found = published(repo, type, revision)
+    stage = f"  ({found[1].stage})" if found else ""
+    yield f"{'  ' * depth}{type} {repo}@{found[0] if found else revision}{stage}"
+    for source in found[1].inputs if found else ():
+        if source.type == "file":
+            yield f"{'  ' * (depth + 1)}file {source.repo} sha256 {source.revision}"
+        else:
+            yield from tree(source.repo, source.type, source.revision, depth + 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("repo")
+    parser.add_argument("--type", choices=["model", "dataset", "space"], default="model")
+    arguments = parser.parse_args()
+    with one_line_errors():
+        print("\n".join(tree(arguments.repo, arguments.type)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What every published repository is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Names:
+    """Repository ids of one family: a namespace on the Hub and a model size."""
+
+    namespace: str
+    size: str
+
+    def _repo(self, name: str) -> str:
+        return f"{self.namespace}/repartee-{name}"
+
+    @property
+    def dialogue(self) -> str:
+        return self._repo("dialogue")
+
+    @property
+    def starter(self) -> str:
+        return self._repo("starter")
+
+    @property
+    def preferences(self) -> str:
+        return self._repo(f"{self.size}-preferences")
+
+    @property
+    def evaluation(self) -> str:
+        return self._repo(f"{self.size}-evaluation")
+
+    @property
+    def votes(self) -> str:
+        return self._repo("votes")
+
+    @property
+    def space(self) -> str:
+        return f"{self.namespace}/repartee"
+
+    def adapter(self, kind: Literal["sft", "dpo", "reward", "rl"] | str) -> str:
+        return self._repo(f"{self.size}-{kind}")

@@ -1,0 +1,135 @@
+"""Encoding, packing, LoRA on tied embeddings, NF4 on a CPU, checkpoints: what training stands on."""
+
+import json
+import math
+
+import pytest
+import torch
+from datasets import Dataset
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+from chat.template import SYSTEM_PROMPT, adopt
+from training import models
+from training.dpo import as_text, complete_reference
+from training.recipe import Lora, Model
+from training.sft import packed_noise
+
+TALK = [("Where were you?", "At the pier."), ("Who sent you?", "Nobody. I came by myself."), ("Sit down.", "No.")] * 4
+
+
+@pytest.fixture(scope="module")
+def tokenizer(starter):
+    from transformers import AutoTokenizer
+
+    return adopt(AutoTokenizer.from_pretrained(starter))
+
+
+def rows(pairs=TALK):
+    for prompt, reply in pairs:
+        yield {
+            "prompt": [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": prompt}],
+            "completion": [{"role": "assistant", "content": reply}],
+        }
+
+
+def adapter(starter, tokenizer, four_bit=False, train_chat_tokens=True):
+    torch.manual_seed(0)
+    base = models.load_base(str(starter), "main", Model(four_bit=four_bit))
+    return models.add_lora(base, tokenizer, Lora(r=4, alpha=8, train_chat_tokens=train_chat_tokens))
+
+
+def arguments(kind, folder, **changes):
+    settings = {"report_to": "none", "use_cpu": True, "logging_steps": 1, "bf16": False, "save_strategy": "no"}
+    settings |= {"activation_checkpointing": False, "per_device_train_batch_size": 2, "max_steps": 2, "max_length": 512}
+    return kind(output_dir=str(folder), **(settings | changes))
+
+
+def test_pairs_are_whole_or_counted(tokenizer):
+    pairs = [*TALK, ("word " * 600, "No."), ("No?", "word " * 600)]
+    columns, dropped = models.encode_pairs(tokenizer, rows(pairs), 512)
+    assert dropped == 2
+    assert len(columns["input_ids"]) == len(TALK)
+    for ids, mask, (_, reply) in zip(columns["input_ids"], columns["completion_mask"], TALK, strict=True):
+        trained = [token for token, kept in zip(ids, mask, strict=True) if kept]
+        assert tokenizer.decode(trained) == reply + "<|im_end|>"
+
+
+def test_packing_loses_no_reply_token_and_keeps_pairs_apart(starter, tokenizer, tmp_path):
+    columns, _ = models.encode_pairs(tokenizer, rows(), 512)
+    model = adapter(starter, tokenizer)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments(SFTConfig, tmp_path, packing=True, max_length=128, completion_only_loss=True),
+        train_dataset=Dataset.from_dict(columns),
+        processing_class=tokenizer,
+    )
+    trained = sum(label != -100 for row in trainer.train_dataset for label in row["labels"])
+    assert trained == sum(map(sum, columns["completion_mask"]))
+
+    model.eval()
+    packed = trainer.data_collator([trainer.train_dataset[0]])
+    kwargs = {key: packed[key] for key in ("input_ids", "position_ids")}
+    with torch.no_grad():
+        together = model(**kwargs, use_cache=False).logits[0]
+        starts = (packed["position_ids"][0] == 0).nonzero().flatten().tolist()
+        assert len(starts) > 1
+        for start, end in zip(starts, [*starts[1:], len(together)], strict=True):
+            alone = model(input_ids=packed["input_ids"][:, start:end], use_cache=False).logits[0]
+            torch.testing.assert_close(together[start:end], alone, atol=1e-4, rtol=0)
+
+
+def test_noise_under_packing_equals_that_of_an_unpacked_example(tmp_path):
+    settings = arguments(SFTConfig, tmp_path)
+    width, mean = 384, 60
+    flattened = settings.per_device_train_batch_size * settings.max_length
+    assert math.isclose(5 * packed_noise(settings, mean) / math.sqrt(flattened * width), 5 / math.sqrt(mean * width))
+
+
+@pytest.mark.parametrize("train_chat_tokens", [True, False])
+def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_tokens):
+    model = adapter(starter, tokenizer, train_chat_tokens=train_chat_tokens)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.05)
+    pairs = [as_text(tokenizer, {**row, "chosen": row["completion"], "rejected": [{"role": "assistant", "content": "Hm."}]}) for row in rows()]
+    trainer = DPOTrainer(
+        model=models.ready_for_trl(model),
+        args=arguments(DPOConfig, tmp_path, learning_rate=1e-3),
+        train_dataset=Dataset.from_list(pairs),
+        processing_class=tokenizer,
+    )
+    complete_reference(model)
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert abs(losses[0] - math.log(2)) < 1e-4
+    assert losses[1] < losses[0] - 1e-3  # and the reference stays where it was while the policy moves
+
+
+def test_four_bit_trains_and_evaluates_in_turns_on_a_cpu(starter, tokenizer, tmp_path):
+    columns, _ = models.encode_pairs(tokenizer, rows(), 512)
+    trainer = SFTTrainer(
+        model=adapter(starter, tokenizer, four_bit=True),
+        args=arguments(
+            SFTConfig, tmp_path, packing=True, completion_only_loss=True, bf16=True, eval_strategy="steps", eval_steps=1
+        ),
+        train_dataset=Dataset.from_dict(columns),
+        eval_dataset=Dataset.from_dict(columns),
+        processing_class=tokenizer,
+    )
+    trainer.train()
+    evaluations = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert len(evaluations) == 2
+    assert all(map(math.isfinite, evaluations))
+
+
+def test_a_half_written_checkpoint_is_passed_over(tmp_path):
+    for step, state in ((10, json.dumps({"global_step": 10})), (20, '{"global')):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-30").mkdir()
+    assert models.last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
+    assert models.last_checkpoint(tmp_path / "none") is None

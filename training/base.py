@@ -1,0 +1,46 @@
+"""The base model as an input: `python -m training.base` publishes the starter; a Hub id is pinned to a commit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hub.cards import model_card
+from hub.errors import UserError
+from hub.lineage import Input, Lineage, resolve, up_to_date
+from hub.publish import publish
+from training.prepare import file_digest
+from training.recipe import Recipe
+from training.stage import command, say
+
+PUBLISHED = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+def base_input(recipe: Recipe) -> Input:
+    """Returns the base as a pinned Hub repository: the recipe's id, or the one its local folder is published as."""
+    if Path(recipe.model.base).is_dir():
+        return resolve(recipe.names.starter, "model")
+    return resolve(recipe.model.base, "model", recipe.model.revision or "main")
+
+
+def run(recipe: Recipe, work: Path) -> str:
+    """Publishes the base where it is a local folder; returns its full commit sha in either case."""
+    folder, repo = Path(recipe.model.base), recipe.names.starter
+    if not folder.is_dir():
+        return base_input(recipe).revision
+    missing = [name for name in PUBLISHED if not (folder / name).exists()]
+    if missing:
+        raise UserError(f"{folder} is no model folder: {', '.join(missing)} missing; make one with training.pretrain")
+    weights = file_digest(folder / "model.safetensors")
+    training = json.loads((folder / "training.json").read_text())
+    lineage = Lineage("base", {}, (Input("starter-weights", "file", weights, weights),), facts=training)
+    if revision := up_to_date(repo, "model", lineage):
+        say("base", f"up to date: {repo}@{revision}")
+        return revision
+    files: dict[str, bytes | Path] = {name: folder / name for name in PUBLISHED}
+    files["README.md"] = model_card("starter", {}, repo=repo, training=training, lineage=lineage).encode()
+    return publish(repo, "model", files, lineage, "Starter base model", private=recipe.hub.private)
+
+
+if __name__ == "__main__":
+    command(run, __doc__)

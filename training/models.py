@@ -1,0 +1,130 @@
+"""Models and tokens as the trainers want them: base with or without NF4, LoRA on it, encoded examples, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chat.template import PAD, STOP, adopt, encode_prompt, encode_reply
+from training.recipe import Lora, Model
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+CHAT_TOKENS = ("<|im_start|>", STOP)
+
+
+def load_tokenizer(repo: str, revision: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    return adopt(AutoTokenizer.from_pretrained(repo, revision=revision))
+
+
+def load_base(repo: str, revision: str, model: Model) -> PreTrainedModel:
+    """Loads the base for training: NF4 where the recipe says so, else float32 under the trainer's bf16 autocast."""
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    quantization = None
+    if model.four_bit:
+        quantization = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    base = AutoModelForCausalLM.from_pretrained(
+        repo, revision=revision, dtype=torch.float32, quantization_config=quantization
+    )
+    base.config.use_cache = False
+    if model.four_bit:
+        _keep_plain_layout(base)
+    return base
+
+
+def _keep_plain_layout(base: PreTrainedModel) -> None:
+    """On AVX512-BF16 chips bitsandbytes repacks the weights at the first evaluation, which breaks the next training step."""
+    from bitsandbytes.nn import Linear4bit
+
+    for module in base.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
+
+
+def add_lora(base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lora: Lora) -> PeftModel:
+    """Puts a fresh adapter on every linear layer, and trains the two ChatML embeddings where the recipe says so."""
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    if getattr(base, "is_loaded_in_4bit", False):
+        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
+    tokens = {"embed_tokens": tokenizer.convert_tokens_to_ids(list(CHAT_TOKENS))} if lora.train_chat_tokens else None
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        trainable_token_indices=tokens,
+        task_type="CAUSAL_LM",
+    )
+    return ready_for_trl(get_peft_model(base, config))
+
+
+def ready_for_trl(model: PeftModel) -> PeftModel:
+    """Gives the wrapper of trained, tied token embeddings the `bias` that TRL 1.16's fused head asks every head for."""
+    head = model.get_output_embeddings()
+    if not hasattr(head, "bias"):
+        head.bias = None
+    return model
+
+
+def encode_pairs(tokenizer: PreTrainedTokenizerBase, rows: Any, max_length: int) -> tuple[dict[str, list], int]:
+    """Encodes prompt and completion as inference does; pairs over `max_length` tokens are left out, not cut.
+
+    Returns:
+        Columns `input_ids` and `completion_mask` (1 on the reply and its end), and how many pairs were left out.
+    """
+    columns: dict[str, list] = {"input_ids": [], "completion_mask": []}
+    dropped = 0
+    for row in rows:
+        prompt = encode_prompt(tokenizer, row["prompt"])
+        reply = encode_reply(tokenizer, row["completion"][0]["content"])
+        if len(prompt) + len(reply) > max_length:
+            dropped += 1
+            continue
+        columns["input_ids"].append(prompt + reply)
+        columns["completion_mask"].append([0] * len(prompt) + [1] * len(reply))
+    return columns, dropped
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """Returns the newest checkpoint that was written to its end; removes one that a kill left half-written."""
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1])):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text())  # the trainer writes this file last
+            return str(checkpoint)
+        except (OSError, json.JSONDecodeError):
+            shutil.rmtree(checkpoint)
+    return None
+
+
+def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> dict[str, Path]:
+    """Saves the trained adapter, tokenizer, chat template and generation config; returns path-in-repo to file."""
+    from transformers import GenerationConfig
+
+    shutil.rmtree(folder, ignore_errors=True)
+    model.save_pretrained(str(folder), selected_adapters=["default"])
+    tokenizer.save_pretrained(str(folder))
+    GenerationConfig(
+        do_sample=True,
+        temperature=0.9,
+        top_k=25,
+        top_p=0.95,
+        max_new_tokens=64,
+        eos_token_id=tokenizer.convert_tokens_to_ids([STOP, PAD]),
+        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+    ).save_pretrained(str(folder))
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card; ours is written when it is published
+    return {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}

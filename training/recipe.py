@@ -1,0 +1,263 @@
+"""A recipe: one YAML file per model size, checked before anything is downloaded.
+
+`load(path, ["dpo.beta=0.3"])` reads the file, applies `section.key=value` overrides and returns typed dataclasses. An
+unknown key, a wrong type or an impossible value is one line that names the key and what it takes. `sft` and `dpo` take,
+beside their own fields, any field of TRL's SFTConfig and DPOConfig.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hub.errors import UserError
+from hub.names import Names
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where the artifacts go."""
+
+    namespace: str | None = None
+    """User or organisation; null asks the Hub who the token belongs to."""
+    private: bool = False
+    """Create repositories as private."""
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters on every linear layer (Hu et al., 2021)."""
+
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    train_chat_tokens: bool = True
+    """Also train the two ChatML tokens, which are untrained in Qwen 2.5 base (QwenLM/Qwen3#1064)."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The base model."""
+
+    size: str = "starter"
+    """Goes into the names of what is published: repartee-<size>-sft."""
+    base: str = "training/starter"
+    """A Hub id, or a local folder, which is published first."""
+    revision: str | None = None
+    """Commit of the base; null takes today's and pins it in the lineage."""
+    four_bit: bool = False
+    """NF4 with double quantization and bf16 compute (QLoRA, Dettmers et al., 2023)."""
+    lora: Lora = field(default_factory=Lora)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Corpus to pairs."""
+
+    corpus: str = "training/sample"
+    """Zip, folder or http address of a corpus in Cornell's format."""
+    split_by: Literal["film", "pair"] = "film"
+    """`film` keeps every film on one side; `pair` is the plain split of the original work, for comparison."""
+    salt: str = "repartee-228"
+    """Decides the splits; this one was chosen among 600 because genres and decades differ by at most 6 points."""
+    context_turns: int = 1
+    """Earlier turns in a prompt; 1 is the line before, as in the original work."""
+
+    def __post_init__(self) -> None:
+        at_least(self, "context_turns", 1)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What SFT and DPO share: own fields, and every other key for TRL's config."""
+
+    trl: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sft(Trainer):
+    """Supervised fine-tuning on the dialogue pairs."""
+
+    pairs: int | None = None
+    """Train on this many pairs, drawn by seed; null takes all."""
+    step_limit: int | None = None
+    """Stop after this many optimizer steps where the epochs would take more; the schedule ends there too."""
+
+    def __post_init__(self) -> None:
+        at_least(self, "pairs", 1)
+        at_least(self, "step_limit", 1)
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Prompts answered twice by the SFT model, and judged."""
+
+    prompts: int = 10_000
+    """Prompts, drawn by seed from the train split."""
+    judge: Literal["pmi"] = "pmi"
+    """`pmi`: the embedded judge, PMI under the base model."""
+    min_margin: float = 0.1
+    """Drop pairs whose probability is nearer to one half than this."""
+    temperature: float = 0.9
+    top_k: int = 25
+    top_p: float = 0.95
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(self, "prompts", 1)
+        if not 0 <= self.min_margin < 0.5:
+            raise ValueError(f"min_margin is {self.min_margin}; it takes a number from 0 to below 0.5")
+
+
+@dataclass(frozen=True)
+class Dpo(Trainer):
+    """Direct preference optimization (Rafailov et al., 2023), continuing the SFT adapter."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Judge-free metrics on held-out prompts."""
+
+    prompts: int = 2_000
+    distractors: int = 19
+    per_film: int = 20
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("prompts", "distractors", "per_film"):
+            at_least(self, name, 1)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    hub: Hub = field(default_factory=Hub)
+    model: Model = field(default_factory=Model)
+    data: Data = field(default_factory=Data)
+    sft: Sft = field(default_factory=Sft)
+    preferences: Preferences = field(default_factory=Preferences)
+    dpo: Dpo = field(default_factory=Dpo)
+    eval: Evaluation = field(default_factory=Evaluation)
+
+    @property
+    def names(self) -> Names:
+        """The repository names; asks the Hub for the namespace where the recipe leaves it open."""
+        return Names(self.hub.namespace or _own_namespace(), self.model.size)
+
+
+def at_least(section: Any, name: str, least: int) -> None:
+    value = getattr(section, name)
+    if value is not None and value < least:
+        raise ValueError(f"{name} is {value}; it takes a number from {least} up")
+
+
+def load(path: str | Path, overrides: typing.Sequence[str] = ()) -> Recipe:
+    """Reads and checks a recipe.
+
+    Args:
+        path: the YAML file.
+        overrides: `section.key=value`, values in YAML.
+
+    Raises:
+        UserError: the file is not there, is not YAML, or says something that cannot be.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text()) or {}
+        for override in overrides:
+            key, sign, value = override.partition("=")
+            if not sign:
+                raise UserError(f"'{override}' is not an override; write section.key=value")
+            *sections, last = key.split(".")
+            place = content
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[last] = yaml.safe_load(value)
+    except OSError as error:
+        raise UserError(f"recipe {path} cannot be read ({error.strerror}); there are some in training/recipes") from error
+    except (yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError) as error:
+        raise UserError(f"recipe {path} is not sections of keys in YAML: {' '.join(str(error).split())}") from error
+    return build(Recipe, content, "")
+
+
+def build(cls: type, content: Any, path: str) -> Any:
+    """Builds the dataclass `cls` from a mapping, naming the key of whatever does not fit."""
+    if not isinstance(content, dict):
+        raise UserError(f"recipe: {path or 'the file'} takes a mapping of keys, not {content!r}")
+    annotations = typing.get_type_hints(cls)
+    known = {f.name for f in dataclasses.fields(cls)} - {"trl"}
+    extra = {key: value for key, value in content.items() if key not in known}
+    values = {key: fit(annotations[key], value, f"{path}{key}") for key, value in content.items() if key in known}
+    if issubclass(cls, Trainer):
+        values["trl"] = trl_fields(cls, extra, path)
+    elif extra:
+        raise UserError(f"recipe: unknown key {path}{next(iter(extra))}; known here: {', '.join(sorted(known))}")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise UserError(f"recipe: {path}{error}") from error
+
+
+def trl_fields(cls: type, content: dict[str, Any], path: str) -> dict[str, Any]:
+    """Checks keys meant for TRL against its config class, whose import takes seconds: only where there are any."""
+    if not content:
+        return {}
+    import trl
+
+    config = trl.SFTConfig if cls is Sft else trl.DPOConfig
+    annotations = typing.get_type_hints(config)
+    for key in content:
+        if key not in annotations:
+            raise UserError(f"recipe: unknown key {path}{key}; neither ours nor a field of TRL's {config.__name__}")
+    return {key: fit(annotations[key], value, f"{path}{key}") for key, value in content.items()}
+
+
+def fit(annotation: Any, value: Any, path: str) -> Any:
+    """Returns `value` as `annotation` wants it. YAML reads 1e-4 as text and 1 as an integer: both are good floats."""
+    if dataclasses.is_dataclass(annotation):
+        return build(typing.cast(type, annotation), value, f"{path}.")
+    origin = typing.get_origin(annotation)
+    choices = typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        for choice in sorted(choices, key=lambda choice: choice is str):  # a text only where nothing else fits
+            try:
+                return fit(choice, value, path)
+            except UserError:
+                continue
+    elif origin is Literal and value in choices:
+        return value
+    elif annotation is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    elif annotation is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    elif annotation is Any or (annotation is None and value is None):
+        return value
+    elif annotation in (bool, str, dict, list, types.NoneType) and isinstance(value, annotation):
+        return value
+    elif origin in (dict, list) and isinstance(value, origin):
+        return value
+    elif not isinstance(annotation, type) or annotation not in (bool, str, int, float, dict, list, types.NoneType):
+        if origin is not Literal and origin not in (dict, list):
+            return value  # an enum or a class of transformers' own, which checks it itself
+    raise UserError(f"recipe: {path} is {value!r}; it takes {_spell(annotation)}")
+
+
+def _spell(annotation: Any) -> str:
+    if typing.get_origin(annotation) is Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(annotation)))
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+
+
+def _own_namespace() -> str:
+    from huggingface_hub import get_token, whoami
+
+    if get_token() is None:
+        raise UserError("no Hub token found; set HF_TOKEN, or name hub.namespace and run against a local Hub")
+    return whoami()["name"]

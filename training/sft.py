@@ -1,0 +1,97 @@
+"""Supervised fine-tuning: `python -m training.sft --recipe training/recipes/starter.yaml sft.learning_rate=5e-4`.
+
+TRL's SFTTrainer on the dialogue pairs, LoRA on every linear layer, rows packed to `max_length` with each pair kept apart,
+loss on the reply alone. Carries on from its last checkpoint when started again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from hub.lineage import Input, Lineage, resolve, up_to_date
+from hub.publish import publish
+from training.base import base_input
+from training.recipe import Recipe
+from training.stage import command, say, work_folder
+from training.trainers import adapter_card, context_turns, last_loss, model_settings, trainer_arguments
+
+
+def run(recipe: Recipe, work: Path) -> str:
+    """Publishes the SFT adapter and returns its full commit sha."""
+    names, repo = recipe.names, recipe.names.adapter("sft")
+    base, dialogue = base_input(recipe), resolve(names.dialogue, "dataset")
+    settings = {"model": model_settings(recipe), "sft": {**vars(recipe.sft)}}
+    lineage = Lineage("sft", settings, (base, dialogue))
+    if revision := up_to_date(repo, "model", lineage):
+        say("sft", f"up to date: {repo}@{revision}")
+        return revision
+    folder = work_folder(work, lineage)
+    files, facts = train(recipe, base, dialogue, folder)
+    lineage = Lineage("sft", settings, (base, dialogue), facts=facts)
+    files["README.md"] = adapter_card(recipe, repo, "sft", base, lineage)
+    return publish(repo, "model", files, lineage, "SFT adapter", private=recipe.hub.private)
+
+
+def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
+    from datasets import Dataset, load_dataset
+    from trl import SFTConfig, SFTTrainer
+
+    from training.models import add_lora, encode_pairs, last_checkpoint, load_base, load_tokenizer, save_adapter
+
+    arguments = SFTConfig(**trainer_arguments(recipe.sft.trl, folder), completion_only_loss=True)
+    tokenizer = load_tokenizer(base.repo, base.revision)
+    pairs = load_dataset(dialogue.repo, "pairs", split="train", revision=dialogue.revision)
+    if recipe.sft.pairs and recipe.sft.pairs < len(pairs):
+        pairs = pairs.shuffle(seed=arguments.seed).select(range(recipe.sft.pairs))
+    assert arguments.max_length is not None
+    columns, dropped = encode_pairs(tokenizer, pairs, arguments.max_length)
+    tokens = sum(map(len, columns["input_ids"]))
+    model = add_lora(load_base(base.repo, base.revision, recipe.model), tokenizer, recipe.model.lora)
+    if arguments.neftune_noise_alpha and arguments.packing:
+        arguments.neftune_noise_alpha *= packed_noise(arguments, tokens / len(columns["input_ids"]))
+    trainer = SFTTrainer(
+        model=model, args=arguments, train_dataset=Dataset.from_dict(columns), processing_class=tokenizer
+    )
+    packed = trainer.train_dataset
+    if recipe.sft.step_limit:
+        arguments.max_steps = min(recipe.sft.step_limit, steps_of(trainer))
+    say("sft", f"{len(columns['input_ids']):,} pairs, {dropped} dropped for over {arguments.max_length} tokens")
+    say("sft", f"{tokens:,} tokens in {len(packed):,} rows, {tokens / (len(packed) * arguments.max_length):.1%} full")
+    started = time.monotonic()
+    result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
+    facts = {
+        "context_turns": context_turns(dialogue),
+        "pairs": len(columns["input_ids"]),
+        "pairs over max_length, dropped": dropped,
+        "tokens": tokens,
+        "packed rows": len(packed),
+        "steps": result.global_step,
+        "mean train loss": round(result.training_loss, 4),
+        "final train loss": last_loss(trainer),
+        "minutes": round((time.monotonic() - started) / 60, 2),
+    }
+    return dict(save_adapter(trainer.model, tokenizer, folder / "adapter")), facts
+
+
+def steps_of(trainer: Any) -> int:
+    """How many optimizer steps the epochs of a trainer take."""
+    arguments = trainer.args
+    per_epoch = math.ceil(len(trainer.get_train_dataloader()) / arguments.gradient_accumulation_steps)
+    return math.ceil(per_epoch * arguments.num_train_epochs)
+
+
+def packed_noise(arguments: Any, mean_length: float) -> float:
+    """How much larger NEFTune's alpha must be for the noise of an unpacked example.
+
+    The noise is alpha / sqrt(length * width) (Jain et al., 2023), but transformers takes the length of the whole
+    flattened batch for it (transformers#34659): the factor is the square root of that length over the mean example's.
+    """
+    return math.sqrt(arguments.per_device_train_batch_size * arguments.max_length / mean_length)
+
+
+if __name__ == "__main__":
+    command(run, __doc__)
