@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,13 @@ from chat.voices import Voices
 
 @dataclass(frozen=True)
 class Reply:
+    """A finished reply."""
+
     text: str
-    ended: str  # "<|im_end|>", "<|endoftext|>" or "length"
-    tokens: int  # generated, the end token included
+    ended: str
+    """`<|im_end|>`, `<|endoftext|>` or `length`."""
+    tokens: int
+    """How many were generated, the end token included."""
 
 
 def generate(
@@ -28,29 +33,60 @@ def generate(
     """Answers each prompt with the voice named beside it.
 
     Prompts go in batches of like length and come back in the order given. With a seed the answers are reproducible:
-    each batch is seeded by it and by the batch's place.
+    each batch is seeded by it and by the batch's place. Raises ValueError for an unknown voice.
+    """
+    if len(prompts) != len(names):
+        raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
+    encoded = [encode_prompt(voices.tokenizer, prompt) for prompt in prompts]
+    order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
+    seed = secrets.randbits(32) if seed is None else seed
+    replies: dict[int, Reply] = {}
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        rows, speakers = [encoded[index] for index in batch], [names[index] for index in batch]
+        for index, ids in zip(batch, sample(voices, rows, speakers, sampling, seed, start), strict=True):
+            replies[index] = read_reply(voices.tokenizer, ids)
+    return [replies[index] for index in range(len(prompts))]
+
+
+def sample(
+    voices: Voices,
+    rows: list[list[int]],
+    names: list[str],
+    sampling: Sampling,
+    seed: int,
+    place: int = 0,
+    **options: Any,
+) -> list[list[int]]:
+    """Continues encoded prompts in one batch; returns each row's new ids, with padding after its end.
+
+    Args:
+        seed, place: of the run, and of the batch within it; together they seed the draw. The random state of the
+            process is put back afterwards.
+        options: further arguments of transformers' `generate`, such as a streamer.
     """
     import torch
 
-    encoded = [encode_prompt(voices.tokenizer, prompt) for prompt in prompts]
-    order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
-    replies: dict[int, Reply] = {}
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            if seed is not None:
-                torch.manual_seed(seed * 1_000_003 + start)
-            tokens, mask = left_padded([encoded[index] for index in batch], voices)
-            with torch.inference_mode():
-                output = voices.model.generate(
-                    input_ids=tokens,
-                    attention_mask=mask,
-                    **generate_kwargs(voices, sampling),
-                    **voices.adapter_names([names[index] for index in batch]),
-                )
-            for index, row in zip(batch, output[:, tokens.shape[1] :].tolist(), strict=True):
-                replies[index] = read_reply(voices.tokenizer, row)
-    return [replies[index] for index in range(len(prompts))]
+    tokens, mask = left_padded(rows, voices)
+    devices = range(torch.cuda.device_count())
+    with voices.exclusive() as model, torch.random.fork_rng(devices=devices), torch.inference_mode():
+        torch.manual_seed((seed * 1_000_003 + place) % 2**63)
+        output = model.generate(
+            input_ids=tokens,
+            attention_mask=mask,
+            **generate_kwargs(voices, sampling),
+            **voices.adapter_names(names),
+            **options,
+        )
+    return output[:, tokens.shape[1] :].tolist()
+
+
+def generate_kwargs(voices: Voices, sampling: Sampling) -> dict[str, Any]:
+    """Sampling and the two stops, in the words of transformers' `generate`."""
+    return sampling.to_generate_kwargs() | {
+        "eos_token_id": list(stop_ids(voices.tokenizer).values()),
+        "pad_token_id": voices.tokenizer.pad_token_id,
+    }
 
 
 def left_padded(rows: list[list[int]], voices: Voices) -> tuple[Any, Any]:
@@ -63,14 +99,6 @@ def left_padded(rows: list[list[int]], voices: Voices) -> tuple[Any, Any]:
     return tokens, mask
 
 
-def generate_kwargs(voices: Voices, sampling: Sampling) -> dict[str, Any]:
-    """Sampling and the two stops, in the words of transformers' `generate`."""
-    return sampling.to_generate_kwargs() | {
-        "eos_token_id": list(stop_ids(voices.tokenizer).values()),
-        "pad_token_id": voices.tokenizer.pad_token_id,
-    }
-
-
 def read_reply(tokenizer: Any, ids: list[int]) -> Reply:
     """Cuts generated ids at the first stop token and says how the reply ended."""
     names = {stop: name for name, stop in stop_ids(tokenizer).items()}
@@ -81,4 +109,5 @@ def read_reply(tokenizer: Any, ids: list[int]) -> Reply:
 
 
 def _decode(tokenizer: Any, ids: list[int]) -> str:
-    return tokenizer.decode(ids, skip_special_tokens=True).strip()
+    """Text without outer white space, and without a character at its end whose last bytes are still missing."""
+    return tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").strip()

@@ -6,11 +6,14 @@ from typing import Any
 
 SYSTEM_PROMPT = "Answer with one realistic, natural line of film dialogue."
 STOP, PAD = "<|im_end|>", "<|endoftext|>"
-Message = dict[str, str]
+Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
 
-# ChatML as Qwen writes it. Without a system message ours is put in, so that a downloaded adapter is asked as it was trained.
+# ChatML as Qwen writes it. Where there is no system message ours is put in, so that a downloaded adapter is asked as
+# it was trained.
 CHAT_TEMPLATE = (
-    "{%- if messages[0]['role'] != 'system' %}{{- '<|im_start|>system\\n" + SYSTEM_PROMPT + "<|im_end|>\\n' }}{%- endif %}"
+    "{%- if messages[0]['role'] != 'system' %}"
+    f"{{{{- '<|im_start|>system\\n{SYSTEM_PROMPT}<|im_end|>\\n' }}}}"
+    "{%- endif %}"
     "{%- for message in messages %}"
     "{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{%- endfor %}"
@@ -27,25 +30,37 @@ def adopt(tokenizer: Any) -> Any:
 
 
 def messages(history: list[Message], context_turns: int) -> list[Message]:
-    """Returns the system prompt and the last `context_turns` messages, the latest of which is the user's."""
-    return [{"role": "system", "content": SYSTEM_PROMPT}, *history[-context_turns:]]
+    """Returns our system prompt and the `context_turns` messages up to and with the latest of the user's.
+
+    Whatever follows the user's latest message is left out, and so is any system message in the history. Raises
+    ValueError where the user has said nothing or `context_turns` is below 1.
+    """
+    turns = [{"role": turn["role"], "content": turn["content"]} for turn in history if turn["role"] != "system"]
+    while turns and turns[-1]["role"] != "user":
+        turns.pop()
+    if not turns:
+        raise ValueError("the history holds no message of the user's; there is nothing to answer")
+    if context_turns < 1:
+        raise ValueError(f"context_turns is {context_turns}; a model reads at least the latest message, so 1 or more")
+    return [{"role": "system", "content": SYSTEM_PROMPT}, *turns[-context_turns:]]
 
 
 def encode_prompt(tokenizer: Any, messages: list[Message]) -> list[int]:
     """Encodes messages up to and including `<|im_start|>assistant` and its newline.
 
-    The control tokens are put in by id; what people wrote is encoded with special tokens off, so that `<|im_end|>`
-    in a message stays ten characters of text.
+    The control tokens are put in by id; what people wrote is plain text, so that `<|im_end|>` in a message stays ten
+    characters. For other text the ids are those of `apply_chat_template(messages, add_generation_prompt=True)`.
     """
     start, stop = tokenizer.convert_tokens_to_ids(["<|im_start|>", STOP])
+    newline = _plain(tokenizer, "\n")
     ids: list[int] = []
     for message in messages:
-        ids += [start, *_plain(tokenizer, f"{message['role']}\n{message['content']}"), stop, *_plain(tokenizer, "\n")]
+        ids += [start, *_plain(tokenizer, f"{message['role']}\n{message['content']}"), stop, *newline]
     return [*ids, start, *_plain(tokenizer, "assistant\n")]
 
 
 def encode_reply(tokenizer: Any, reply: str) -> list[int]:
-    """Encodes a reply and the `<|im_end|>` that ends it."""
+    """Encodes a reply as plain text, and the `<|im_end|>` that ends it."""
     return [*_plain(tokenizer, reply), tokenizer.convert_tokens_to_ids(STOP)]
 
 
@@ -55,4 +70,13 @@ def stop_ids(tokenizer: Any) -> dict[str, int]:
 
 
 def _plain(tokenizer: Any, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    """Runs the tokenizer's parts without its added tokens, and without changing its state.
+
+    `tokenizer(text, split_special_tokens=True)` is not enough: it still matches the added tokens that are not marked
+    special, which in Qwen's tokenizer are `<tool_call>`, `<|fim_prefix|>` and six more.
+    """
+    backend = tokenizer.backend_tokenizer
+    if backend.normalizer is not None:
+        text = backend.normalizer.normalize_str(text)
+    words = backend.pre_tokenizer.pre_tokenize_str(text)
+    return [token.id for word, _ in words for token in backend.model.tokenize(word)]

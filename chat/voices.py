@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chat.template import adopt
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 VOICES = ("base", "sft", "dpo")
 
@@ -24,34 +22,41 @@ class Voices:
     model: Any
     tokenizer: Any
     names: tuple[str, ...]
+    """`base`, then the adapters."""
     revisions: dict[str, str] = field(default_factory=dict)
+    """Voice to full commit sha, for what was loaded by revision."""
     context_turns: int = 1
+    """How many messages before the reply the adapters were trained to read."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[Any]:
+        """Yields the model to one thread at a time, and leaves it without hooks.
+
+        PEFT keeps the adapters of a batch's rows in hooks on every layer. Two threads would hear each other's voices,
+        in silence; and PEFT 0.21 leaves the hooks behind when a batch fails, to spoil the next.
+        """
+        with self._lock:
+            before = [(module, set(module._forward_pre_hooks)) for module in self.model.modules()]
+            try:
+                yield self.model
+            finally:
+                for module, hooks in before:
+                    for left in set(module._forward_pre_hooks) - hooks:
+                        del module._forward_pre_hooks[left]
+                        module._forward_pre_hooks_with_kwargs.pop(left, None)
 
     def adapter_names(self, names: list[str]) -> dict[str, list[str]]:
-        """The argument that lets PEFT run another adapter in every row of one batch."""
+        """The argument that lets PEFT run another adapter in every row of one batch, one name a row.
+
+        It changes no state, unlike `set_adapter`. Raises ValueError for an unknown voice.
+        """
         unknown = set(names) - set(self.names)
         if unknown:
             raise ValueError(f"no voice called {', '.join(sorted(unknown))}; there are {', '.join(self.names)}")
         if self.names == ("base",):
             return {}
         return {"adapter_names": ["__base__" if name == "base" else name for name in names]}
-
-    @contextmanager
-    def speaking(self, name: str) -> Iterator[Any]:
-        """Yields the model with one voice for every row, and puts back what was active."""
-        self.adapter_names([name])
-        if self.names == ("base",):
-            yield self.model
-        elif name == "base":
-            with self.model.disable_adapter():
-                yield self.model
-        else:
-            before = self.model.active_adapter
-            self.model.set_adapter(name)
-            try:
-                yield self.model
-            finally:
-                self.model.set_adapter(before)
 
 
 def load(
@@ -62,17 +67,20 @@ def load(
     dtype: Any = None,
     four_bit: bool = False,
 ) -> Voices:
-    """Loads one base and every adapter on it.
+    """Loads one base and every adapter on it, ready for inference.
 
     Args:
         base: Hub id or folder.
-        adapters: voice to Hub id or folder, e.g. `{"sft": "me/repartee-qwen2.5-3b-sft"}`.
+        adapters: voice to Hub id or folder, e.g. `{"sft": "me/repartee-qwen2.5-3b-sft"}`; none gives the plain base.
         revisions: voice (and `base`) to full commit sha.
-        dtype: float32 on a CPU and bfloat16 on a GPU unless given.
+        device: a GPU where there is one, unless given.
+        dtype: float32 on a CPU and bfloat16 on a GPU, unless given.
         four_bit: NF4 with double quantization and bf16 compute.
+
+    Raises ValueError where only some of the adapters have trained tokens: PEFT cannot mix those in one batch.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GenerationConfig
 
     revisions = dict(revisions or {})
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -83,26 +91,42 @@ def load(
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    pinned = {"revision": revisions["base"]} if "base" in revisions else {}
+    pinned = _pinned(revisions, "base")
     tokenizer = adopt(AutoTokenizer.from_pretrained(base, **pinned))
     model: Any = AutoModelForCausalLM.from_pretrained(
         base, dtype=dtype, device_map=device, quantization_config=quantization if four_bit else None, **pinned
     )
+    model.generation_config = GenerationConfig()  # a base's own (Qwen's has a repetition penalty) is not our sampling
     if adapters:
-        from peft import PeftModel
-
-        for number, (name, repo) in enumerate(adapters.items()):
-            at = {"revision": revisions[name]} if name in revisions else {}
-            if number == 0:
-                model = PeftModel.from_pretrained(model, repo, adapter_name=name, autocast_adapter_dtype=False, **at)
-            else:
-                model.load_adapter(repo, adapter_name=name, autocast_adapter_dtype=False, **at)
+        model = _with_adapters(model, adapters, revisions)
     turns = [_context_turns(repo, revisions.get(name)) for name, repo in adapters.items()]
     return Voices(model.eval(), tokenizer, ("base", *adapters), revisions, min(turns, default=1))
 
 
+def _with_adapters(model: Any, adapters: Mapping[str, str], revisions: Mapping[str, str]) -> Any:
+    from peft import PeftModel
+
+    (first, repo), *others = adapters.items()
+    options: dict[str, Any] = {"autocast_adapter_dtype": False}  # else bf16 adapters become float32
+    model = PeftModel.from_pretrained(model, repo, adapter_name=first, **options, **_pinned(revisions, first))
+    for name, repo in others:
+        model.load_adapter(repo, adapter_name=name, **options, **_pinned(revisions, name))
+    trained = {name: bool(config.trainable_token_indices) for name, config in model.peft_config.items()}
+    if len(set(trained.values())) > 1:
+        some, rest = ([name for name in trained if trained[name] is yes] for yes in (True, False))
+        raise ValueError(
+            f"{', '.join(some)} has trained tokens and {', '.join(rest)} has none: PEFT cannot mix them in one batch; "
+            "train both with the same train_chat_tokens"
+        )
+    return model
+
+
+def _pinned(revisions: Mapping[str, str], name: str) -> dict[str, Any]:
+    return {"revision": revisions[name]} if name in revisions else {}
+
+
 def _context_turns(repo: str, revision: str | None) -> int:
-    """How many earlier turns an adapter was trained with, from its lineage; 1 where it does not say."""
+    """How many earlier messages an adapter was trained with, from its lineage; 1 where it does not say."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -112,4 +136,4 @@ def _context_turns(repo: str, revision: str | None) -> int:
             path = Path(hf_hub_download(repo, "lineage.json", revision=revision))
         except EntryNotFoundError:
             return 1
-    return json.loads(path.read_text())["facts"].get("context_turns", 1) if path.exists() else 1
+    return json.loads(path.read_text("utf-8")).get("facts", {}).get("context_turns", 1) if path.exists() else 1

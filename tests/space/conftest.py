@@ -1,0 +1,152 @@
+"""A Space to visit: models on the local Hub, app.py in a process of its own with a slowed engine, and a browser."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import app
+from hub.local import free_port
+
+ROOT = Path(app.__file__).parent
+BROWSER_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SLOWED = '''
+"""app.py with a slow engine that says how each stream ended, so that streaming and stopping can be seen."""
+import itertools, time
+import app
+from hub.local import free_port
+from chat.engine import LocalEngine
+
+stream, seeds = LocalEngine.stream, itertools.count(1)
+
+def slowed(self, prompts, names, sampling, seed=None):
+    answers = stream(self, prompts, names, sampling, seed=next(seeds))
+    print("asked", len(prompts), flush=True)
+    try:
+        for answer in answers:
+            time.sleep(0.05)
+            yield answer
+        print("finished", flush=True)
+    except GeneratorExit:
+        print("stopped", flush=True)
+        raise
+    finally:
+        answers.close()
+
+LocalEngine.stream = slowed
+app.main()
+'''
+
+
+@pytest.fixture(scope="module")
+def family(hub_url, tmp_path_factory):
+    """A namespace with the starter and two random adapters on it, as the training would publish them."""
+    import torch
+    from huggingface_hub import HfApi
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    api, namespace = HfApi(), f"space-{secrets.token_hex(4)}"
+    base, starter = f"{namespace}/repartee-starter", ROOT / "training" / "starter"
+    api.create_repo(base)
+    api.upload_folder(repo_id=base, folder_path=starter)
+    for seed, kind in enumerate(("sft", "dpo"), start=1):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_pretrained(starter, dtype=torch.float32)
+        model = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
+        model.peft_config["default"].base_model_name_or_path = base
+        folder = tmp_path_factory.mktemp(kind)
+        model.save_pretrained(folder)
+        api.create_repo(f"{namespace}/repartee-starter-{kind}")
+        api.upload_folder(repo_id=f"{namespace}/repartee-starter-{kind}", folder_path=folder)
+    return namespace
+
+
+@dataclass
+class Space:
+    url: str
+    log: Path
+
+    def said(self, word: str) -> int:
+        return self.log.read_text().split().count(word)
+
+    def wait_for(self, word: str, count: int, seconds: float = 15) -> None:
+        deadline = time.monotonic() + seconds
+        while self.said(word) < count:
+            assert time.monotonic() < deadline, f"no {word!r} number {count} in:\n{self.log.read_text()}"
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def space(family, tmp_path_factory):
+    """The real app.py in a process of its own; only its engine is slowed."""
+    folder, port = tmp_path_factory.mktemp("space"), free_port()
+    (folder / "slowed.py").write_text(SLOWED)
+    log = folder / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(folder / "slowed.py"), "--namespace", family, "--port", str(port)],
+            cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    served = Space(f"http://127.0.0.1:{port}/", log)
+    try:
+        deadline = time.monotonic() + 120
+        while served.url not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield served
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no chromium on this machine: `apt-get install chromium` to run the tests of the page")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def visit(browser):
+    """`visit(url, **options)`: a new visitor on the page, whose every request must stay on it, whatever is typed."""
+
+    @contextmanager
+    def visitor(url, **options):
+        context = browser.new_context(**options)
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.goto(url)
+        page.wait_for_selector("#chat-line textarea")
+        yield page
+        context.close()
+        assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
+
+    return visitor
+
+
+@pytest.fixture
+def page(visit, space):
+    with visit(space.url) as page:
+        yield page

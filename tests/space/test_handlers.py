@@ -1,0 +1,117 @@
+"""The handlers of the page, with an engine that reads from a script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+import pytest
+
+from space.handlers import MAX_HISTORY, Handlers, shown
+
+
+@dataclass(frozen=True)
+class Partial:
+    text: str
+    done: bool
+    ended: str | None
+    tokens: int
+
+
+class Script:
+    """An engine that reads its replies from a script, two words at a time apart, and remembers what it was asked."""
+
+    def __init__(self, **replies: str) -> None:
+        self.replies, self.asked, self.closed = replies, [], False
+
+    def stream(self, prompts, names, sampling, seed=None):
+        self.asked.append((prompts, names, sampling))
+        words = [self.replies[name].split() for name in names]
+        try:
+            for n in range(1, max(map(len, words)) + 1):
+                yield [
+                    Partial(" ".join(row[:n]), n >= len(row), "<|im_end|>" if n >= len(row) else None, min(n, len(row)))
+                    for row in words
+                ]
+        finally:
+            self.closed = True
+
+
+def test_chat_streams_and_remembers():
+    engine = Script(sft="I never said that.")
+    first, *rest = Handlers(engine, 1).chat("  Who are you? ", "sft", 0.7, 5, 0.5, [])
+    assert first[0] == [{"role": "user", "content": "Who are you?"}]
+    assert [shown[-1]["content"].split("\n")[1] for shown, *_ in rest] == [
+        "I", "I never", "I never said", "I never said that.",
+    ]  # fmt: skip
+    shown, box, note, history = rest[-1]
+    assert "Fine-tuned" in shown[-1]["content"]
+    assert box == ""
+    assert "4 tokens" in note
+    assert history[-1] == {"role": "assistant", "content": "I never said that.", "voice": "sft"}
+    [(prompts, names, sampling)] = engine.asked
+    assert names == ["sft"]
+    assert (sampling.temperature, sampling.top_k, sampling.top_p, sampling.max_new_tokens) == (0.7, 5, 0.5, 64)
+    assert [turn["role"] for turn in prompts[0]] == ["system", "user"]
+
+
+def test_the_model_sees_as_many_turns_as_it_was_trained_with():
+    history = [
+        {"role": "user", "content": "One."},
+        {"role": "assistant", "content": "Two.", "voice": "dpo"},
+        {"role": "user", "content": "Three."},
+        {"role": "assistant", "content": "Four.", "voice": "dpo"},
+    ]
+    engine = Script(dpo="Six.")
+    list(Handlers(engine, 3).chat("Five.", "dpo", 0.9, 25, 0.95, history))
+    [(prompts, _, _)] = engine.asked
+    assert [turn["content"] for turn in prompts[0][1:]] == ["Three.", "Four.", "Five."]
+
+
+def test_compare_is_one_batch_of_three():
+    engine = Script(base="a b c", sft="d", dpo="e f")
+    *_, last = Handlers(engine, 1).compare("Who?", 0.9, 25, 0.95)
+    assert last[:3] == ["a b c", "d", "e f"]
+    assert ["3 tokens" in last[3], "1 token." in last[4], "2 tokens" in last[5]] == [True] * 3
+    [(prompts, names, _)] = engine.asked
+    assert names == ["base", "sft", "dpo"]
+    assert prompts[0] == prompts[1] == prompts[2]
+
+
+def test_a_stop_closes_the_stream_of_the_engine():
+    engine = Script(dpo="a b c d")
+    answer = Handlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [])
+    next(answer), next(answer)
+    assert not engine.closed
+    answer.close()
+    assert engine.closed
+
+
+def test_no_line_is_no_question():
+    engine = Script(dpo="a")
+    assert len(list(Handlers(engine, 1).chat(" \n ", "dpo", 0.9, 25, 0.95, []))) == 1
+    assert len(list(Handlers(engine, 1).compare("", 0.9, 25, 0.95))) == 1
+    assert engine.asked == []
+
+
+def test_lengths_and_bounds_are_checked_on_the_server():
+    ask = Handlers(Script(dpo="a"), 1)
+    with pytest.raises(gr.Error, match="501 characters"):
+        list(ask.chat("x" * 501, "dpo", 0.9, 25, 0.95, []))
+    with pytest.raises(gr.Error, match="top_p"):
+        list(ask.compare("Who?", 0.9, 25, 0.0))
+    assert len(list(ask.chat("x" * 500, "dpo", 0.9, 25, 0.95, []))) == 2
+
+
+def test_what_is_said_is_shown_as_text():
+    turns = [{"role": "user", "content": "<img src=x>"}, {"role": "assistant", "content": "<b>&amp;", "voice": "base"}]
+    assert [turn["content"] for turn in shown(turns)] == [
+        "&lt;img src=x&gt;",
+        "<small>Base</small>\n&lt;b&gt;&amp;amp;",
+    ]
+
+
+def test_a_long_conversation_is_forgotten_from_its_beginning():
+    history = [{"role": "user", "content": str(n)} for n in range(MAX_HISTORY)]
+    first, *_ = Handlers(Script(dpo="a"), 1).chat("last", "dpo", 0.9, 25, 0.95, history)
+    assert (len(first[0]), first[0][0]["content"], first[0][-1]["content"]) == (MAX_HISTORY, "1", "last")
