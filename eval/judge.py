@@ -25,8 +25,8 @@ class Judge(Protocol):
 class PMIJudge:
     """Prefers the reply that the prompt explains better.
 
-    P(first is better) = sigmoid(PMI(first) - PMI(second)), PMI as in `chat.likelihood.pmi`, under the base model. It reads
-    each reply by itself, so the order in which two are shown cannot matter.
+    P(first is better) = sigmoid(PMI(first) - PMI(second)), PMI as in `chat.likelihood.pmi`, under the base model. It
+    reads each reply by itself, so the order in which two are shown cannot matter.
     """
 
     name = "PMI under the base model"

@@ -53,9 +53,7 @@ def hits(
     alone_pairs = {reply: (without_prompt(prompt), reply) for prompt, reply in pairs}
     alone = dict(zip(alone_pairs, log_probs(voices, name, list(alone_pairs.values())), strict=True))
     likelihood = [sum(scores) / len(scores) for scores in given]
-    gain = [
-        mean - sum(alone[reply]) / len(alone[reply]) for mean, (_, reply) in zip(likelihood, pairs, strict=True)
-    ]
+    gain = [mean - sum(alone[reply]) / len(alone[reply]) for mean, (_, reply) in zip(likelihood, pairs, strict=True)]
     by_pmi, by_likelihood, start = [], [], 0
     for others in candidates:
         end = start + 1 + len(others)

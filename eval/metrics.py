@@ -19,9 +19,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-def bootstrap(
-    items: Sequence, statistic: Callable[[Sequence], float], seed: int = 0, resamples: int = 500
-) -> Estimate:
+def bootstrap(items: Sequence, statistic: Callable[[Sequence], float], seed: int = 0, resamples: int = 500) -> Estimate:
     """The percentile bootstrap over items, here prompts (Efron, 1979)."""
     chance = np.random.default_rng(seed)
     draws = [

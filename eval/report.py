@@ -1,6 +1,7 @@
 """Judge-free evaluation: `python -m eval.report --namespace NAMESPACE --size starter --prompts 200`.
 
-Answers held-out prompts with base, SFT and DPO, measures them, and publishes responses, figures and a card in one commit.
+Answers held-out prompts with base, SFT and DPO, measures them, and publishes responses, figures and a card in one
+commit.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def run(
         repo=names.evaluation,
         table=table(results),
         prompts=len(rows),
-        command=f"python -m eval.report --namespace {names.namespace} --size {names.size} --prompts {prompts} --seed {seed}",
+        command=f"python -m eval.report --namespace {names.namespace} --size {names.size} --prompts {prompts}",
         lineage=lineage,
     )
     files: dict[str, bytes | Path] = {

@@ -35,9 +35,7 @@ def held_out(dataset: Input, prompts: int, per_film: int, seed: int) -> list[Row
     return drawn
 
 
-def respond(
-    voices: Voices, rows: list[Row], sampling: Sampling, seed: int, folder: Path
-) -> dict[str, list[Reply]]:
+def respond(voices: Voices, rows: list[Row], sampling: Sampling, seed: int, folder: Path) -> dict[str, list[Reply]]:
     """Answers every prompt by every voice; finished chunks are kept in `folder`, so a killed run carries on."""
     prompts = [row["prompt"] for row in rows]
     return {

@@ -56,7 +56,8 @@ def explain(error: BaseException) -> str | None:
 
 
 NO_TOKEN = (
-    "no Hub token found; set HF_TOKEN, or run `hf auth login`, or use the embedded Hub: python -m hub.local run -- COMMAND"
+    "no Hub token found; set HF_TOKEN, or run `hf auth login`, or use the embedded Hub: "
+    "python -m hub.local run -- COMMAND"
 )
 
 
@@ -70,6 +71,8 @@ def _http(error: object, endpoint: str) -> str:
         409: "it was changed by somebody else meanwhile; run again",
         412: "it was changed by somebody else meanwhile; run again",
         429: "too many requests; wait a while and run again, finished work is kept",
-    }.get(status, "the Hub is in trouble; run again later, finished work is kept" if status >= 500 else "see its message")
+    }.get(
+        status, "the Hub is in trouble; run again later, finished work is kept" if status >= 500 else "see its message"
+    )
     said = " ".join(str(getattr(error, "server_message", "") or "").split())
     return f"{address.path} at {endpoint} answered {status}{f' ({said})' if said else ''}: {cure}"

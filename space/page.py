@@ -18,7 +18,7 @@ KNOBS = {
     "top_p": "Choose among the likeliest tokens that make up this share of the probability.",
 }
 WAITING = 32  # visitors in the queue before the page says that it is busy
-AT_ONCE = 1  # the engine answers one request at a time; who waits in the queue of the page can be stopped there
+AT_ONCE = 4  # requests handed to the engine at one time, which answers them in one batch where it can
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": AT_ONCE, "show_progress": "minimal"}
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 HEADER = """
@@ -149,6 +149,7 @@ def launch(page: gr.Blocks, host: str, port: int) -> str:
     """Serve the page from a thread of its own and return its address; no analytics, no share link."""
     _, address, _ = page.launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, ssr_mode=False,
-        run_history=False, show_error=True, theme=theme(), css_paths=Path(__file__).with_name("page.css"), footer_links=[],
+        run_history=False, show_error=True, footer_links=[], theme=theme(),
+        css_paths=Path(__file__).with_name("page.css"),
     )  # fmt: skip
     return address

@@ -1,4 +1,4 @@
-"""The whole chain against the local Hub: run, run again, killed in every stage; then read back by published name alone."""
+"""The whole chain against the local Hub: run, run again, killed in every stage, and read back by published name."""
 
 import json
 import os
@@ -102,7 +102,10 @@ name = "{chain[0]}/repartee-starter-{kind}"
 model = AutoPeftModelForCausalLM.from_pretrained(name)
 tokenizer = AutoTokenizer.from_pretrained(name)
 prompt = tokenizer.apply_chat_template(
-    [{{"role": "user", "content": "Where were you last night?"}}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    [{{"role": "user", "content": "Where were you last night?"}}],
+    add_generation_prompt=True,
+    return_tensors="pt",
+    return_dict=True,
 )
 reply = model.generate(**prompt)[0, prompt["input_ids"].shape[1]:]
 assert 1 <= len(reply) <= 64

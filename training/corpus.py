@@ -132,7 +132,7 @@ def read(path: str | Path) -> Corpus:
     conversations = list(_conversations(files[CONVERSATIONS], films, lines, counts))
     if not conversations:
         raise CorpusError(
-            f"{path}: no conversation could be read ({dict(counts)}); is this the Cornell corpus in its original layout?"
+            f"{path}: no conversation could be read ({dict(counts)}); give the Cornell corpus in its original layout"
         )
     counts["conversations"] = len(conversations)
     counts["films"] = len({conversation.film.id for conversation in conversations})
@@ -150,7 +150,9 @@ def _open(path: Path) -> dict[str, bytes]:
         try:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError) as error:
-            raise CorpusError(f"{path}: not a readable zip ({error}); download it again from {PUBLIC_ADDRESS}") from error
+            raise CorpusError(
+                f"{path}: not a readable zip ({error}); download it again from {PUBLIC_ADDRESS}"
+            ) from error
         found = {Path(name).name: _member(archive, name) for name in archive.namelist() if "__MACOSX" not in name}
     missing = [name for name in wanted if name not in found]
     if missing:

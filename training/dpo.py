@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chat.template import encode_prompt, encode_reply
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, resolve, up_to_date
 from hub.publish import publish
@@ -46,7 +47,7 @@ def train(
     recipe: Recipe, base: Input, sft: Input, preferences: Input, folder: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
-    from datasets import load_dataset
+    from datasets import Dataset, load_dataset
     from peft import PeftModel
     from trl import DPOConfig, DPOTrainer
 
@@ -55,23 +56,24 @@ def train(
     arguments = DPOConfig(**trainer_arguments(recipe.dpo.trl, folder))
     tokenizer = load_tokenizer(base.repo, base.revision)
     rows = load_dataset(preferences.repo, "preferences", split="train", revision=preferences.revision)
-    pairs = rows.map(lambda row: as_text(tokenizer, row), remove_columns=rows.column_names)
+    whole = [row for row in rows if longest(tokenizer, row) <= (arguments.max_length or math.inf)]
+    pairs = Dataset.from_list([as_text(tokenizer, row) for row in whole])
     model = PeftModel.from_pretrained(
         load_base(base.repo, base.revision, recipe.model), sft.repo, revision=sft.revision, is_trainable=True
     )
-    trainer = DPOTrainer(
-        model=ready_for_trl(model), args=arguments, train_dataset=pairs, processing_class=tokenizer
-    )
+    trainer = DPOTrainer(model=ready_for_trl(model), args=arguments, train_dataset=pairs, processing_class=tokenizer)
     complete_reference(model)
     checkpoint = last_checkpoint(folder / "checkpoints")
     if checkpoint is None:
         trainer.add_callback(first_loss_guard(arguments))
+    say("dpo", f"{len(rows) - len(whole)} pairs dropped for over {arguments.max_length} tokens")
     say("dpo", f"{len(pairs):,} preference pairs, beta {arguments.beta}, loss {'+'.join(arguments.loss_type)}")
     started = time.monotonic()
     result = trainer.train(resume_from_checkpoint=checkpoint)
     model.delete_adapter("ref")
     facts = {
         "pairs": len(pairs),
+        "pairs over max_length, dropped": len(rows) - len(whole),
         "steps": result.global_step,
         "beta": arguments.beta,
         "mean train loss": round(result.training_loss, 4),
@@ -85,6 +87,12 @@ def as_text(tokenizer: Any, row: dict[str, Any]) -> dict[str, str]:
     """Renders a preference as text: TRL then ends both replies with `<|im_end|>` alone, as SFT did."""
     prompt = tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
     return {"prompt": prompt, "chosen": row["chosen"][0]["content"], "rejected": row["rejected"][0]["content"]}
+
+
+def longest(tokenizer: Any, row: dict[str, Any]) -> int:
+    """Tokens of the prompt with the longer of its two replies: beyond `max_length` TRL would cut the reply."""
+    replies = (row[side][0]["content"] for side in ("chosen", "rejected"))
+    return len(encode_prompt(tokenizer, row["prompt"])) + max(len(encode_reply(tokenizer, reply)) for reply in replies)
 
 
 def complete_reference(model: PeftModel) -> None:
@@ -105,12 +113,13 @@ def first_loss_guard(arguments: Any) -> Any:
     class FirstLossGuard(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
             expected = math.log(2)
-            if state.global_step == 1 and logs and "loss" in logs and list(arguments.loss_type) == ["sigmoid"]:
-                if abs(logs["loss"] - expected) > 0.01:
-                    raise UserError(
-                        f"DPO's first loss is {logs['loss']:.4f}, not ln 2 = {expected:.4f}: the reference is not the SFT "
-                        "adapter; was it trained with another recipe?"
-                    )
+            if state.global_step != 1 or not logs or "loss" not in logs or list(arguments.loss_type) != ["sigmoid"]:
+                return
+            if abs(logs["loss"] - expected) > 0.01:
+                raise UserError(
+                    f"DPO's first loss is {logs['loss']:.4f}, not ln 2 = {expected:.4f}: the reference is not the "
+                    "SFT adapter; was that trained with another recipe?"
+                )
 
     return FirstLossGuard()
 

@@ -46,7 +46,7 @@ def load_base(repo: str, revision: str, model: Model) -> PreTrainedModel:
 
 
 def _keep_plain_layout(base: PreTrainedModel) -> None:
-    """On AVX512-BF16 chips bitsandbytes repacks the weights at the first evaluation, which breaks the next training step."""
+    """On AVX512-BF16 chips bitsandbytes repacks weights when it evaluates, which breaks the next training step."""
     from bitsandbytes.nn import Linear4bit
 
     for module in base.modules():

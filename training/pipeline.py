@@ -1,8 +1,8 @@
 """The whole chain: `python -m training.pipeline --recipe training/recipes/starter.yaml`.
 
 Each stage finds its inputs on the Hub and leaves its output there; a stage whose inputs and settings are those of the
-published artifact is up to date and is not run again. Killed anywhere, it carries on when started again. Without a token,
-run it against the embedded Hub: `python -m hub.local run -- python -m training.pipeline ...`.
+published artifact is up to date and is not run again. Killed anywhere, it carries on when started again. Without a
+token, run it against the embedded Hub: `python -m hub.local run -- python -m training.pipeline ...`.
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ def run(recipe: Recipe, work: Path) -> str:
     for name, count in counts.items():
         say("preferences", f"{name}: {count:,}")
     if not kept:
-        raise UserError(f"no clear preference among {len(labels)} judged pairs; give more prompts, or a lower min_margin")
+        raise UserError(
+            f"no clear preference among {len(labels)} judged pairs; give more prompts, or a lower min_margin"
+        )
     longer = longer_wins(labels)
     say("preferences", f"the longer reply wins {longer:.1%}" if longer is not None else "no pair differs in length")
     facts = {"counts": counts, "judge": judge, "longer_wins": longer}

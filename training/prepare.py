@@ -1,7 +1,7 @@
 """Corpus to dataset: `python -m training.prepare --recipe training/recipes/starter.yaml data.corpus=corpus.zip`.
 
-Reads the films, slides a window over every conversation, splits by film and publishes two configs in one commit: `pairs`
-(prompt and completion, as TRL takes them) and `conversations`.
+Reads the films, slides a window over every conversation, splits by film and publishes two configs in one commit:
+`pairs` (prompt and completion, as TRL takes them) and `conversations`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def local_corpus(corpus: str, work: Path) -> Path:
         try:
             urllib.request.urlretrieve(corpus, partial)
         except OSError as error:
-            raise UserError(f"{corpus} cannot be downloaded ({error}); download it elsewhere and give its path") from error
+            raise UserError(
+                f"{corpus} cannot be downloaded ({error}); download it elsewhere and give its path"
+            ) from error
         partial.replace(target)
     return target
 
@@ -125,9 +127,7 @@ def conversation_rows(conversation: Conversation, data: Data) -> Iterator[dict[s
 def turns(lines: tuple[Line, ...]) -> list[dict[str, str]]:
     """Chat messages whose last one is the assistant's, the roles alternating backwards from there."""
     roles = ("assistant", "user")
-    return [
-        {"role": roles[(len(lines) - 1 - index) % 2], "content": line.text} for index, line in enumerate(lines)
-    ]
+    return [{"role": roles[(len(lines) - 1 - index) % 2], "content": line.text} for index, line in enumerate(lines)]
 
 
 def provenance(conversation: Conversation, lines: tuple[Line, ...]) -> dict[str, Any]:
@@ -181,7 +181,11 @@ def card_metadata(counts: dict[str, int], configs: list[str]) -> dict[str, Any]:
     return {
         "pretty_name": "Repartee dialogue",
         "size_categories": [
-            next(size for limit, size in ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e9, "100K<n<1M")) if pairs < limit)
+            next(
+                size
+                for limit, size in ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e9, "100K<n<1M"))
+                if pairs < limit
+            )
         ],
         "configs": [
             {

@@ -1,8 +1,8 @@
 """Pretrains the starter base model: `python -m training.pretrain --corpus cornell_movie_dialogs_corpus.zip`.
 
 What Qwen 2.5 base is to the recipes on a GPU, this model is to the embedded default: the same architecture and the same
-special tokens, fluent in film lines, ignorant of turns. It reads plain dialogue (the lines of one conversation joined by
-newlines, no ChatML) of the train films alone, so that the test films stay unseen through the whole chain.
+special tokens, fluent in film lines, ignorant of turns. It reads plain dialogue (the lines of one conversation joined
+by newlines, no ChatML) of the train films alone, so that the test films stay unseen through the whole chain.
 
 Three million tokens are few for 16 million parameters: it reads them many times over, so dropout and weight decay do as
 much of the work as the optimizer (Muon for the matrices inside the blocks, AdamW for embeddings and norms).
@@ -130,7 +130,7 @@ def nats_per_byte(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, t
 
 
 def drop_channels(output: torch.Tensor, rate: float, module: torch.nn.Module) -> torch.Tensor:
-    """Drops channels for a whole row of (rows, tokens, channels): the variational dropout of Gal and Ghahramani, 2016."""
+    """Drops channels for a whole row of (rows, tokens, channels): variational dropout (Gal and Ghahramani, 2016)."""
     if not module.training:
         return output
     keep = torch.rand(output.shape[0], 1, output.shape[2]) >= rate
@@ -157,12 +157,14 @@ def build_model(arguments: argparse.Namespace, tokenizer: PreTrainedTokenizerFas
     model = Qwen2ForCausalLM(config)
     for name, module in model.named_modules():
         if name.endswith(("o_proj", "down_proj", "embed_tokens")):
-            module.register_forward_hook(lambda module, _inputs, output: drop_channels(output, arguments.dropout, module))
+            module.register_forward_hook(
+                lambda module, _inputs, output: drop_channels(output, arguments.dropout, module)
+            )
     return model
 
 
 def optimizers(model: Qwen2ForCausalLM, arguments: argparse.Namespace) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks, AdamW without decay for the rest (the two untrained tokens must not shrink)."""
+    """Muon for the matrices inside the blocks; AdamW, without decay, for the rest: untrained tokens must not shrink."""
     inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed_tokens" not in n]
     outer = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed_tokens" in n]
     return [
@@ -287,7 +289,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--decay", type=float, default=0.1)
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--batch-tokens", type=int, default=8192, help="padded tokens of one optimizer step")
-    parser.add_argument("--minutes", type=float, default=75, help="the learning rate falls linearly to 0 over this time")
+    parser.add_argument(
+        "--minutes", type=float, default=75, help="the learning rate falls linearly to 0 over this time"
+    )
     parser.add_argument("--every", type=int, default=200, help="steps between validation and checkpoint")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)

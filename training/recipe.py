@@ -100,8 +100,9 @@ class Preferences:
     """Prompts, drawn by seed from the train split."""
     judge: Literal["pmi"] = "pmi"
     """`pmi`: the embedded judge, PMI under the base model."""
-    min_margin: float = 0.1
-    """Drop pairs whose probability is nearer to one half than this."""
+    min_margin: float = 0.02
+    """Drop pairs whose probability is nearer to one half than this. PMI is in nats per token, so its probabilities stay
+    close to one half: 0.02 is a difference of 0.08 nats."""
     temperature: float = 0.9
     top_k: int = 25
     top_p: float = 0.95
@@ -178,7 +179,9 @@ def load(path: str | Path, overrides: typing.Sequence[str] = ()) -> Recipe:
                 place = place.setdefault(section, {})
             place[last] = yaml.safe_load(value)
     except OSError as error:
-        raise UserError(f"recipe {path} cannot be read ({error.strerror}); there are some in training/recipes") from error
+        raise UserError(
+            f"recipe {path} cannot be read ({error.strerror}); there are some in training/recipes"
+        ) from error
     except (yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError) as error:
         raise UserError(f"recipe {path} is not sections of keys in YAML: {' '.join(str(error).split())}") from error
     return build(Recipe, content, "")
@@ -216,36 +219,32 @@ def trl_fields(cls: type, content: dict[str, Any], path: str) -> dict[str, Any]:
     return {key: fit(annotations[key], value, f"{path}{key}") for key, value in content.items()}
 
 
+PLAIN = (bool, str, int, float, dict, list, types.NoneType)
+
+
 def fit(annotation: Any, value: Any, path: str) -> Any:
     """Returns `value` as `annotation` wants it. YAML reads 1e-4 as text and 1 as an integer: both are good floats."""
     if dataclasses.is_dataclass(annotation):
         return build(typing.cast(type, annotation), value, f"{path}.")
-    origin = typing.get_origin(annotation)
-    choices = typing.get_args(annotation)
-    if origin in (typing.Union, types.UnionType):
+    kind, choices = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
+    if kind in (typing.Union, types.UnionType):
         for choice in sorted(choices, key=lambda choice: choice is str):  # a text only where nothing else fits
             try:
                 return fit(choice, value, path)
             except UserError:
                 continue
-    elif origin is Literal and value in choices:
-        return value
-    elif annotation is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+    elif kind is Literal:
+        if value in choices:
+            return value
+    elif kind is float and not isinstance(value, bool):
         try:
             return float(value)
-        except ValueError:
+        except (TypeError, ValueError):
             pass
-    elif annotation is int and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    elif annotation is Any or (annotation is None and value is None):
-        return value
-    elif annotation in (bool, str, dict, list, types.NoneType) and isinstance(value, annotation):
-        return value
-    elif origin in (dict, list) and isinstance(value, origin):
-        return value
-    elif not isinstance(annotation, type) or annotation not in (bool, str, int, float, dict, list, types.NoneType):
-        if origin is not Literal and origin not in (dict, list):
-            return value  # an enum or a class of transformers' own, which checks it itself
+    elif kind is int and isinstance(value, bool):
+        pass
+    elif kind not in PLAIN or isinstance(value, kind):
+        return value  # what is not plain is an enum or a class of transformers' own, which checks it itself
     raise UserError(f"recipe: {path} is {value!r}; it takes {_spell(annotation)}")
 
 

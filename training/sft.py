@@ -1,7 +1,7 @@
 """Supervised fine-tuning: `python -m training.sft --recipe training/recipes/starter.yaml sft.learning_rate=5e-4`.
 
-TRL's SFTTrainer on the dialogue pairs, LoRA on every linear layer, rows packed to `max_length` with each pair kept apart,
-loss on the reply alone. Carries on from its last checkpoint when started again.
+TRL's SFTTrainer on the dialogue pairs, LoRA on every linear layer, rows packed to `max_length` with each pair kept
+apart, loss on the reply alone. Carries on from its last checkpoint when started again.
 """
 
 from __future__ import annotations

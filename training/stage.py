@@ -17,15 +17,19 @@ def command(run: Callable[[Recipe, Path], str], doc: str | None) -> None:
     """Runs one stage as a script: `--recipe FILE [--work DIR] [section.key=value ...]`."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("training/recipes/starter.yaml"))
-    parser.add_argument("--work", type=Path, default=WORK, help="checkpoints and partial results (default: %(default)s)")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="changes to the recipe, values in YAML")
+    parser.add_argument(
+        "--work", type=Path, default=WORK, help="checkpoints and partial results (default: %(default)s)"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="section.key=value", help="changes to the recipe, values in YAML"
+    )
     arguments = parser.parse_args()
     with one_line_errors():
         run(load(arguments.recipe, arguments.overrides), arguments.work)
 
 
 def work_folder(work: Path, lineage: Lineage) -> Path:
-    """The folder where a killed stage finds what it had done: named by the fingerprint, so another recipe never does."""
+    """Where a killed stage finds what it had done; named by the fingerprint, so another recipe never does."""
     folder = work / f"{lineage.stage}-{lineage.fingerprint[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -26,7 +26,9 @@ def serve(data: Path, host: str, port: int, quiet: bool) -> None:
     try:
         bound.bind((host, port))
     except OSError as error:
-        raise UserError(f"port {port} on {host} cannot be used ({error.strerror}); choose another with --port") from error
+        raise UserError(
+            f"port {port} on {host} cannot be used ({error.strerror}); choose another with --port"
+        ) from error
     app = Protocol(Store(data), token_of(data)).app()
     if not quiet:
         address = f"http://{host}:{bound.getsockname()[1]}"

@@ -24,9 +24,7 @@ def start_page(names: dict[str, list[str]]) -> HTMLResponse:
     return _page("The local Hub", "".join(parts))
 
 
-def repository_page(
-    type: str, name: str, card: str, files: list[File], history: list[tuple[str, str]]
-) -> HTMLResponse:
+def repository_page(type: str, name: str, card: str, files: list[File], history: list[tuple[str, str]]) -> HTMLResponse:
     """Shows the card as it is written, the files with sizes, and the commits."""
     rows = "".join(
         f'<tr><td><a href="{address(type, name)}/resolve/main/{escape(file.path)}">{escape(file.path)}</a></td>'

@@ -120,7 +120,9 @@ class Protocol:
             raise HubError(404, "NotFound", "Not found")
         author, search = request.query_params.get("author"), request.query_params.get("search", "")
         names = [name for name in self.store.names(type) if search.lower() in name.lower()]
-        return JSONResponse([self._info(type, n, "main", False) for n in names if not author or n.startswith(author + "/")])
+        return JSONResponse(
+            [self._info(type, n, "main", False) for n in names if not author or n.startswith(author + "/")]
+        )
 
     async def info(self, request: Request) -> Response:
         type, name = self._repo(request)
@@ -235,7 +237,9 @@ class Protocol:
         headers["Content-Disposition"] = f'inline; filename="{path.split("/")[-1]}"'
         if file.large:
             headers |= {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(file.size)}
-            return FileResponse(self.store.large_path(file.large), headers=headers, media_type="application/octet-stream")
+            return FileResponse(
+                self.store.large_path(file.large), headers=headers, media_type="application/octet-stream"
+            )
         return _ranged(request, repo[file.blob.encode()].data, headers)
 
     # ---- writing

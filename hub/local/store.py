@@ -168,7 +168,7 @@ class Store:
     def commit(
         self, type: str, name: str, branch: str, parent: str | None, changes: list[Change], message: str
     ) -> tuple[str, bool]:
-        """Applies changes to a branch; returns the new commit (the old one where nothing changed) and whether it is new."""
+        """Applies changes to a branch; returns its commit afterwards, and whether that is a new one."""
         with self.lock(type, name):
             repo = self.open(type, name)
             try:
@@ -189,7 +189,11 @@ class Store:
             path = safe_path(change.path)
             blob = self._blob(repo, head, change)
             if blob is None and head is not None:
-                below = [file.path for file in self.files(repo, head) if file.path == path or file.path.startswith(path + "/")]
+                below = [
+                    file.path
+                    for file in self.files(repo, head)
+                    if file.path == path or file.path.startswith(path + "/")
+                ]
                 tree_changes += [(gone.encode(), None, None) for gone in below]
             elif blob is not None:
                 repo.object_store.add_object(blob)
@@ -222,7 +226,9 @@ class Store:
             path = self.large_path(oid)
             if not path.exists() or path.stat().st_size != size:
                 raise HubError(400, "LfsMissing", f"{change.path}: its content {oid} was not uploaded")
-            return Blob.from_string(f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n".encode())
+            return Blob.from_string(
+                f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n".encode()
+            )
         if change.source is not None and head is not None:
             found = self.file(repo, head, safe_path(change.source))
             if found is None:

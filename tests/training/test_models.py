@@ -91,10 +91,13 @@ def test_noise_under_packing_equals_that_of_an_unpacked_example(tmp_path):
 @pytest.mark.parametrize("train_chat_tokens", [True, False])
 def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_tokens):
     model = adapter(starter, tokenizer, train_chat_tokens=train_chat_tokens)
-    for name, parameter in model.named_parameters():
+    for parameter in model.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.05)
-    pairs = [as_text(tokenizer, {**row, "chosen": row["completion"], "rejected": [{"role": "assistant", "content": "Hm."}]}) for row in rows()]
+    pairs = [
+        as_text(tokenizer, {**row, "chosen": row["completion"], "rejected": [{"role": "assistant", "content": "Hm."}]})
+        for row in rows()
+    ]
     trainer = DPOTrainer(
         model=models.ready_for_trl(model),
         args=arguments(DPOConfig, tmp_path, learning_rate=1e-3),

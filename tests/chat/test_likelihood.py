@@ -1,0 +1,72 @@
+"""Log-probabilities and PMI against a plain forward pass of each voice by itself."""
+
+import pytest
+import torch
+from scenes import asked
+
+from chat.likelihood import log_probs, pmi, without_prompt
+from chat.template import encode_prompt, encode_reply
+
+REPLIES = ("Out.", "", "I was at the pier, and then I walked home along the river in the rain.")
+PAIRS = [(p, reply) for p in asked("Where were you?", "I have told you a hundred times by now.") for reply in REPLIES]
+
+
+def reference(model, tokenizer, prompt, reply) -> list[float]:
+    """All logits of one unpadded row, and the log-softmax of each reply token by hand."""
+    before, after = encode_prompt(tokenizer, prompt), encode_reply(tokenizer, reply)
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([before + after])).logits[0].double()
+    places = range(len(before) - 1, len(before) + len(after) - 1)
+    return [
+        float(logits[place, token] - logits[place].exp().sum().log())
+        for place, token in zip(places, after, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", ["base", "sft", "dpo"])
+def test_log_probs_are_those_of_the_voice_by_itself(voices, alone, name):
+    found = log_probs(voices, name, PAIRS, batch_size=4)
+    for scores, (prompt, reply) in zip(found, PAIRS, strict=True):
+        assert scores == pytest.approx(reference(alone[name], voices.tokenizer, prompt, reply), abs=1e-4)
+
+
+def test_a_batch_scores_as_one_at_a_time(voices):
+    for name in voices.names:
+        together = log_probs(voices, name, PAIRS)
+        for scores, pair in zip(together, PAIRS, strict=True):
+            assert scores == pytest.approx(log_probs(voices, name, [pair])[0], abs=1e-4)
+    assert log_probs(voices, "base", []) == []
+
+
+def test_scoring_changes_nothing_in_the_model(voices):
+    before = log_probs(voices, "base", PAIRS)
+    log_probs(voices, "dpo", PAIRS)
+    assert log_probs(voices, "base", PAIRS) == before
+    assert voices.model.active_adapter == "sft"
+    assert not any(parameter.requires_grad for parameter in voices.model.parameters())
+
+
+def test_pmi_is_the_mean_gain_over_an_empty_prompt(voices, alone):
+    for name in ("base", "dpo"):
+        for value, (prompt, reply) in zip(pmi(voices, name, PAIRS), PAIRS, strict=True):
+            given = reference(alone[name], voices.tokenizer, prompt, reply)
+            empty = reference(alone[name], voices.tokenizer, asked("")[0], reply)
+            assert value == pytest.approx((sum(given) - sum(empty)) / len(given), abs=1e-4)
+
+
+def test_an_empty_prompt_explains_nothing(voices):
+    assert pmi(voices, "sft", [(asked("")[0], "Out.")]) == pytest.approx([0], abs=1e-5)
+
+
+def test_the_empty_prompt_keeps_the_system_message():
+    system = {"role": "system", "content": "Be brief."}
+    scene = [system, {"role": "user", "content": "Hi."}]
+    assert without_prompt(scene) == [system, {"role": "user", "content": ""}]
+    assert without_prompt([*scene, {"role": "assistant", "content": "Oh."}, scene[1]]) == without_prompt(scene)
+
+
+def test_two_system_prompts_are_two_settings(voices):
+    """The score without the prompt is shared among equal replies only where the setting is the same."""
+    prompts = [[{"role": "system", "content": text}, *asked("Hi.")[0]] for text in ("Be brief.", "Be endless.")]
+    pairs = [(prompt, "Hello.") for prompt in prompts]
+    assert pmi(voices, "base", pairs) == pytest.approx([pmi(voices, "base", [pair])[0] for pair in pairs], abs=1e-4)
