@@ -104,20 +104,21 @@ def load(
 
 
 def _with_adapters(model: Any, adapters: Mapping[str, str], revisions: Mapping[str, str]) -> Any:
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
 
+    configs = {name: PeftConfig.from_pretrained(repo, **_pinned(revisions, name)) for name, repo in adapters.items()}
+    some = [name for name, config in configs.items() if config.trainable_token_indices]
+    rest = [name for name in configs if name not in some]
+    if some and rest:
+        raise ValueError(
+            f"{', '.join(some)} has trained tokens and {', '.join(rest)} has none: PEFT cannot mix them in one batch; "
+            "train both with the same train_chat_tokens"
+        )
     (first, repo), *others = adapters.items()
     options: dict[str, Any] = {"autocast_adapter_dtype": False}  # else bf16 adapters become float32
     model = PeftModel.from_pretrained(model, repo, adapter_name=first, **options, **_pinned(revisions, first))
     for name, repo in others:
         model.load_adapter(repo, adapter_name=name, **options, **_pinned(revisions, name))
-    trained = {name: bool(config.trainable_token_indices) for name, config in model.peft_config.items()}
-    if len(set(trained.values())) > 1:
-        some, rest = ([name for name in trained if trained[name] is yes] for yes in (True, False))
-        raise ValueError(
-            f"{', '.join(some)} has trained tokens and {', '.join(rest)} has none: PEFT cannot mix them in one batch; "
-            "train both with the same train_chat_tokens"
-        )
     return model
 
 

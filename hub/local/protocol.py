@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from hub.local.pages import repository_page, start_page
-from hub.local.store import LARGE, TYPES, Change, File, HubError, Store, safe_path
+from hub.local.store import BINARY, LARGE, TYPES, Change, File, HubError, Store, safe_path
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -252,9 +252,11 @@ class Protocol:
         answers = []
         for wanted in (await request.json())["files"]:
             present = self.store.file(repo, commit, safe_path(wanted["path"]))
-            mode = "lfs" if wanted.get("size", 0) > LARGE else "regular"
+            large = wanted.get("size", 0) > LARGE or wanted["path"].endswith(BINARY)
             oid = (present.large or present.blob) if present else None
-            answers.append({"path": wanted["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid})
+            answers.append(
+                {"path": wanted["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False, "oid": oid}
+            )
         return JSONResponse({"files": answers})
 
     async def lfs_batch(self, request: Request) -> Response:

@@ -26,7 +26,8 @@ LARGE = 10 * 1024 * 1024  # bytes from which a file goes beside git
 _NAME = re.compile(r"[\w][\w.-]{0,95}/[\w][\w.-]{0,95}")
 _POINTER = re.compile(rb"version https://git-lfs.github.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (\d+)\n")
 _AUTHOR = b"Repartee local Hub <hub@localhost>"
-_ATTRIBUTES = b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
+BINARY = (".parquet", ".safetensors", ".arrow", ".bin", ".gguf", ".pt", ".zip")  # beside git at any size, as there
+_ATTRIBUTES = "".join(f"*{ending} filter=lfs diff=lfs merge=lfs -text\n" for ending in BINARY).encode()
 
 
 class HubError(Exception):

@@ -30,7 +30,7 @@ def adapters(starter, tmp_path_factory):
         torch.manual_seed(seed)
         for parameter_name, parameter in model.named_parameters():
             if "lora_B" in parameter_name or "trainable_tokens_delta" in parameter_name:
-                parameter.data += 0.05 * torch.randn_like(parameter)
+                parameter.data += 0.2 * torch.randn_like(parameter)
         folders[name] = str(tmp_path_factory.mktemp(name))
         model.save_pretrained(folders[name])
     return folders

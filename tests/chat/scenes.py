@@ -8,7 +8,8 @@ from chat.voices import Voices
 
 def hooks(voices: Voices) -> int:
     """How many hooks are left on the model between two calls."""
-    return sum(len(module._forward_pre_hooks) for module in voices.model.modules())
+    with voices.exclusive():
+        return sum(len(module._forward_pre_hooks) for module in voices.model.modules())
 
 
 def asked(*lines: str) -> list[list[Message]]:

@@ -72,8 +72,9 @@ def test_the_base_s_own_generation_config_is_not_our_sampling(starter, voices, t
 def test_adapters_that_cannot_be_mixed_are_refused(starter, adapters, tmp_path):
     base = AutoModelForCausalLM.from_pretrained(starter)
     get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="sft has trained tokens and dpo has none"):
-        chat_voices.load(str(starter), adapters | {"dpo": str(tmp_path)})
+    for trained, plain in (("sft", "dpo"), ("dpo", "sft")):
+        with pytest.raises(ValueError, match=f"{trained} has trained tokens and {plain} has none"):
+            chat_voices.load(str(starter), adapters | {plain: str(tmp_path)})
 
 
 class Failing(StoppingCriteria):
