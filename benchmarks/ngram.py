@@ -1,7 +1,7 @@
 """A Kneser-Ney n-gram model over token ids: the peer that a neural model of the same tokens is measured against.
 
-Interpolated modified Kneser-Ney smoothing (Kneser and Ney, 1995; Chen and Goodman, 1999, section 3), down to the uniform
-distribution, with h' the history h less its first token:
+Interpolated modified Kneser-Ney smoothing (Kneser and Ney, 1995; Chen and Goodman, 1999, section 3), down to the
+uniform distribution, with h' the history h less its first token:
 
     p(w | h) = max(c(h w) - D(c(h w)), 0) / c(h .) + gamma(h) p(w | h')
     gamma(h) = (D1 N1(h .) + D2 N2(h .) + D3 N3+(h .)) / c(h .)
@@ -85,7 +85,7 @@ class KneserNey:
 
 
 def discounts_of(counts: np.ndarray) -> np.ndarray:
-    """D for counts of 0, 1, 2, and 3 or more, from how many n-grams have each count (Chen and Goodman, 1999, eq. 26)."""
+    """D for counts of 0, 1, 2, and 3 or more, from how many n-grams have each count (Chen and Goodman, 1999)."""
     n1, n2, n3, n4 = (int((counts == count).sum()) for count in (1, 2, 3, 4))
     if not (n1 and n2 and n3 and n4):
         return FALLBACK

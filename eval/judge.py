@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 from chat.likelihood import pmi
 from chat.template import Message
 from chat.voices import Voices
 
-Comparison = tuple[list[Message], str, str]
+Comparison = tuple[list[Message], str, str]  # a prompt, the reply shown first, the reply shown second
 
 
 class Judge(Protocol):
@@ -26,7 +27,7 @@ class PMIJudge:
     """Prefers the reply that the prompt explains better.
 
     P(first is better) = sigmoid(PMI(first) - PMI(second)), PMI as in `chat.likelihood.pmi`, under the base model. It
-    reads each reply by itself, so the order in which two are shown cannot matter.
+    reads each reply by itself, so the order in which two are shown cannot matter, and no pair is read twice.
     """
 
     name = "PMI under the base model"
@@ -38,11 +39,16 @@ class PMIJudge:
     def compare(self, items: list[Comparison]) -> list[float]:
         wanted = {(_key(prompt), reply): (prompt, reply) for prompt, *replies in items for reply in replies}
         new = {key: pair for key, pair in wanted.items() if key not in self._known}
-        self._known |= dict(zip(new, pmi(self.voices, "base", list(new.values())), strict=True))
+        if new:
+            self._known |= dict(zip(new, pmi(self.voices, "base", list(new.values())), strict=True))
         return [
             sigmoid(self._known[_key(prompt), first] - self._known[_key(prompt), second])
             for prompt, first, second in items
         ]
+
+
+JUDGES: dict[str, Callable[[Voices], Judge]] = {"pmi": PMIJudge}
+"""Judges by the name that settings call them."""
 
 
 def sigmoid(x: float) -> float:

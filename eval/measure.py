@@ -2,36 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
 
 from chat.generate import Reply
-from chat.likelihood import log_probs, without_prompt
-from chat.template import STOP
+from chat.likelihood import without_prompt
+from chat.template import PAD, STOP
 from chat.voices import Voices
 from eval import metrics
+from eval.candidates import log_probs_of_many
 from eval.judge import Judge
 
 Row = dict[str, Any]
-Figures = dict[str, Any]
+Figures = dict[str, metrics.Estimate | float]
 
 
-def measure_voice(
-    voices: Voices, name: str, rows: list[Row], replies: list[Reply], candidates: list[list[str]], seed: int
-) -> Figures:
-    """Perplexity and Hits@1 on the films' own replies, and the shape of the sampled ones."""
-    true = [row["completion"][0]["content"] for row in rows]
-    scored = log_probs(voices, name, [(row["prompt"], reply) for row, reply in zip(rows, true, strict=True)])
-    by_pmi, by_likelihood = hits(voices, name, rows, true, candidates)
-    texts = [reply.text for reply in replies]
+class Ranked(NamedTuple):
+    """What a voice thinks of the film's own reply to one prompt."""
+
+    log_probs: list[float]
+    """In nats, of each token, `<|im_end|>` included."""
+    hit_pmi: bool
+    """Whether it comes first among its distractors by PMI under this voice,"""
+    hit_likelihood: bool
+    """and by mean log-likelihood, which favours bland replies."""
+
+
+def film_reply(row: Row) -> str:
+    return row["completion"][0]["content"]
+
+
+def rank(voices: Voices, name: str, rows: list[Row], candidates: list[list[str]]) -> list[Ranked]:
+    """Scores the film's reply to each prompt beside its distractors.
+
+    log p(reply | empty prompt) is found once for each reply, however many prompts it stands beside.
+
+    Raises ValueError where the prompts have different system messages: then there is no one empty prompt.
+    """
+    groups = [[film_reply(row), *others] for row, others in zip(rows, candidates, strict=True)]
+    empty = without_prompt(rows[0]["prompt"])
+    if any(without_prompt(row["prompt"]) != empty for row in rows):
+        raise ValueError("the prompts have different system messages")
+    replies = list(dict.fromkeys(reply for group in groups for reply in group))
+    alone = dict(zip(replies, map(mean, log_probs_of_many(voices, name, empty, replies)), strict=True))
+    ranked = []
+    for row, group in tqdm(list(zip(rows, groups, strict=True)), desc=f"ranking by {name}", disable=None):
+        given = log_probs_of_many(voices, name, row["prompt"], group)
+        likelihood = list(map(mean, given))
+        gain = [score - alone[reply] for score, reply in zip(likelihood, group, strict=True)]
+        ranked.append(Ranked(given[0], metrics.hit(gain), metrics.hit(likelihood)))
+    return ranked
+
+
+def figures(rows: list[Row], replies: list[Reply], ranked: list[Ranked], seed: int) -> Figures:
+    """Likelihood and ranking of the films' own replies, and the shape of the sampled ones."""
+    n, texts = len(rows), [reply.text for reply in replies]
+    scores = [entry.log_probs for entry in ranked]
     low, middle, high = metrics.length_quantiles(texts)
     return {
-        "perplexity": metrics.bootstrap(scored, metrics.perplexity, seed),
-        "nats_per_byte": metrics.nats_per_byte(scored, true),
-        "hits_pmi": metrics.wilson(sum(by_pmi), len(by_pmi)),
-        "hits_likelihood": metrics.wilson(sum(by_likelihood), len(by_likelihood)),
-        "stop_rate": metrics.wilson(sum(reply.ended == STOP for reply in replies), len(replies)),
-        "endoftext_rate": metrics.share([reply.ended == "<|endoftext|>" for reply in replies]),
-        "empty_rate": metrics.share([not text for text in texts]),
+        "perplexity": metrics.perplexity(scores, seed),
+        "nats_per_byte": metrics.nats_per_byte(scores, [film_reply(row) for row in rows], seed),
+        "hits_pmi": metrics.wilson(sum(entry.hit_pmi for entry in ranked), n),
+        "hits_likelihood": metrics.wilson(sum(entry.hit_likelihood for entry in ranked), n),
+        "stop_rate": metrics.wilson(sum(reply.ended == STOP for reply in replies), n),
+        "endoftext_rate": metrics.wilson(sum(reply.ended == PAD for reply in replies), n),
+        "empty_rate": metrics.wilson(sum(not text for text in texts), n),
         "distinct_1": metrics.distinct(texts, 1),
         "distinct_2": metrics.distinct(texts, 2),
         "words_10": low,
@@ -40,36 +76,22 @@ def measure_voice(
     }
 
 
-def hits(
-    voices: Voices, name: str, rows: list[Row], true: list[str], candidates: list[list[str]]
-) -> tuple[list[bool], list[bool]]:
-    """Whether the true reply comes first among its distractors: by PMI, and by mean log-likelihood beside it."""
-    pairs = [
-        (row["prompt"], reply)
-        for row, reply, others in zip(rows, true, candidates, strict=True)
-        for reply in [reply, *others]
-    ]
-    given = log_probs(voices, name, pairs)
-    alone_pairs = {reply: (without_prompt(prompt), reply) for prompt, reply in pairs}
-    alone = dict(zip(alone_pairs, log_probs(voices, name, list(alone_pairs.values())), strict=True))
-    likelihood = [sum(scores) / len(scores) for scores in given]
-    gain = [mean - sum(alone[reply]) / len(alone[reply]) for mean, (_, reply) in zip(likelihood, pairs, strict=True)]
-    by_pmi, by_likelihood, start = [], [], 0
-    for others in candidates:
-        end = start + 1 + len(others)
-        by_pmi.append(metrics.hit(gain[start:end]))
-        by_likelihood.append(metrics.hit(likelihood[start:end]))
-        start = end
-    return by_pmi, by_likelihood
+class Compared(NamedTuple):
+    """Two voices before a judge."""
+
+    preference: metrics.Preference
+    first_better: list[list[float]]
+    """Per prompt, the judge's probability that the first voice's response is better: shown first, shown second."""
 
 
-def preferred(judge: Judge, rows: list[Row], first: list[Reply], second: list[Reply]) -> metrics.Estimate:
-    """How often the judge prefers the first voice's response, both orders averaged; identical responses are ties."""
+def compare(judge: Judge, rows: list[Row], first: list[Reply], second: list[Reply]) -> Compared:
+    """Asks the judge in both orders and averages; the same text from both is a tie."""
     items = [(row["prompt"], a.text, b.text) for row, a, b in zip(rows, first, second, strict=True)]
     ahead = judge.compare(items)
-    swapped = judge.compare([(prompt, b, a) for prompt, a, b in items])
-    wins = 0.0
-    for (_, a, b), p_ahead, p_swapped in zip(items, ahead, swapped, strict=True):
-        probability = (p_ahead + 1 - p_swapped) / 2
-        wins += 0.5 if a == b or probability == 0.5 else float(probability > 0.5)
-    return metrics.wilson(wins, len(items))
+    behind = [1 - p for p in judge.compare([(prompt, b, a) for prompt, a, b in items])]
+    orders = [list(pair) for pair in zip(ahead, behind, strict=True)]
+    return Compared(metrics.preference([mean(pair) for pair in orders], [a == b for _, a, b in items]), orders)
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,14 +1,21 @@
-"""Metrics that need no judge: small pure functions, each with its source, and a bootstrap for their intervals."""
+"""Metrics that need no judge: small pure functions, each with its source, and the intervals that go with them.
+
+Prompts are the units of every interval. Shares have Wilson's interval, ratios of sums (perplexity, means) a bootstrap,
+distinct-n a jackknife: resampled texts repeat themselves, which would pull a bootstrap of it down.
+"""
 
 from __future__ import annotations
 
 import math
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+Z = 1.959964  # the normal distribution's 97.5% quantile
 
 
 class Estimate(NamedTuple):
@@ -19,68 +26,112 @@ class Estimate(NamedTuple):
     high: float
 
 
-def bootstrap(items: Sequence, statistic: Callable[[Sequence], float], seed: int = 0, resamples: int = 500) -> Estimate:
-    """The percentile bootstrap over items, here prompts (Efron, 1979)."""
-    chance = np.random.default_rng(seed)
-    draws = [
-        statistic([items[index] for index in chance.integers(0, len(items), len(items))]) for _ in range(resamples)
-    ]
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Estimate(statistic(items), float(low), float(high))
+def wilson(successes: float, n: int) -> Estimate:
+    """A share of n prompts with its score interval (Wilson, 1927); half a success, as for a tie, is allowed.
 
-
-def wilson(successes: float, n: int, z: float = 1.959964) -> Estimate:
-    """A share with its score interval (Wilson, 1927); a tie counts as half a success."""
+    Raises ValueError where n is 0: nothing was measured.
+    """
     if n == 0:
-        return Estimate(math.nan, 0.0, 1.0)
+        raise ValueError("a share of nothing")
     share = successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Estimate(share, centre - half, centre + half)
+    centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))  # but for rounding
 
 
-def perplexity(log_probs: Sequence[Sequence[float]]) -> float:
-    """exp of the mean negative log-likelihood, in nats, over all tokens of all replies, end tokens included."""
-    tokens = sum(map(len, log_probs))
-    return math.exp(-sum(map(sum, log_probs)) / tokens)
+def ratio(
+    above: Sequence[float],
+    below: Sequence[float],
+    seed: int,
+    of: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    resamples: int = 1_000,
+) -> Estimate:
+    """of(sum(above) / sum(below)), one entry a prompt, with the percentile bootstrap over prompts (Efron, 1979)."""
+    columns = np.array([above, below], dtype=np.float64)
+    chance = np.random.default_rng(seed)
+    n = columns.shape[1]
+    sums = np.stack([columns[:, chance.integers(0, n, n)].sum(axis=1) for _ in range(resamples)])
+    low, high = np.quantile(of(sums[:, 0] / sums[:, 1]), [0.025, 0.975])
+    return Estimate(float(of(columns[0].sum() / columns[1].sum())), float(low), float(high))
 
 
-def nats_per_byte(log_probs: Sequence[Sequence[float]], replies: Sequence[str]) -> float:
-    """The same loss over the UTF-8 bytes of the replies: comparable between tokenizers."""
-    return -sum(map(sum, log_probs)) / sum(len(reply.encode()) for reply in replies)
+def perplexity(log_probs: Sequence[Sequence[float]], seed: int = 0) -> Estimate:
+    """exp of the mean negative log-likelihood over the tokens of all replies, end tokens too (Jelinek et al., 1977).
+
+    Args:
+        log_probs: of each reply, log p of its tokens in nats.
+    """
+    return ratio([-sum(reply) for reply in log_probs], [len(reply) for reply in log_probs], seed, of=np.exp)
+
+
+def nats_per_byte(log_probs: Sequence[Sequence[float]], replies: Sequence[str], seed: int = 0) -> Estimate:
+    """The same loss over the UTF-8 bytes of the replies, for any tokenizer alike; exp of it is perplexity per byte."""
+    return ratio([-sum(reply) for reply in log_probs], [len(reply.encode()) for reply in replies], seed)
 
 
 def hit(scores: Sequence[float]) -> bool:
-    """Whether the first candidate, the true one, is strictly ahead of all others (Hits@1; Dinan et al., 2019)."""
+    """Whether the first candidate, the true reply, is strictly ahead of all others: Hits@1 (Zhang et al., 2018)."""
     return all(scores[0] > other for other in scores[1:])
 
 
 def distractors(replies: Sequence[str], groups: Sequence[str], count: int, seed: int) -> list[list[str]]:
-    """Draws for each reply `count` distinct other replies, none of its own conversation and none equal to it."""
+    """Draws for each reply `count` different other replies, none equal to it and none said in its own group.
+
+    Everybody gets as many as the poorest can have, so that one chance level holds for all.
+    """
+    said: dict[str, set[str]] = {}
+    for reply, group in zip(replies, groups, strict=True):
+        said.setdefault(group, set()).add(reply)
+    everything = sorted(set(replies))
+    count = min([count, *(len(everything) - len(own) for own in said.values())])
     chance = random.Random(seed)
     drawn = []
-    for reply, group in zip(replies, groups, strict=True):
-        pool = sorted({other for other, its in zip(replies, groups, strict=True) if its != group and other != reply})
-        drawn.append(chance.sample(pool, min(count, len(pool))))
+    for group in groups:
+        pool = chance.sample(everything, min(len(everything), count + len(said[group])))
+        drawn.append([reply for reply in pool if reply not in said[group]][:count])
     return drawn
 
 
 def words(text: str) -> list[str]:
     """Lower-cased words and punctuation marks."""
-    return re.findall(r"\w+(?:'\w+)?|[^\w\s]", text.lower())
+    return re.findall(r"\w+(?:['\u2019]\w+)*|[^\w\s]", text.lower())
 
 
-def distinct(texts: Sequence[str], n: int) -> float:
-    """Distinct n-grams over all n-grams of all texts (Li et al., 2016). It falls with the number of texts."""
-    grams = [tuple(tokens[i : i + n]) for tokens in map(words, texts) for i in range(len(tokens) - n + 1)]
-    return len(set(grams)) / len(grams) if grams else 0.0
+def distinct(texts: Sequence[str], n: int) -> Estimate:
+    """Distinct n-grams over all n-grams of all texts (Li et al., 2016), plus and minus Z jackknife standard errors.
 
-
-def share(flags: Sequence[bool]) -> float:
-    return sum(flags) / len(flags) if flags else math.nan
+    It falls as texts grow longer or more numerous: compare it between sets of like size. The delete-one jackknife
+    (Efron and Stein, 1981) leaves out each text with the n-grams that only it has.
+    """
+    grams = [[tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)] for tokens in map(words, texts)]
+    holders = Counter(gram for own in grams for gram in set(own))
+    total = sum(map(len, grams))
+    if total == 0:
+        return Estimate(0.0, 0.0, 0.0)
+    without = np.array(
+        [(len(holders) - sum(holders[gram] == 1 for gram in set(own))) / max(1, total - len(own)) for own in grams]
+    )
+    error = math.sqrt((len(texts) - 1) / len(texts) * float(((without - without.mean()) ** 2).sum()))
+    value = len(holders) / total
+    return Estimate(value, max(0.0, value - Z * error), min(1.0, value + Z * error))
 
 
 def length_quantiles(texts: Sequence[str]) -> tuple[float, float, float]:
-    """The 10%, 50% and 90% quantiles of the number of words."""
+    """The 10%, 50% and 90% quantiles of the number of words and punctuation marks."""
     low, middle, high = np.quantile([len(words(text)) for text in texts], [0.1, 0.5, 0.9])
     return float(low), float(middle), float(high)
+
+
+class Preference(NamedTuple):
+    """How often the first of two voices is preferred: a tie counts as half."""
+
+    rate: Estimate
+    ties: float
+    """Share of prompts whose two responses are the same or equally good."""
+
+
+def preference(first_better: Sequence[float], same: Sequence[bool]) -> Preference:
+    """Counts wins from the probability, per prompt, that the first response is better; `same` marks equal responses."""
+    tied = [equal or p == 0.5 for p, equal in zip(first_better, same, strict=True)]
+    wins = sum(0.5 if tie else float(p > 0.5) for p, tie in zip(first_better, tied, strict=True))
+    return Preference(wilson(wins, len(tied)), sum(tied) / len(tied))

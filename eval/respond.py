@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,46 @@ from chat.bulk import generate_to
 from chat.generate import Reply
 from chat.sampling import Sampling
 from chat.voices import Voices
+from hub.errors import UserError
 from hub.lineage import Input
 
 Row = dict[str, Any]
 
 
 def held_out(dataset: Input, prompts: int, per_film: int, seed: int) -> list[Row]:
-    """Draws test pairs by seed, at most `per_film` from one film; fewer where the split has not that many."""
+    """Draws pairs of the test split; fewer where it has not that many.
+
+    Raises UserError where it has none.
+    """
     from datasets import load_dataset
 
-    rows = load_dataset(dataset.repo, "pairs", split="test", revision=dataset.revision)
-    order = list(range(len(rows)))
+    pairs = load_dataset(dataset.repo, "pairs", split="test", revision=dataset.revision)
+    drawn = [pairs[index] for index in draw(list(pairs["movie_id"]), prompts, per_film, seed)]
+    if not drawn:
+        raise UserError(f"{dataset.repo} has no test pairs; prepare it from more films")
+    return drawn
+
+
+def draw(films: Sequence[str], count: int, per_film: int, seed: int) -> list[int]:
+    """Draws up to `count` places by seed, at most `per_film` of one film: no long script outweighs the rest."""
+    order = list(range(len(films)))
     random.Random(seed).shuffle(order)
-    films: Counter[str] = Counter()
-    drawn: list[Row] = []
-    movies = rows["movie_id"]
+    taken: Counter[str] = Counter()
+    drawn: list[int] = []
     for index in order:
-        if films[movies[index]] < per_film:
-            films[movies[index]] += 1
-            drawn.append(rows[index])
-        if len(drawn) == prompts:
+        if len(drawn) == count:
             break
+        if taken[films[index]] < per_film:
+            taken[films[index]] += 1
+            drawn.append(index)
     return drawn
 
 
 def respond(voices: Voices, rows: list[Row], sampling: Sampling, seed: int, folder: Path) -> dict[str, list[Reply]]:
-    """Answers every prompt by every voice; finished chunks are kept in `folder`, so a killed run carries on."""
+    """Answers every prompt by every voice, all with the same seeds.
+
+    Finished chunks are kept in `folder`, so that a killed run carries on and ends with the replies of an unbroken one.
+    """
     prompts = [row["prompt"] for row in rows]
     return {
         name: generate_to(folder / f"{name}.jsonl", voices, prompts, [name] * len(prompts), sampling, seed)

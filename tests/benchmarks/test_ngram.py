@@ -80,3 +80,17 @@ def test_discounts_by_hand():
     # y = 6 / (6 + 2 * 3) = 1/2; 1 - 2y * 3/6, 2 - 3y * 2/3, 3 - 4y * 1/2
     assert discounts_of(counts) == pytest.approx([0, 0.5, 1.0, 2.0])
     assert discounts_of(np.array([1, 1, 2])) is FALLBACK
+
+
+def test_both_models_predict_the_same_tokens(starter):
+    """A conversation of several training rows, and a short one: as many tokens for the peer as for the starter."""
+    from transformers import PreTrainedTokenizerFast
+
+    from training.pretrain import token_rows
+
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(starter)
+    texts = ["Where were you?\nAt the pier.", "Again and again and again.\n" * 200]
+    sequences = [[0, *ids, 0] for ids in tokenizer(texts)["input_ids"]]
+    predicted = [token for row in token_rows(tokenizer, texts) for token in row[1:]]
+    assert predicted == [token for sequence in sequences for token in sequence[1:]]
+    assert len(KneserNey(sequences, len(tokenizer)).log_probs(sequences)) == len(predicted)

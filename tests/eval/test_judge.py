@@ -1,0 +1,76 @@
+"""The embedded judge, and what is made of any judge's word."""
+
+import math
+
+import pytest
+
+from chat.generate import Reply
+from chat.likelihood import pmi
+from eval.judge import JUDGES, PMIJudge, sigmoid
+from eval.measure import compare
+
+
+def items(rows):
+    replies = [row["completion"][0]["content"] for row in rows]
+    return [(row["prompt"], replies[i], replies[i - 1]) for i, row in enumerate(rows)]
+
+
+def test_pmi_decides(voices, rows):
+    prompt, first, second = items(rows)[0]
+    gain = pmi(voices, "base", [(prompt, first), (prompt, second)])
+    assert PMIJudge(voices).compare([(prompt, first, second)]) == pytest.approx([sigmoid(gain[0] - gain[1])], abs=1e-5)
+
+
+def test_it_judges_under_the_base_and_says_so(voices, rows):
+    prompt, first, second = items(rows)[0]
+    gain = pmi(voices, "sft", [(prompt, first), (prompt, second)])
+    assert abs(PMIJudge(voices).compare([(prompt, first, second)])[0] - sigmoid(gain[0] - gain[1])) > 1e-3
+    assert PMIJudge(voices).name == "PMI under the base model"
+    assert JUDGES["pmi"] is PMIJudge
+
+
+def test_order_cannot_matter(voices, rows):
+    judge = PMIJudge(voices)
+    ahead = judge.compare(items(rows))
+    behind = judge.compare([(prompt, second, first) for prompt, first, second in items(rows)])
+    assert [p + q for p, q in zip(ahead, behind, strict=True)] == pytest.approx([1.0] * len(rows), abs=1e-12)
+    assert len({round(p, 6) for p in ahead}) == len(rows)
+    assert judge.compare([(prompt, first, first) for prompt, first, _ in items(rows)]) == [0.5] * len(rows)
+
+
+def test_nothing_is_read_twice(voices, rows, monkeypatch):
+    read = []
+    monkeypatch.setattr("eval.judge.pmi", lambda voices, name, pairs: [read.append(pair) or 0.0 for pair in pairs])
+    judge = PMIJudge(voices)
+    judge.compare(items(rows)[:2])
+    judge.compare(items(rows))
+    judge.compare([(prompt, second, first) for prompt, first, second in items(rows)])
+    assert len(read) == 2 * len(rows)
+    assert judge.compare([]) == []
+
+
+def test_sigmoid():
+    assert sigmoid(0) == 0.5
+    assert sigmoid(math.log(3)) == pytest.approx(0.75)
+    assert sigmoid(-800) == 0.0
+    assert sigmoid(800) == 1.0
+
+
+class FirstShown:
+    """A judge with a position bias that likes "good" above all."""
+
+    name = "first shown"
+
+    def compare(self, items):
+        return [0.9 if first == "good" else 0.3 if second == "good" else 0.7 for _, first, second in items]
+
+
+def test_both_orders_are_averaged(rows):
+    def said(*texts):
+        return [Reply(text, "<|im_end|>", 1) for text in texts]
+
+    found = compare(FirstShown(), rows[:4], said("good", "bad", "bad", "bad"), said("bad", "good", "worse", "bad"))
+    assert found.first_better[0] == pytest.approx([0.9, 0.7])
+    assert found.first_better[2] == pytest.approx([0.7, 0.3])  # the bias alone: a tie once both orders are asked
+    assert found.preference.rate.value == (1 + 0 + 0.5 + 0.5) / 4
+    assert found.preference.ties == 0.5

@@ -1,0 +1,58 @@
+"""Ranking by likelihood: the shortcut against the long way, and a planted answer."""
+
+import pytest
+
+from chat.generate import Reply
+from chat.likelihood import log_probs, pmi
+from eval import measure
+from eval.candidates import log_probs_of_many
+
+
+@pytest.mark.parametrize("name", ["base", "sft", "dpo"])
+def test_one_row_says_what_separate_rows_say(voices, rows, name, monkeypatch):
+    replies = [measure.film_reply(row) for row in rows] + ["", "No.", "Why? " * 12]
+    expected = log_probs(voices, name, [(rows[0]["prompt"], reply) for reply in replies])
+    for size in (512, 20):  # all in one row, and in several
+        monkeypatch.setattr("eval.candidates.ROW", size)
+        found = log_probs_of_many(voices, name, rows[0]["prompt"], replies)
+        assert [len(scores) for scores in found] == [len(scores) for scores in expected]
+        for scores, wanted in zip(found, expected, strict=True):
+            assert scores == pytest.approx(wanted, abs=1e-3)
+
+
+def test_ranks_are_those_of_pmi_and_likelihood(voices, rows):
+    candidates = [[measure.film_reply(other) for other in rows if other is not row] for row in rows]
+    ranked = measure.rank(voices, "sft", rows, candidates)
+    for row, others, found in zip(rows, candidates, ranked, strict=True):
+        pairs = [(row["prompt"], reply) for reply in [measure.film_reply(row), *others]]
+        gains, means = pmi(voices, "sft", pairs), [sum(s) / len(s) for s in log_probs(voices, "sft", pairs)]
+        assert found.hit_pmi == (max(gains) == gains[0])
+        assert found.hit_likelihood == (max(means) == means[0])
+        assert sum(found.log_probs) == pytest.approx(sum(log_probs(voices, "sft", pairs[:1])[0]), abs=1e-3)
+
+
+def test_pmi_finds_what_blandness_hides(rows, monkeypatch):
+    """A planted voice: bland replies are likely anywhere, the true one is made likelier by its prompt alone."""
+
+    def planted(voices, name, prompt, replies):
+        told = prompt[-1]["content"]
+        true = {row["prompt"][-1]["content"]: measure.film_reply(row) for row in rows}
+        return [[-1.0] if reply == "Yes." else [-3.0] if reply == true.get(told) else [-5.0] for reply in replies]
+
+    monkeypatch.setattr(measure, "log_probs_of_many", planted)
+    candidates = [["Yes.", measure.film_reply(rows[index - 1])] for index in range(len(rows))]
+    ranked = measure.rank(None, "base", rows, candidates)
+    assert all(entry.hit_pmi for entry in ranked)
+    assert not any(entry.hit_likelihood for entry in ranked)
+    replies = [Reply("Yes.", "<|im_end|>", 3)] * 3 + [Reply("", "<|endoftext|>", 1)] + [Reply("So", "length", 64)] * 2
+    found = measure.figures(rows, replies, ranked, seed=1)
+    assert found["hits_pmi"].value == 1
+    assert found["hits_likelihood"].value == 0
+    assert (found["stop_rate"].value, found["endoftext_rate"].value, found["empty_rate"].value) == (3 / 6, 1 / 6, 1 / 6)
+    assert found["perplexity"] == pytest.approx([2.718281828**3] * 3)
+
+
+def test_two_system_messages_have_no_one_empty_prompt(rows):
+    rows[1]["prompt"] = [{"role": "system", "content": "Sing."}, rows[1]["prompt"][1]]
+    with pytest.raises(ValueError, match="system"):
+        measure.rank(None, "base", rows, [[] for _ in rows])

@@ -1,0 +1,67 @@
+"""Held-out prompts are drawn fairly, and a killed run ends with the responses of an unbroken one."""
+
+from collections import Counter
+
+import pytest
+
+from chat import bulk
+from chat.sampling import Sampling
+from eval.respond import draw, respond
+
+SAMPLING = Sampling(max_new_tokens=4)
+
+
+def test_a_draw_is_seeded_and_no_film_outweighs_the_rest():
+    films = ["long"] * 900 + ["short"] * 3 + [f"m{index}" for index in range(50)]
+    drawn = draw(films, 60, 5, seed=1)
+    assert len(set(drawn)) == len(drawn) == 58  # 5 + 3 + 50: all there are
+    assert Counter(films[index] for index in drawn)["long"] == 5
+    assert draw(films, 20, 5, seed=1) == drawn[:20]
+    assert draw(films, 20, 5, seed=2) != drawn[:20]
+    assert draw([], 20, 5, seed=1) == []
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Two prompts a chunk, so that six prompts make three."""
+    whole = bulk.generate_to
+    monkeypatch.setattr("eval.respond.generate_to", lambda *arguments: whole(*arguments, chunk=2))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_cut_run_carries_on_to_the_same_responses(voices, rows, tmp_path, small_chunks, monkeypatch):
+    unbroken = respond(voices, rows, SAMPLING, 7, tmp_path / "unbroken")
+    wanted = contents(tmp_path / "unbroken")
+    assert list(wanted) == ["base.jsonl", "dpo.jsonl", "sft.jsonl"]
+    assert len(set(wanted.values())) == 3
+    lines = wanted["sft.jsonl"].splitlines(keepends=True)
+    cuts = {
+        "in a line": b"".join(lines[:2]) + lines[2][:17],
+        "in a chunk": b"".join(lines[:3]),
+        "between chunks": b"".join(lines[:4]),
+        "before anything": b"",
+        "in the first line": lines[0][:5],
+    }
+    asked = []
+    whole = bulk.generate
+    monkeypatch.setattr(
+        bulk, "generate", lambda voices, prompts, *rest: asked.append(prompts) or whole(voices, prompts, *rest)
+    )
+    for name, content in cuts.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "base.jsonl").write_bytes(wanted["base.jsonl"])
+        (folder / "sft.jsonl").write_bytes(content)
+        asked.clear()
+        assert respond(voices, rows, SAMPLING, 7, folder) == unbroken
+        assert contents(folder) == wanted
+        kept = content.count(b"\n") // 2
+        assert len(asked) == (3 - kept) + 3  # the rest of sft, all of dpo, nothing of base
+
+
+def test_another_seed_says_something_else(voices, rows, tmp_path):
+    first, second = (respond(voices, rows, SAMPLING, seed, tmp_path / str(seed)) for seed in (1, 2))
+    assert first != second
