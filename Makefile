@@ -36,8 +36,9 @@ browser:
 proof: setup browser  # the long proofs at full count: the same tests, more repetitions
 	REPARTEE_PROOF=1 $(PY) -m pytest
 
-bench: setup
-	$(PY) -m benchmarks.starter $(if $(CORPUS),--corpus $(CORPUS),--corpus training/sample)
+bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip: the bounds are for the real corpus
+	@test -n "$(CORPUS)" || { echo "error: make bench needs CORPUS=path/to/cornell_movie_dialogs_corpus.zip"; exit 1; }
+	$(PY) -m benchmarks.starter --corpus $(CORPUS)
 
 check: setup
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy

@@ -26,8 +26,8 @@ class Estimate(NamedTuple):
     high: float
 
 
-def wilson(successes: float, n: int) -> Estimate:
-    """A share of n prompts with its score interval (Wilson, 1927); half a success, as for a tie, is allowed.
+def wilson(successes: int, n: int) -> Estimate:
+    """A share of n prompts with its score interval (Wilson, 1927).
 
     Raises ValueError where n is 0: nothing was measured.
     """
@@ -131,7 +131,15 @@ class Preference(NamedTuple):
 
 
 def preference(first_better: Sequence[float], same: Sequence[bool]) -> Preference:
-    """Counts wins from the probability, per prompt, that the first response is better; `same` marks equal responses."""
+    """Counts wins from the probability, per prompt, that the first response is better; `same` marks equal responses.
+
+    Ties pull the rate towards one half and tell nothing, so the interval is Wilson's of the wins among decided prompts,
+    given the ties: as in the sign test (Dixon and Mood, 1946), it leaves one half out where the decided prompts do.
+    """
+    n = len(first_better)
     tied = [equal or p == 0.5 for p, equal in zip(first_better, same, strict=True)]
-    wins = sum(0.5 if tie else float(p > 0.5) for p, tie in zip(first_better, tied, strict=True))
-    return Preference(wilson(wins, len(tied)), sum(tied) / len(tied))
+    ties, decided = sum(tied) / n, n - sum(tied)
+    if decided == 0:
+        return Preference(Estimate(0.5, 0.5, 0.5), ties)
+    wins = wilson(sum(p > 0.5 for p, tie in zip(first_better, tied, strict=True) if not tie), decided)
+    return Preference(Estimate(*(ties / 2 + (1 - ties) * share for share in wins)), ties)

@@ -1,8 +1,7 @@
 """Every test runs against one local Hub, over real HTTP. huggingface_hub reads its address at import: set it first."""
 
-import atexit
-import contextlib
 import os
+import shutil
 import tempfile
 import uuid
 from pathlib import Path
@@ -22,15 +21,17 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     TQDM_DISABLE="1",
 )
-os.environ.pop("HF_HUB_OFFLINE", None)
+
+
+def pytest_unconfigure():
+    shutil.rmtree(_FOLDER, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def hub_url():
-    """The address of the local Hub, which starts when the first test asks for it."""
-    with contextlib.ExitStack() as stack:
-        atexit.register(stack.close)
-        yield stack.enter_context(running(_FOLDER / "hub", _PORT))
+    """The address of the local Hub, which starts when the first test asks for it and dies with this process."""
+    with running(_FOLDER / "hub", _PORT) as url:
+        yield url
 
 
 @pytest.fixture

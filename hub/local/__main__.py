@@ -8,70 +8,132 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import FrameType
 
 from hub.errors import UserError, one_line_errors
-from hub.local import DATA, client_environment, running, token_of
+from hub.local import DATA, NotStarted, client_environment, running
+from hub.local.disk import claimed
+from hub.local.tokens import USER, token_of, tokens_of
 
 
-def serve(data: Path, host: str, port: int, quiet: bool) -> None:
-    """Serves until stopped; says where, and refuses a taken port in one line."""
+def serve(data: Path, port: int, attached: bool) -> None:
+    """Serves until stopped; attached to a parent process, tells it the address and stops when it is gone.
+
+    Raises:
+        UserError: the port is taken, or another server has the data folder.
+    """
     import uvicorn
 
-    from hub.local.protocol import Protocol
+    from hub.local.app import build
     from hub.local.store import Store
 
-    bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with bound(port) as listening, claimed(data):
+        tokens = tokens_of(data)
+        if os.environ.get("HF_TOKEN"):  # the token that its clients will have, if they have one
+            tokens.setdefault(os.environ["HF_TOKEN"], USER)
+        app = build(Store(data), tokens)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app, log_level="warning", access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=5
+            )
+        )
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        if attached:
+            threading.Thread(target=stop_with_parent, args=[server], daemon=True).start()
+            print(url, flush=True)
+        else:
+            print(f"The local Hub is open at {url}; stop it with Ctrl-C. For its clients:", flush=True)
+            settings = client_environment(url, data) | {"HF_TOKEN": token_of(data)}
+            print("export " + " ".join(f"{name}={value}" for name, value in settings.items()), flush=True)
+        server.run(sockets=[listening])
+
+
+def bound(port: int) -> socket.socket:
+    """A listening socket: who connects before the server is ready waits in the queue."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((host, port))
+        listening.bind(("127.0.0.1", port))
+        listening.listen(128)
     except OSError as error:
-        raise UserError(
-            f"port {port} on {host} cannot be used ({error.strerror}); choose another with --port"
-        ) from error
-    app = Protocol(Store(data), token_of(data)).app()
-    if not quiet:
-        address = f"http://{host}:{bound.getsockname()[1]}"
-        print(f"The local Hub is open at {address}\nexport HF_ENDPOINT={address} HF_HUB_DISABLE_XET=1", flush=True)
-        print(f"export HF_TOKEN=$(cat {data / 'token'})   # needed to write", flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[bound])
+        listening.close()
+        raise UserError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from error
+    return listening
+
+
+def stop_with_parent(server: object) -> None:
+    """Waits for the end of standard input, which the parent holds open while it lives."""
+    while os.read(0, 4096):
+        pass
+    server.should_exit = True  # type: ignore[attr-defined]
 
 
 def run(data: Path, port: int, command: list[str]) -> int:
-    """Runs a command against a server of its own; returns the command's exit status."""
-    try:
-        with running(data, port) as url:
+    """Runs a command against a server of its own; returns its exit status (128 + the signal that killed it).
+
+    Raises:
+        UserError: the command cannot be started.
+    """
+    with running(data, port) as url:
+        try:
             child = subprocess.Popen(command, env=os.environ | client_environment(url, data))
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda received, _frame: child.send_signal(received))
-            return child.wait()
-    except FileNotFoundError as error:
-        raise UserError(f"{command[0]}: no such command") from error
-    except RuntimeError as error:
-        raise UserError(str(error)) from error
+        except OSError as error:
+            raise UserError(f"{command[0]}: no such command ({error.strerror})") from error
+
+        def forward(number: int, frame: FrameType | None) -> None:
+            if number != signal.SIGINT or not typed():
+                child.send_signal(number)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, forward)
+        status = child.wait()
+    return status if status >= 0 else 128 - status
 
 
-def main() -> None:
+def typed() -> bool:
+    """Whether a SIGINT is a Ctrl-C: then the terminal has sent it to the command as well."""
+    try:
+        with open("/dev/tty") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def port_number(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port; choose one up to 65535")
+    return int(text)
+
+
+def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="verb", required=True)
     for verb, port in (("serve", 8765), ("run", 0)):
         sub = commands.add_parser(verb)
         sub.add_argument("--data", type=Path, default=DATA, help="where repositories are kept (default: %(default)s)")
-        sub.add_argument("--port", type=int, default=port, help="0 takes any free port (default: %(default)s)")
+        sub.add_argument("--port", type=port_number, default=port, help="0 is any free one (default: %(default)s)")
         if verb == "serve":
-            sub.add_argument("--host", default="127.0.0.1")
-            sub.add_argument("--quiet", action="store_true")
+            sub.add_argument("--attached", action="store_true", help="print the address alone; stop when stdin ends")
         else:
             sub.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = read_arguments()
     with one_line_errors():
         if arguments.verb == "serve":
-            serve(arguments.data, arguments.host, arguments.port, arguments.quiet)
-        else:
-            command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-            if not command:
-                raise UserError("nothing to run; write: python -m hub.local run -- COMMAND")
+            serve(arguments.data, arguments.port, arguments.attached)
+            return
+        command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+        if not command:
+            raise UserError("nothing to run; write: python -m hub.local run -- COMMAND")
+        try:
             sys.exit(run(arguments.data, arguments.port, command))
+        except NotStarted:
+            sys.exit(1)
 
 
 if __name__ == "__main__":

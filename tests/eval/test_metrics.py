@@ -113,5 +113,14 @@ def test_length_quantiles():
 
 def test_preference_counts_ties_as_half():
     found = metrics.preference([0.9, 0.51, 0.2, 0.5, 0.99], [False, False, False, False, True])
-    assert found.rate == metrics.wilson(3, 5)
+    assert found.rate.value == pytest.approx((1 + 1 + 0 + 0.5 + 0.5) / 5)
     assert found.ties == 2 / 5
+
+
+def test_ties_neither_hide_nor_feign_a_preference():
+    decided, _ = metrics.preference([0.9] * 37 + [0.1] * 21, [False] * 58)
+    assert decided == metrics.wilson(37, 58)
+    rate, ties = metrics.preference([0.9] * 37 + [0.1] * 21 + [0.7] * 42, [False] * 58 + [True] * 42)
+    assert (rate.value, ties) == (pytest.approx(0.58), 0.42)
+    assert (rate.low - 0.5) == pytest.approx(0.58 * (decided.low - 0.5))
+    assert metrics.preference([0.5, 0.9], [False, True]) == ((0.5, 0.5, 0.5), 1.0)

@@ -1,0 +1,100 @@
+"""The JSON that clients read: repositories, files, commits and refs in the real Hub's words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+from dulwich.objects import Commit
+
+from hub.local.files import File, pointer
+
+Json = dict[str, Any]
+
+
+def card_data(readme: str) -> Json:
+    """The YAML front matter of a card.
+
+    Raises:
+        yaml.YAMLError: it is not YAML.
+    """
+    found = re.match(r"\ufeff?---[ \t]*\r?\n(.*?)\r?\n---", readme, re.DOTALL)
+    content = yaml.safe_load(found[1]) if found else None
+    return content if isinstance(content, dict) else {}
+
+
+def info(name: str, commit: Commit, card: Json, settings: Json, siblings: list[Json]) -> Json:
+    tags = card.get("tags")
+    return {
+        "_id": name,
+        "id": name,
+        "modelId": name,
+        "author": name.split("/")[0],
+        "sha": commit.id.decode(),
+        "lastModified": moment(commit.commit_time),
+        "createdAt": moment(settings.get("created", commit.commit_time)),
+        "private": settings["private"],
+        "gated": False,
+        "disabled": False,
+        "downloads": 0,
+        "likes": 0,
+        "sdk": settings.get("sdk"),
+        "tags": tags if isinstance(tags, list) else [],
+        "library_name": card.get("library_name"),
+        "pipeline_tag": card.get("pipeline_tag"),
+        "cardData": json.loads(json.dumps(card, default=str)),
+        "siblings": siblings,
+    }
+
+
+def sibling(file: File, blobs: bool) -> Json:
+    if not blobs:
+        return {"rfilename": file.path}
+    return {"rfilename": file.path, "size": file.size, "blobId": file.blob, **_lfs(file)}
+
+
+def entries(files: list[File], folders: dict[str, str], last: dict[str, Commit]) -> list[Json]:
+    """A listing of files and folders (path to tree sha); `last` says who changed what, if asked for."""
+    found = [{"type": "directory", "oid": oid, "size": 0, "path": path} for path, oid in folders.items()]
+    found += [{"type": "file", "oid": file.blob, "size": file.size, "path": file.path, **_lfs(file)} for file in files]
+    for entry in found:
+        if entry["path"] in last:
+            entry["lastCommit"] = commit(last[entry["path"]])
+    return sorted(found, key=lambda entry: entry["path"])
+
+
+def commit(made: Commit) -> Json:
+    title, _, message = made.message.decode("utf-8", "replace").partition("\n")
+    author = made.author.decode("utf-8", "replace").split(" <")[0]
+    date = moment(made.commit_time)
+    return {
+        "id": made.id.decode(),
+        "title": title,
+        "message": message.strip(),
+        "authors": [{"user": author}],
+        "date": date,
+    }
+
+
+def refs(found: Iterable[tuple[str, str]]) -> Json:
+    lists: dict[str, list[Json]] = {"branches": [], "tags": [], "converts": []}
+    for ref, sha in found:
+        for kind, prefix in (("branches", "refs/heads/"), ("tags", "refs/tags/")):
+            if ref.startswith(prefix):
+                lists[kind].append({"name": ref.removeprefix(prefix), "ref": ref, "targetCommit": sha})
+    return lists
+
+
+def moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _lfs(file: File) -> Json:
+    if not file.large:
+        return {}
+    size = len(pointer(file.large, file.size))
+    return {"lfs": {"oid": file.large, "sha256": file.large, "size": file.size, "pointerSize": size}}
