@@ -37,7 +37,8 @@ def say(page, line: str) -> None:
 
 
 def until_text(page, selector: str) -> str:
-    page.wait_for_function("selector => document.querySelector(selector)?.textContent.trim()", arg=selector)
+    said = "selector => document.querySelector(selector)?.textContent.includes(' token')"  # no progress note
+    page.wait_for_function(said, arg=selector)
     return page.inner_text(selector)
 
 
@@ -116,13 +117,17 @@ def compare(page, line: str) -> list[str]:
     return [page.input_value(f"#compare-{voice} textarea") for voice in ("base", "sft", "dpo")]
 
 
-def test_compare_shows_three_different_answers(page, space):
-    asked = space.said("3")
-    page.evaluate(WATCH, "#compare-base textarea")
-    answers = compare(page, "You said you would never come back.")
-    assert len(set(answers)) == 3, answers
-    assert space.said("3") == asked + 1, "three voices are one batch"
-    assert len(page.evaluate("window.seen")) >= 2
+def test_compare_shows_three_different_answers(visit, space):
+    for _ in range(5):  # sampled replies of a word or two may be the same by chance
+        asked = space.said("3")
+        with visit(space.url) as page:
+            page.evaluate(WATCH, "#compare-base textarea")
+            answers = compare(page, "You said you would never come back.")
+            seen = page.evaluate("window.seen")
+        assert space.said("3") == asked + 1, "three voices are one batch"
+        if len(set(answers)) == 3 and len(seen) >= 2:
+            return
+    pytest.fail(f"never three different answers that stream: {answers}")
 
 
 def test_what_a_visitor_types_is_text(page):
