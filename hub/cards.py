@@ -2,54 +2,133 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hub.lineage import Lineage
+from hub.lineage import Input, Lineage
 
 TEMPLATES = Path(__file__).with_name("templates")
 TAGS = ["repartee", "dialogue", "film", "chatml"]
-CORPUS_LICENCE = {"license": "other", "license_name": "cornell-movie-dialogs-no-formal-licence"}
+CORPUS_LICENCE = {
+    "license": "other",
+    "license_name": "cornell-movie-dialogs-no-formal-licence",
+    "license_link": "https://www.cs.cornell.edu/~cristian/Cornell_Movie-Dialogs_Corpus.html",
+}
 QWEN_RESEARCH = {
     "license": "other",
     "license_name": "qwen-research",
     "license_link": "https://huggingface.co/Qwen/Qwen2.5-3B/blob/main/LICENSE",
 }
+STARTER = {**CORPUS_LICENCE, "library_name": "transformers"}
+"""What the card of the embedded base says of itself: nobody gives it a licence but the corpus it was trained on."""
 
 
 def licence_of(base: str) -> dict[str, str]:
-    """The licence fields that an adapter inherits from its base: Qwen 2.5 is Apache-2.0 but for the 3B (and 72B)."""
-    if "Qwen2.5-3B" in base or "Qwen2.5-72B" in base:
+    """The licence fields that an adapter inherits from its base.
+
+    Qwen 2.5 is Apache-2.0 from 0.5B to 32B but for the 3B, which is for research. Another base is pointed at.
+    """
+    from huggingface_hub.constants import ENDPOINT
+
+    if base.endswith("/repartee-starter"):
+        return CORPUS_LICENCE
+    if re.search(r"qwen2\.5-3b", base, re.IGNORECASE):
         return QWEN_RESEARCH
-    return {"license": "apache-2.0"} if "Qwen2.5" in base else CORPUS_LICENCE
+    if re.search(r"qwen2\.5-(0\.5|1\.5|7|14|32)b", base, re.IGNORECASE):
+        return {"license": "apache-2.0"}
+    return {"license": "other", "license_name": "as-the-base-model", "license_link": f"{ENDPOINT}/{base}"}
+
+
+def licence_note(base: str) -> str:
+    """The sentence in which an adapter's card says what its base allows."""
+    licence = licence_of(base)
+    if licence == QWEN_RESEARCH:
+        return (
+            f"Built with Qwen. The base is under the [Qwen Research licence]({licence['license_link']}), for research "
+            "and other **non-commercial** use only, and so is this adapter."
+        )
+    if licence == CORPUS_LICENCE:
+        return "The base was trained on the corpus below, which has no formal licence; this adapter inherits that."
+    if licence == {"license": "apache-2.0"}:
+        return "The base is under the Apache licence 2.0, and so is this adapter."
+    return f"The licence is that of [the base]({licence['license_link']})."
+
+
+def size_category(rows: int) -> str:
+    """The Hub's `size_categories` value for a number of rows."""
+    limits = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M", 10**7: "1M<n<10M"}
+    return next((name for limit, name in limits.items() if rows < limit), "n>10M")
+
+
+def model_index(repo: str, dataset: Input, metrics: Mapping[str, float], evaluation: str) -> dict[str, Any]:
+    """The metadata that makes the Hub show a model's results.
+
+    Args:
+        dataset: the dialogue dataset, as pinned, on whose test split they were measured.
+        metrics: value by name, as in the results table.
+        evaluation: the published evaluation set that holds every response.
+    """
+    from huggingface_hub import EvalResult
+    from huggingface_hub.constants import ENDPOINT
+
+    results = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=dataset.repo,
+            dataset_name=dataset.repo.split("/")[-1],
+            dataset_config="pairs",
+            dataset_split="test",
+            dataset_revision=dataset.revision,
+            metric_type=re.sub(r"\W+", "_", name.lower()).strip("_"),
+            metric_name=name,
+            metric_value=value,
+            source_name=evaluation,
+            source_url=f"{ENDPOINT}/datasets/{evaluation}",
+        )
+        for name, value in metrics.items()
+    ]
+    return {"model_name": repo.split("/")[-1], "eval_results": results}
 
 
 def model_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
     """Renders a model card.
 
+    Args:
+        metadata: fields of the front matter; `license` and `library_name` must be among them (the starter has its own).
+        values: what the template asks for, in the comment at its top.
+
     Raises:
+        ValueError: the metadata are not complete.
         jinja2.UndefinedError: the template asks for a value that is not given.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    data = ModelCardData(**_common(metadata), pipeline_tag="text-generation")
+    metadata = _complete({**(STARTER if template == "starter" else {}), **metadata}, "license", "library_name")
+    data = ModelCardData(**metadata, pipeline_tag="text-generation")
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_render(template, values)}"))
 
 
 def dataset_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
-    """Renders a dataset card; errors as `model_card`."""
+    """Renders a dataset card; `pretty_name` and `configs` must be among the metadata, else as `model_card`."""
     from huggingface_hub import DatasetCard, DatasetCardData
 
-    data = DatasetCardData(**CORPUS_LICENCE, **_common(metadata), task_categories=["text-generation"])
+    metadata = _complete({**CORPUS_LICENCE, **metadata}, "pretty_name", "configs")
+    data = DatasetCardData(**metadata, task_categories=["text-generation"])
     return str(DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{_render(template, values)}"))
 
 
-def _common(metadata: dict[str, Any]) -> dict[str, Any]:
+def _complete(metadata: dict[str, Any], *required: str) -> dict[str, Any]:
+    if missing := [name for name in required if not metadata.get(name)]:
+        raise ValueError(f"a card without {' and '.join(missing)}")
     return {"language": ["en"], **metadata, "tags": [*TAGS, *metadata.get("tags", [])]}
 
 
 def _render(template: str, values: dict[str, Any]) -> str:
     import jinja2
+    from huggingface_hub.constants import ENDPOINT
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -58,8 +137,16 @@ def _render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals.update(endpoint=ENDPOINT, lineage_links=lineage_links, licence_note=licence_note)
     environment.filters["thousands"] = lambda value: f"{value:,}" if isinstance(value, int) else value
-    return environment.get_template(f"{template}.md.jinja").render(**values, lineage_links=lineage_links)
+    environment.filters["inline"] = inline
+    environment.filters["json"] = lambda value: json.dumps(value, indent=2, sort_keys=True, default=str)
+    return environment.get_template(f"{template}.md.jinja").render(**values)
+
+
+def inline(text: str) -> str:
+    """Text that somebody else wrote (a film, a model) as one line of markdown that shows it and does nothing else."""
+    return re.sub(r"([\\`*_\[\]<>|#~$])", r"\\\1", " ".join(text.split()))
 
 
 def lineage_links(lineage: Lineage) -> str:

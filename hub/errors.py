@@ -12,6 +12,21 @@ class UserError(Exception):
     """What is wrong, why, and the cure, in one line."""
 
 
+NO_TOKEN = (
+    "no Hub token found; set HF_TOKEN, or run `hf auth login`, or use the embedded Hub: "
+    "python -m hub.local run -- COMMAND"
+)
+CURES = {
+    401: "the token is missing or not valid; set HF_TOKEN or run `hf auth login`",
+    402: "the plan of this account does not allow it; see its message",
+    403: "the token may not do this; use one with access to that namespace (to publish: write access)",
+    404: "there is no such repository, revision or file; check the name, or run the stage that makes it",
+    409: "it was changed by somebody else meanwhile; run again",
+    412: "it was changed by somebody else meanwhile; run again",
+    429: "too many requests; wait a while and run again, finished work is kept",
+}
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Ends a command with status 1 and one line on stderr for anything a person can mend; 130 for Ctrl-C."""
@@ -30,49 +45,57 @@ def one_line_errors() -> Iterator[None]:
 
 def explain(error: BaseException) -> str | None:
     """Returns the line for an error that a person can mend, or None for one that is a bug."""
+    line = next(filter(None, map(_line, _chain(error))), None)
+    return " ".join(line.split()) if line else None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what stands behind it, for libraries wrap what really happened.
+
+    What an error was raised *from* always counts. What was being handled when it arose counts for an OSError alone,
+    which is how datasets says that it could not get a file: a KeyError in our own `except` is a bug all the same.
+    """
+    while error is not None:
+        yield error
+        error = error.__cause__ or (error.__context__ if isinstance(error, OSError) else None)
+
+
+def _line(error: BaseException) -> str | None:
     import httpx2
-    from huggingface_hub import constants
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, LocalTokenNotFoundError
+    from huggingface_hub import constants, errors
 
-    seen: BaseException | None = error
-    while seen is not None:  # libraries wrap what really happened
-        if isinstance(seen, UserError):
-            return " ".join(str(seen).split())
-        if isinstance(seen, LocalTokenNotFoundError):
-            return NO_TOKEN
-        if isinstance(seen, HfHubHTTPError) and seen.response is not None:
-            return _http(seen, constants.ENDPOINT)
-        if isinstance(seen, httpx2.TransportError):
-            return (
-                f"the Hub at {constants.ENDPOINT} does not answer ({seen or type(seen).__name__}); check the network, "
-                "or run against the embedded Hub: python -m hub.local run -- COMMAND"
-            )
-        if isinstance(seen, OSError) and seen.errno == errno.ENOSPC:
-            return "the disk is full; free some space and start again, finished work is kept"
-        seen = seen.__cause__ or seen.__context__
-    if isinstance(error, LocalEntryNotFoundError):
-        return f"a file is neither on this disk nor at {constants.ENDPOINT}; check the network and the name"
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, errors.LocalTokenNotFoundError):
+        return NO_TOKEN
+    if isinstance(error, errors.HFValidationError):
+        return f"{error}; check the name"
+    if isinstance(error, errors.HfHubHTTPError):
+        return _http(error, constants.ENDPOINT)
+    # datasets raises a bare ConnectionError; the kinds of it that the system raises may be about other machines
+    bare = type(error) is ConnectionError
+    unreachable = bare or isinstance(error, httpx2.TransportError | errors.OfflineModeIsEnabled)
+    if constants.HF_HUB_OFFLINE and (unreachable or isinstance(error, errors.LocalEntryNotFoundError)):
+        return "HF_HUB_OFFLINE is set, and what is needed is not on this disk; unset it"
+    if unreachable:
+        return (
+            f"the Hub at {constants.ENDPOINT} does not answer ({error or type(error).__name__}); check the network, "
+            "or run against the embedded Hub: python -m hub.local run -- COMMAND"
+        )
+    if type(error).__name__ == "DatasetNotFoundError":  # of datasets, which is too heavy to import for a check
+        return f"{error} ({constants.ENDPOINT}): check the name, or run the stage that makes it"
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error):
+        return "the disk is full; free some space and start again, finished work is kept"
     return None
-
-
-NO_TOKEN = (
-    "no Hub token found; set HF_TOKEN, or run `hf auth login`, or use the embedded Hub: "
-    "python -m hub.local run -- COMMAND"
-)
 
 
 def _http(error: object, endpoint: str) -> str:
     response = error.response  # type: ignore[attr-defined]
     status, address = response.status_code, response.request.url
-    cure = {
-        401: "the token is missing or not valid; set HF_TOKEN or run `hf auth login`",
-        403: "the token may not do this; use one with write access to that namespace",
-        404: "there is no such repository, revision or file; check the name, or run the stage that makes it",
-        409: "it was changed by somebody else meanwhile; run again",
-        412: "it was changed by somebody else meanwhile; run again",
-        429: "too many requests; wait a while and run again, finished work is kept",
-    }.get(
-        status, "the Hub is in trouble; run again later, finished work is kept" if status >= 500 else "see its message"
+    cure = CURES.get(status) or (
+        "the Hub is in trouble; run again later, finished work is kept" if status >= 500 else "see its message"
     )
-    said = " ".join(str(getattr(error, "server_message", "") or "").split())
+    if response.headers.get("X-Error-Code") == "GatedRepo":
+        cure = f"its owners ask you to accept their terms first; open the repository's page at {endpoint}"
+    said = getattr(error, "server_message", "")
     return f"{address.path} at {endpoint} answered {status}{f' ({said})' if said else ''}: {cure}"

@@ -10,10 +10,11 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from hub.errors import one_line_errors
+from hub.errors import UserError, one_line_errors
 
 VERSION = "0.1.0"
 FILE = "lineage.json"
@@ -52,9 +53,10 @@ class Lineage:
 
     @classmethod
     def from_json(cls, text: str) -> Lineage:
+        """Reads what `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
         content = json.loads(text)
-        content.pop("fingerprint", None)
-        return cls(**content | {"inputs": tuple(Input(**source) for source in content["inputs"])})
+        known = {part.name: content[part.name] for part in fields(cls)}
+        return cls(**known | {"inputs": tuple(Input(**source) for source in content["inputs"])})
 
 
 def resolve(repo: str, type: str, revision: str = "main") -> Input:
@@ -68,24 +70,32 @@ def resolve(repo: str, type: str, revision: str = "main") -> Input:
     info = HfApi().repo_info(repo, repo_type=type, revision=revision, files_metadata=True)
     files = sorted(
         (file.rfilename, file.lfs.sha256 if file.lfs else file.blob_id)
-        for file in info.siblings or []
+        for file in getattr(info, "siblings", None) or []
         if file.rfilename != "README.md" and not file.rfilename.endswith(".png")
     )
     return Input(repo, type, str(info.sha), hashlib.sha256(json.dumps(files).encode()).hexdigest())
 
 
 def published(repo: str, type: str, revision: str | None = None) -> tuple[str, Lineage] | None:
-    """Returns the commit and lineage of a published artifact, or None where there is none yet."""
+    """Returns the commit and lineage of a published artifact, or None where there is none yet.
+
+    Raises:
+        UserError: its lineage.json is not one of ours.
+        LocalEntryNotFoundError, HfHubHTTPError, httpx2.TransportError: the Hub does not say whether there is one, which
+            must never be taken for a no.
+    """
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         sha = str(HfApi().repo_info(repo, repo_type=type, revision=revision).sha)
         path = hf_hub_download(repo, FILE, repo_type=type, revision=sha)
-    except (RepositoryNotFoundError, EntryNotFoundError):
+    except (RepositoryNotFoundError, RevisionNotFoundError, RemoteEntryNotFoundError):
         return None
-    with open(path) as file:
-        return sha, Lineage.from_json(file.read())
+    try:
+        return sha, Lineage.from_json(Path(path).read_text("utf-8"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{FILE} of {type} {repo}@{sha} is not one of Repartee's; use another namespace") from error
 
 
 def up_to_date(repo: str, type: str, lineage: Lineage) -> str | None:
@@ -95,8 +105,14 @@ def up_to_date(repo: str, type: str, lineage: Lineage) -> str | None:
 
 
 def tree(repo: str, type: str, revision: str | None = None, depth: int = 0) -> Iterator[str]:
-    """Yields one line for an artifact and for everything below it."""
+    """Yields one line for an artifact and for everything below it.
+
+    Raises:
+        UserError: the artifact itself is not published. An input may be: a base model has no lineage.
+    """
     found = published(repo, type, revision)
+    if found is None and depth == 0:
+        raise UserError(f"no {type} {repo} with a {FILE} is published; check the name and --type")
     stage = f"  ({found[1].stage})" if found else ""
     yield f"{'  ' * depth}{type} {repo}@{found[0] if found else revision}{stage}"
     for source in found[1].inputs if found else ():

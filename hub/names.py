@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -40,5 +39,6 @@ class Names:
     def space(self) -> str:
         return f"{self.namespace}/repartee"
 
-    def adapter(self, kind: Literal["sft", "dpo", "reward", "rl"] | str) -> str:
+    def adapter(self, kind: str) -> str:
+        """The adapter of a training stage: sft, dpo, reward or rl."""
         return self._repo(f"{self.size}-{kind}")

@@ -1,66 +1,217 @@
-"""Cards: checked by huggingface_hub's own classes, complete, and loud about what is missing."""
+"""Cards: checked by huggingface_hub's own classes, complete, loud about what is missing, with snippets that run."""
+
+import re
 
 import jinja2
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
+from huggingface_hub.constants import ENDPOINT
 
-from hub.cards import dataset_card, licence_of, model_card
+from hub.cards import dataset_card, inline, licence_of, model_card, model_index, size_category
 from hub.lineage import Input, Lineage
+from hub.publish import publish
 
-LINEAGE = Lineage("sft", {"a": 1}, (Input("ns/base", "model", "b" * 40, "c"), Input("corpus", "file", "d" * 64, "d")))
+LINEAGE = Lineage(
+    "sft",
+    {"a": 1},
+    (
+        Input("ns/base", "model", "b" * 40, "c"),
+        Input("ns/data", "dataset", "e" * 40, "c"),
+        Input("corpus", "file", "d" * 64, "d"),
+    ),
+)
 ADAPTER = {
     "repo": "ns/repartee-starter-sft",
     "kind": "sft",
-    "base": "ns/base",
+    "base": "ns/repartee-starter",
     "system_prompt": "Answer.",
     "facts": {"steps": 1200},
-    "settings": {"lora": {"r": 8}},
+    "settings": {"lora": {"r": 8}, "prompt": "It's <b>"},
     "results": "",
+    "lineage": LINEAGE,
+}
+METADATA = {"license": "apache-2.0", "library_name": "peft"}
+CONFIGS = [{"config_name": "pairs", "data_files": [{"split": "train", "path": "pairs/train.parquet"}], "default": True}]
+DATASET = {"pretty_name": "x", "configs": CONFIGS}
+PREFERENCES = {
+    "repo": "ns/p",
+    "counts": {"judged pairs": 20_000},
+    "judge": "PMI under the base model",
+    "longer_wins": 0.5,
+    "samples": [
+        {
+            "prompt": [{"role": "user", "content": "*Run*\n# away"}],
+            "chosen": [{"role": "assistant", "content": "<b>Why?</b>"}],
+            "rejected": [{"role": "assistant", "content": "[x](http://evil)"}],
+        }
+    ],
+    "settings": {},
     "lineage": LINEAGE,
 }
 
 
-def test_an_adapter_card_is_whole():
-    metadata = {
-        **licence_of("Qwen/Qwen2.5-3B"),
-        "base_model": "Qwen/Qwen2.5-3B",
+def adapter(base: str = "Qwen/Qwen2.5-3B", results: str = "", **metadata) -> ModelCard:
+    fields = {
+        **licence_of(base),
         "library_name": "peft",
-        "tags": ["sft"],
+        "base_model": base,
+        "base_model_relation": "adapter",
+        "datasets": ["ns/repartee-dialogue"],
+        "tags": ["trl", "sft"],
     }
-    card = ModelCard(model_card("adapter", metadata, **ADAPTER))
-    assert (card.data.license, card.data.license_name) == ("other", "qwen-research")
-    assert card.data.base_model == "Qwen/Qwen2.5-3B"
-    assert {"repartee", "sft"} <= set(card.data.tags)
-    for part in ("1,200", "b" * 40, "d" * 64, "AutoPeftModelForCausalLM", "bibtex", "no formal licence"):
-        assert part in card.text.replace("no\nformal licence", "no formal licence"), part
+    return ModelCard(model_card("adapter", fields | metadata, **ADAPTER | {"base": base, "results": results}))
 
 
-def test_licences():
-    assert licence_of("Qwen/Qwen2.5-0.5B") == licence_of("Qwen/Qwen2.5-1.5B") == {"license": "apache-2.0"}
-    assert licence_of("Qwen/Qwen2.5-3B")["license_name"] == "qwen-research"
-    assert licence_of("ns/repartee-starter")["license"] == "other"
+def words(card: ModelCard | DatasetCard) -> str:
+    return " ".join(card.text.split())
 
 
-def test_a_dataset_card_names_its_configs():
-    configs = [{"config_name": "pairs", "data_files": [{"split": "train", "path": "pairs/train.parquet"}]}]
-    card = DatasetCard(
-        dataset_card(
-            "dialogue",
-            {"pretty_name": "x", "configs": configs},
-            repo="ns/d",
-            counts={"lines": 304713},
-            split_by="film",
-            salt="s",
-            context_turns=1,
-            system_prompt="Answer.",
-            lineage=LINEAGE,
-        )
-    )
-    assert card.data.to_dict()["configs"] == configs
-    assert "304,713" in card.text
+def test_an_adapter_card_is_whole():
+    card = adapter()
+    assert card.data.to_dict() == {
+        "base_model": "Qwen/Qwen2.5-3B",
+        "base_model_relation": "adapter",
+        "datasets": ["ns/repartee-dialogue"],
+        "language": ["en"],
+        "library_name": "peft",
+        "license": "other",
+        "license_name": "qwen-research",
+        "license_link": "https://huggingface.co/Qwen/Qwen2.5-3B/blob/main/LICENSE",
+        "pipeline_tag": "text-generation",
+        "tags": ["repartee", "dialogue", "film", "chatml", "trl", "sft"],
+    }
+    for part in (
+        "| steps | 1,200 |",
+        "d" * 64,
+        "without a formal licence",
+        "@inproceedings",
+        "Built with Qwen",
+        "It's <b>",
+    ):
+        assert part in words(card), part
+    assert "**non-commercial**" in card.text
+    assert "## Results" not in card.text
+    assert f"]({ENDPOINT}/Qwen/Qwen2.5-3B)" in card.text
 
 
-def test_a_missing_value_is_an_error():
-    values = {key: value for key, value in ADAPTER.items() if key != "system_prompt"}
-    with pytest.raises(jinja2.UndefinedError, match="system_prompt"):
-        model_card("adapter", {}, **values)
+def test_lineage_links_lead_to_the_exact_commits_on_this_hub():
+    text = adapter().text
+    assert f"[ns/base@{'b' * 12}]({ENDPOINT}/ns/base/tree/{'b' * 40})" in text
+    assert f"[ns/data@{'e' * 12}]({ENDPOINT}/datasets/ns/data/tree/{'e' * 40})" in text
+
+
+def test_results_go_to_the_text_and_to_the_model_index():
+    index = model_index("ns/m", LINEAGE.inputs[1], {"Hits@1/20 by PMI": 0.25}, "ns/evaluation")
+    card = adapter(results="| a | b |", **index)
+    assert "## Results" in card.text
+    [result] = card.data.eval_results
+    assert (result.metric_type, result.metric_value) == ("hits_1_20_by_pmi", 0.25)
+    assert (result.dataset_type, result.dataset_revision, result.dataset_split) == ("ns/data", "e" * 40, "test")
+    assert result.source_url == f"{ENDPOINT}/datasets/ns/evaluation"
+
+
+@pytest.mark.parametrize(
+    ("base", "licence"),
+    [
+        ("Qwen/Qwen2.5-0.5B", "apache-2.0"),
+        ("Qwen/Qwen2.5-1.5B", "apache-2.0"),
+        ("Qwen/Qwen2.5-3B", "qwen-research"),
+        ("unsloth/qwen2.5-3b-bnb-4bit", "qwen-research"),
+        ("ns/repartee-starter", "cornell-movie-dialogs-no-formal-licence"),
+        ("Qwen/Qwen2.5-72B", "as-the-base-model"),
+        ("somebody/else", "as-the-base-model"),
+    ],
+)
+def test_an_adapter_inherits_the_licence_of_its_base(base, licence):
+    fields = licence_of(base)
+    assert fields.get("license_name", fields["license"]) == licence
+    assert ("license_link" in fields) == (fields["license"] == "other")
+
+
+def test_the_starter_card_states_its_own_licence():
+    card = ModelCard(model_card("starter", {}, repo="ns/s", training={"minutes": 62}, lineage=LINEAGE))
+    assert (card.data.license, card.data.library_name) == ("other", "transformers")
+    assert "without a formal licence" in words(card)
+
+
+def test_a_dataset_card_names_its_configs_and_counts():
+    values = {"split_by": "film", "salt": "s", "context_turns": 1, "system_prompt": "Answer.", "lineage": LINEAGE}
+    card = DatasetCard(dataset_card("dialogue", DATASET, repo="ns/d", counts={"lines": 304713}, **values))
+    assert card.data.to_dict()["configs"] == CONFIGS
+    assert (card.data.license, card.data.task_categories) == ("other", ["text-generation"])
+    assert "validation. No film stands on two sides.\n\n| | |\n|---|---:|\n| lines | 304,713 |\n" in card.text
+
+
+@pytest.mark.parametrize(("judge", "terms"), [("PMI under the base model", False), ("some-model-4", True)])
+def test_the_judge_is_named_and_its_providers_terms_stated(judge, terms):
+    card = DatasetCard(dataset_card("preferences", DATASET, **PREFERENCES | {"judge": judge}))
+    assert f"The judge is **{judge}**" in card.text
+    assert (f"terms of the provider of {judge}" in words(card)) == terms
+
+
+def test_what_a_model_wrote_stays_text():
+    text = DatasetCard(dataset_card("preferences", DATASET, **PREFERENCES)).text
+    assert r"- **\*Run\* \# away**" in text
+    assert r"chosen: \<b\>Why?\</b\>" in text
+    assert "[x](" not in text
+    assert inline("a\n\n| b") == r"a \| b"
+
+
+def test_an_evaluation_card():
+    values = {"table": "| x |", "prompts": 2000, "command": "python -m eval.report", "lineage": LINEAGE}
+    assert "2,000 prompts" in dataset_card("evaluation", DATASET, repo="ns/e", **values)
+
+
+@pytest.mark.parametrize("name", ADAPTER)
+def test_a_missing_value_is_an_error(name):
+    values = {key: value for key, value in ADAPTER.items() if key != name}
+    with pytest.raises(jinja2.UndefinedError, match=name):
+        model_card("adapter", METADATA, **values)
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_missing_metadata_are_an_error(name):
+    with pytest.raises(ValueError, match=name):
+        model_card("adapter", METADATA | {name: ""}, **ADAPTER)
+    with pytest.raises(ValueError, match="configs"):
+        dataset_card("preferences", {"pretty_name": "x"}, **PREFERENCES)
+
+
+def test_size_categories():
+    assert [size_category(rows) for rows in (999, 1000, 220_000, 10**7)] == ["n<1K", "1K<n<10K", "100K<n<1M", "n>10M"]
+
+
+def test_the_snippet_of_an_adapter_card_runs_and_its_reply_ends(namespace, starter, tmp_path):
+    """Pasted, as a reader would. The model says nothing but <|im_end|>, so a reply that goes on has missed the stop."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
+
+    from chat.template import adopt
+    from training.models import save_adapter
+
+    base, repo = f"{namespace}/base", f"{namespace}/adapter"
+    tokenizer = adopt(AutoTokenizer.from_pretrained(starter))
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = Qwen2Config(**sizes, num_key_value_heads=1, vocab_size=len(tokenizer), tie_word_embeddings=False)
+    config.eos_token_id = config.bos_token_id = config.pad_token_id = tokenizer.pad_token_id  # as a base model has it
+    model = Qwen2ForCausalLM(config)
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
+    for parameter in (model.model.embed_tokens.weight, model.model.norm.weight):
+        torch.nn.init.ones_(parameter)
+    with torch.no_grad():
+        model.lm_head.weight[tokenizer.eos_token_id] = 1
+    model.save_pretrained(tmp_path / "base")
+    files = {file.name: file for file in (tmp_path / "base").iterdir()}
+    publish(base, "model", files, LINEAGE, "base")
+    tuned = get_peft_model(Qwen2ForCausalLM.from_pretrained(base), LoraConfig(r=1, target_modules=["q_proj"]))
+    card = model_card("adapter", METADATA, **ADAPTER | {"repo": repo, "base": base})
+    publish(repo, "model", save_adapter(tuned, tokenizer, tmp_path / "a") | {"README.md": card.encode()}, LINEAGE, "a")
+
+    code = re.search(r"```python\n(.*?)```", ModelCard.load(repo).text, re.DOTALL)
+    assert code
+    left: dict = {}
+    exec(code[1], left)
+    reply = left["reply"][0, left["prompt"]["input_ids"].shape[1] :]
+    assert reply.tolist() == [tokenizer.eos_token_id]
