@@ -69,11 +69,15 @@ def resolve(repo: str, type: str, revision: str = "main") -> Input:
 
     info = HfApi().repo_info(repo, repo_type=type, revision=revision, files_metadata=True)
     files = sorted(
-        (file.rfilename, file.lfs.sha256 if file.lfs else file.blob_id)
-        for file in getattr(info, "siblings", None) or []
-        if file.rfilename != "README.md" and not file.rfilename.endswith(".png")
+        (path, name) for path, name in file_hashes(info).items() if path != "README.md" and not path.endswith(".png")
     )
     return Input(repo, type, str(info.sha), hashlib.sha256(json.dumps(files).encode()).hexdigest())
+
+
+def file_hashes(info: Any) -> dict[str, str]:
+    """Path to hash of the files of `repo_info(..., files_metadata=True)`: git blob id, or sha256 of a large one."""
+    files = getattr(info, "siblings", None) or []
+    return {file.rfilename: file.lfs.sha256 if file.lfs else str(file.blob_id) for file in files}
 
 
 def published(repo: str, type: str, revision: str | None = None) -> tuple[str, Lineage] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.errors import NO_TOKEN, UserError
-from hub.lineage import FILE, Lineage
+from hub.lineage import FILE, Lineage, file_hashes
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi
@@ -107,11 +107,7 @@ def _seconds(retry_after: str | None, attempt: int) -> float:
 def _present(api: HfApi, repo: str, type: str) -> tuple[dict[str, str], str]:
     """Returns the hash of every file of main (git blob id, or sha256 of a large one) and main's commit."""
     info = api.repo_info(repo, repo_type=type, files_metadata=True)
-    hashes = {
-        file.rfilename: file.lfs.sha256 if file.lfs else str(file.blob_id)
-        for file in getattr(info, "siblings", None) or []
-    }
-    return hashes, str(info.sha)
+    return file_hashes(info), str(info.sha)
 
 
 def _hashes(addition: CommitOperationAdd) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.template import SYSTEM_PROMPT
-from hub.cards import dataset_card
+from hub.cards import dataset_card, size_category
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, up_to_date
 from hub.publish import publish
@@ -180,13 +180,7 @@ def card_metadata(counts: dict[str, int], configs: list[str]) -> dict[str, Any]:
     pairs = sum(counts[f"{split} pairs"] for split in SPLITS)
     return {
         "pretty_name": "Repartee dialogue",
-        "size_categories": [
-            next(
-                size
-                for limit, size in ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e9, "100K<n<1M"))
-                if pairs < limit
-            )
-        ],
+        "size_categories": [size_category(pairs)],
         "configs": [
             {
                 "config_name": config,
