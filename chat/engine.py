@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
@@ -121,7 +121,7 @@ class LocalEngine:
 
     def stream(
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
-    ) -> Iterator[list[Partial]]:
+    ) -> Generator[list[Partial], None, None]:
         """Answers each prompt with the voice named beside it; yields all rows after every token.
 
         The request is made at the first `next`, and closing the iterator stops its rows. With a seed the same request

@@ -60,13 +60,13 @@ def add_lora(base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lora: Lo
 
     if getattr(base, "is_loaded_in_4bit", False):
         base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
-    tokens = {"embed_tokens": tokenizer.convert_tokens_to_ids(list(CHAT_TOKENS))} if lora.train_chat_tokens else None
+    chat_tokens: Any = tokenizer.convert_tokens_to_ids(list(CHAT_TOKENS))
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules="all-linear",
-        trainable_token_indices=tokens,
+        trainable_token_indices={"embed_tokens": chat_tokens} if lora.train_chat_tokens else None,
         task_type="CAUSAL_LM",
     )
     return ready_for_trl(get_peft_model(base, config))

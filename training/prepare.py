@@ -43,7 +43,7 @@ def run(recipe: Recipe, work: Path) -> str:
         "pairs": split_rows(corpus, data, pair_rows),
         "conversations": split_rows(corpus, data, conversation_rows),
     }
-    files = {
+    files: dict[str, bytes | Path] = {
         f"{config}/{split}.parquet": write_parquet(splits[split], folder / config / f"{split}.parquet")
         for config, splits in rows.items()
         for split in SPLITS

@@ -69,7 +69,7 @@ def train_tokenizer(texts: list[str], vocabulary: int) -> PreTrainedTokenizerFas
 
 def token_rows(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[int]]:
     """Encodes each conversation between two `<|endoftext|>`; rows over CONTEXT + 1 tokens continue in the next row."""
-    boundary = tokenizer.convert_tokens_to_ids(BOUNDARY)
+    boundary = tokenizer.get_vocab()[BOUNDARY]
     rows = []
     for ids in tokenizer(texts)["input_ids"]:
         ids = [boundary, *ids, boundary]
@@ -138,7 +138,7 @@ def drop_channels(output: torch.Tensor, rate: float, module: torch.nn.Module) ->
 
 
 def build_model(arguments: argparse.Namespace, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    boundary = tokenizer.convert_tokens_to_ids(BOUNDARY)
+    boundary = tokenizer.get_vocab()[BOUNDARY]
     config = Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=arguments.width,
@@ -152,9 +152,9 @@ def build_model(arguments: argparse.Namespace, tokenizer: PreTrainedTokenizerFas
         bos_token_id=boundary,
         eos_token_id=boundary,
         pad_token_id=boundary,
-        attn_implementation="eager",  # on a CPU, rows of about 60 tokens are slower through the fused kernels
     )
     model = Qwen2ForCausalLM(config)
+    model.set_attn_implementation("eager")  # on a CPU, rows of about 60 tokens are slower through the fused kernels
     for name, module in model.named_modules():
         if name.endswith(("o_proj", "down_proj", "embed_tokens")):
             module.register_forward_hook(
@@ -214,6 +214,8 @@ def main(arguments: argparse.Namespace) -> None:
         for optimizer, saved in zip(optimizer_list, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         step, spent = state["step"], state["spent"]
+    if arguments.compile:
+        model.model.compile(dynamic=True)  # fuses what lies between the matrix products: a quarter less time on 2 cores
     clock, running, seen = time.monotonic() - spent, 0.0, 0
     progress = min(1.0, spent / 60 / arguments.minutes)
     model.train()
@@ -255,7 +257,7 @@ def finish(
     run: dict[str, float],
 ) -> None:
     """Saves the weights in bf16 and, of these very weights, the held-out losses, in `training.json` for the card."""
-    model.to(torch.bfloat16).save_pretrained(arguments.out)
+    model.bfloat16().save_pretrained(arguments.out)
     saved = Qwen2ForCausalLM.from_pretrained(arguments.out, dtype=torch.float32)
     facts = {
         "parameters": saved.num_parameters(),
@@ -293,6 +295,7 @@ def parse() -> argparse.Namespace:
         "--minutes", type=float, default=75, help="the learning rate falls linearly to 0 over this time"
     )
     parser.add_argument("--every", type=int, default=200, help="steps between validation and checkpoint")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the model; needs a C++ compiler")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()

@@ -56,7 +56,7 @@ def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[d
     trainer = SFTTrainer(
         model=model, args=arguments, train_dataset=Dataset.from_dict(columns), processing_class=tokenizer
     )
-    packed = trainer.train_dataset
+    packed: Any = trainer.train_dataset
     if recipe.sft.step_limit:
         arguments.max_steps = min(recipe.sft.step_limit, steps_of(trainer))
     say("sft", f"{len(columns['input_ids']):,} pairs, {dropped} dropped for over {arguments.max_length} tokens")
@@ -74,7 +74,7 @@ def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[d
         "final train loss": last_loss(trainer),
         "minutes": round((time.monotonic() - started) / 60, 2),
     }
-    return dict(save_adapter(trainer.model, tokenizer, folder / "adapter")), facts
+    return dict(save_adapter(model, tokenizer, folder / "adapter")), facts
 
 
 def steps_of(trainer: Any) -> int:
