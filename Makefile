@@ -3,9 +3,10 @@
 PY := .venv/bin/python
 RECIPE ?= training/recipes/starter.yaml
 CORPUS ?=
+TOKENIZER ?= Qwen/Qwen2.5-0.5B
 PORT ?= 7860
 HUB := .repartee/hub
-OVERRIDES := $(if $(CORPUS),data.corpus=$(CORPUS))
+OVERRIDES := $(if $(CORPUS),data.sources=$(CORPUS))
 
 .PHONY: setup demo chain test proof bench check browser
 
@@ -36,9 +37,10 @@ browser:
 proof: setup browser  # the long proofs at full count: the same tests, more repetitions
 	REPARTEE_PROOF=1 $(PY) -m pytest
 
-bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip: the bounds are for the real corpus
+bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER]: the bounds are for the real corpus and Qwen's tokenizer
 	@test -n "$(CORPUS)" || { echo "error: make bench needs CORPUS=path/to/cornell_movie_dialogs_corpus.zip"; exit 1; }
 	$(PY) -m benchmarks.starter --corpus $(CORPUS)
+	$(PY) -m benchmarks.prepare --corpus $(CORPUS) --tokenizer $(TOKENIZER)
 
 check: setup
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy

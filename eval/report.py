@@ -13,6 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from chat.sampling import Sampling
 from eval.show import figure, table
 from hub.cards import dataset_card
@@ -20,6 +22,7 @@ from hub.errors import UserError, one_line_errors
 from hub.lineage import Input, Lineage, resolve, up_to_date
 from hub.names import Names
 from hub.publish import publish
+from hub.tables import write_tables
 
 if TYPE_CHECKING:
     from chat.generate import Reply
@@ -68,12 +71,10 @@ def run(
     rows, results = evaluate(inputs, data, settings, sampling, folder)
     print("\n" + table(results) + "\n", flush=True)
     lineage = Lineage("evaluation", settings, lineage.inputs, facts=results)
+    files, metadata = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, folder)
     card = dataset_card(
         "evaluation",
-        {
-            "pretty_name": f"Repartee evaluation ({names.size})",
-            "configs": [{"config_name": "responses", "data_files": [{"split": "test", "path": "responses.parquet"}]}],
-        },
+        {"pretty_name": f"Repartee evaluation ({names.size})", **metadata},
         repo=names.evaluation,
         table=table(results),
         prompts=len(rows),
@@ -83,10 +84,9 @@ def run(
         ),
         lineage=lineage,
     )
-    files: dict[str, bytes | Path] = {
+    files |= {
         "README.md": card.encode(),
         "results.json": (json.dumps(results, indent=2) + "\n").encode(),
-        "responses.parquet": write_rows(rows, folder / "responses.parquet"),
         "metrics.png": figure(results, folder / "metrics.png"),
     }
     return publish(names.evaluation, "dataset", files, lineage, "Judge-free evaluation", private=private)
@@ -166,15 +166,6 @@ def plain(value: Any) -> Any:
     if hasattr(value, "_asdict"):
         value = value._asdict()
     return {key: plain(entry) for key, entry in value.items()} if isinstance(value, dict) else value
-
-
-def write_rows(rows: list[dict[str, Any]], path: Path) -> Path:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
-    return path
 
 
 def main() -> None:

@@ -57,12 +57,6 @@ def licence_note(base: str) -> str:
     return f"The licence is that of [the base]({licence['license_link']})."
 
 
-def size_category(rows: int) -> str:
-    """The Hub's `size_categories` value for a number of rows."""
-    limits = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M", 10**7: "1M<n<10M"}
-    return next((name for limit, name in limits.items() if rows < limit), "n>10M")
-
-
 def model_index(repo: str, dataset: Input, metrics: Mapping[str, float], evaluation: str) -> dict[str, Any]:
     """The metadata that makes the Hub show a model's results.
 
@@ -112,10 +106,13 @@ def model_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
 
 
 def dataset_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
-    """Renders a dataset card; `pretty_name` and `configs` must be among the metadata, else as `model_card`."""
+    """Renders a dataset card, as `model_card`; `pretty_name` and `configs` must be among the metadata.
+
+    Without a licence among them it is that of the Cornell corpus, which all that is made from it inherits.
+    """
     from huggingface_hub import DatasetCard, DatasetCardData
 
-    metadata = _complete({**CORPUS_LICENCE, **metadata}, "pretty_name", "configs")
+    metadata = _complete({**({} if "license" in metadata else CORPUS_LICENCE), **metadata}, "pretty_name", "configs")
     data = DatasetCardData(**metadata, task_categories=["text-generation"])
     return str(DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{_render(template, values)}"))
 

@@ -44,3 +44,35 @@ def namespace(hub_url):
 def starter():
     """The folder of the starter base model."""
     return Path(__file__).parent.parent / "training" / "starter"
+
+
+@pytest.fixture(scope="session")
+def adapters(starter, tmp_path_factory):
+    """Voice to folder: two small random adapters as SFT and DPO would leave them, with trained ChatML tokens."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from chat.template import adopt
+
+    folders = {}
+    for seed, name in enumerate(("sft", "dpo"), start=1):
+        base = AutoModelForCausalLM.from_pretrained(starter, dtype=torch.float32)
+        config = LoraConfig(r=4, target_modules="all-linear", trainable_token_indices={"embed_tokens": [1, 2]})
+        model = get_peft_model(base, config)
+        torch.manual_seed(seed)
+        for parameter_name, parameter in model.named_parameters():
+            if "lora_B" in parameter_name or "trainable_tokens_delta" in parameter_name:
+                parameter.data += 0.2 * torch.randn_like(parameter)
+        folders[name] = str(tmp_path_factory.mktemp(name))
+        model.save_pretrained(folders[name])
+        adopt(AutoTokenizer.from_pretrained(starter)).save_pretrained(folders[name])
+    return folders
+
+
+@pytest.fixture(scope="session")
+def voices(starter, adapters):
+    """All three voices on one base. Tests leave it as it was."""
+    from chat.voices import load
+
+    return load(str(starter), adapters)

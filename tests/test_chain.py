@@ -109,6 +109,7 @@ prompt = tokenizer.apply_chat_template(
 )
 reply = model.generate(**prompt)[0, prompt["input_ids"].shape[1]:]
 assert 1 <= len(reply) <= 64
+assert len(reply) == 64 or tokenizer.decode(reply[-1:]) == "<|im_end|>", tokenizer.decode(reply)
 print(model.peft_config["default"].base_model_name_or_path)
 """)
     assert said.strip().endswith(f"{chain[0]}/repartee-starter")
@@ -173,7 +174,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_artifacts(chain, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "environment", "says"),
     [
-        (["data.corpus=nowhere.zip"], {}, "nowhere.zip"),
+        (["data.sources=nowhere.zip"], {}, "nowhere.zip"),
         (["sft.lerning_rate=1"], {}, "lerning_rate"),
         (["sft.learning_rate=fast"], {}, "learning_rate"),
         (["hub.namespace=null"], {"HF_TOKEN": "", "HF_TOKEN_PATH": "/nonexistent"}, "HF_TOKEN"),

@@ -9,7 +9,7 @@ from hub.cards import model_card
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, resolve, up_to_date
 from hub.publish import publish
-from training.prepare import file_digest
+from training.corpus.sources import file_digest
 from training.recipe import Recipe
 from training.stage import command, say
 

@@ -1,4 +1,4 @@
-"""Models and tokens as the trainers want them: base with or without NF4, LoRA on it, encoded examples, checkpoints."""
+"""Models as the trainers want them: base with or without NF4, LoRA on it, checkpoints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chat.template import PAD, STOP, adopt, encode_prompt, encode_reply
+from chat.template import PAD, STOP, adopt
 from training.recipe import Lora, Model
 
 if TYPE_CHECKING:
@@ -78,25 +78,6 @@ def ready_for_trl(model: PeftModel) -> PeftModel:
     if not hasattr(head, "bias"):
         head.bias = None
     return model
-
-
-def encode_pairs(tokenizer: PreTrainedTokenizerBase, rows: Any, max_length: int) -> tuple[dict[str, list], int]:
-    """Encodes prompt and completion as inference does; pairs over `max_length` tokens are left out, not cut.
-
-    Returns:
-        Columns `input_ids` and `completion_mask` (1 on the reply and its end), and how many pairs were left out.
-    """
-    columns: dict[str, list] = {"input_ids": [], "completion_mask": []}
-    dropped = 0
-    for row in rows:
-        prompt = encode_prompt(tokenizer, row["prompt"])
-        reply = encode_reply(tokenizer, row["completion"][0]["content"])
-        if len(prompt) + len(reply) > max_length:
-            dropped += 1
-            continue
-        columns["input_ids"].append(prompt + reply)
-        columns["completion_mask"].append([0] * len(prompt) + [1] * len(reply))
-    return columns, dropped
 
 
 def last_checkpoint(folder: Path) -> str | None:

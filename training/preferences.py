@@ -10,16 +10,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from hub.cards import dataset_card
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, resolve, up_to_date
 from hub.publish import publish
+from hub.tables import write_tables
 from training.base import base_input
 from training.recipe import Preferences, Recipe
 from training.stage import command, say, work_folder
 
 Row = dict[str, Any]
-CONFIGS = ("preferences", "labels", "prompts")
 
 
 def run(recipe: Recipe, work: Path) -> str:
@@ -47,11 +49,11 @@ def run(recipe: Recipe, work: Path) -> str:
     say("preferences", f"the longer reply wins {longer:.1%}" if longer is not None else "no pair differs in length")
     facts = {"counts": counts, "judge": judge, "longer_wins": longer}
     lineage = Lineage("preferences", vars(settings), (base, sft, dialogue), facts=facts)
-    files: dict[str, bytes | Path] = {
-        f"{config}/train.parquet": write_rows(rows, folder / f"{config}.parquet")
-        for config, rows in zip(CONFIGS, (kept, labels, prompts), strict=True)
-    }
-    files["README.md"] = card(recipe, counts, judge, longer, kept[:5], lineage).encode()
+    tables = {"preferences": kept, "labels": labels, "prompts": prompts}
+    files, metadata = write_tables(
+        {config: {"train": pa.Table.from_pylist(rows)} for config, rows in tables.items()}, folder
+    )
+    files["README.md"] = card(recipe, metadata, counts, judge, longer, kept[:5], lineage).encode()
     return publish(names.preferences, "dataset", files, lineage, "Preference pairs", private=recipe.hub.private)
 
 
@@ -139,31 +141,18 @@ def longer_wins(labels: list[Row]) -> float | None:
     return sum(wins) / len(wins) if wins else None
 
 
-def write_rows(rows: list[Row], path: Path) -> Path:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
-    return path
-
-
 def card(
-    recipe: Recipe, counts: dict[str, int], judge: str, longer: float | None, samples: list[Row], lineage: Lineage
+    recipe: Recipe,
+    metadata: dict[str, Any],
+    counts: dict[str, int],
+    judge: str,
+    longer: float | None,
+    samples: list[Row],
+    lineage: Lineage,
 ) -> str:
-    metadata = {
-        "pretty_name": f"Repartee preferences ({recipe.model.size})",
-        "configs": [
-            {
-                "config_name": config,
-                "data_files": [{"split": "train", "path": f"{config}/train.parquet"}],
-                **({"default": True} if config == "preferences" else {}),
-            }
-            for config in CONFIGS
-        ],
-    }
     return dataset_card(
         "preferences",
-        metadata,
+        {"pretty_name": f"Repartee preferences ({recipe.model.size})", **metadata},
         repo=recipe.names.preferences,
         counts=counts,
         judge=judge,

@@ -1,196 +1,120 @@
-"""Corpus to dataset: `python -m training.prepare --recipe training/recipes/starter.yaml data.corpus=corpus.zip`.
+"""Corpora to dataset: `python -m training.prepare --recipe training/recipes/starter.yaml data.sources=corpus.zip`.
 
-Reads the films, slides a window over every conversation, splits by film and publishes two configs in one commit:
-`pairs` (prompt and completion, as TRL takes them) and `conversations`.
+Reads the films, slides a window over every conversation, splits by film and publishes in one commit: `pairs` (prompt
+and completion, as TRL takes them), `conversations`, and `dropped`, the pairs that a rule kept out. `--dry-run` shows it
+all, card included, and sends nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import urllib.request
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from chat.template import SYSTEM_PROMPT
-from hub.cards import dataset_card, size_category
+from hub.cards import dataset_card
 from hub.errors import UserError
-from hub.lineage import Input, Lineage, up_to_date
+from hub.lineage import Lineage, up_to_date
 from hub.publish import publish
-from training import corpus as cornell
-from training.corpus import Conversation, Corpus, Line
+from hub.tables import write_tables
+from training import statistics
+from training.corpus.sources import Located, locate
 from training.recipe import Data, Recipe
 from training.stage import command, say, work_folder
-
-SPLITS = ("train", "validation", "test")
-SOURCE = "cornell-movie-dialogs"
+from training.windows import SPLITS, Named, build
 
 
 def run(recipe: Recipe, work: Path) -> str:
     """Publishes the dialogue dataset and returns its full commit sha."""
-    data, repo = recipe.data, recipe.names.dialogue
-    path = local_corpus(data.corpus, work)
-    source = Input("cornell-movie-dialogs-corpus", "file", sha := file_digest(path), sha)
-    settings = {"data": {**vars(data), "corpus": SOURCE}, "system_prompt": SYSTEM_PROMPT}
-    lineage = Lineage("prepare", settings, (source,))
+    found = [locate(source, work) for source in recipe.data.sources]
+    lineage = lineage_of(recipe.data, found)
+    repo = recipe.names.dialogue
     if revision := up_to_date(repo, "dataset", lineage):
         say("prepare", f"up to date: {repo}@{revision}")
         return revision
-
-    corpus = cornell.read(path)
-    folder = work_folder(work, lineage)
-    rows = {
-        "pairs": split_rows(corpus, data, pair_rows),
-        "conversations": split_rows(corpus, data, conversation_rows),
-    }
-    files: dict[str, bytes | Path] = {
-        f"{config}/{split}.parquet": write_parquet(splits[split], folder / config / f"{split}.parquet")
-        for config, splits in rows.items()
-        for split in SPLITS
-    }
-    counts = dict(corpus.counts) | {f"{split} pairs": len(rows["pairs"][split]) for split in SPLITS}
-    for name, count in counts.items():
-        say("prepare", f"{name}: {count:,}")
-    if empty := [split for split in SPLITS if not rows["pairs"][split]]:
-        raise UserError(f"{path}: no pair falls into {' and '.join(empty)}; give more films, or data.split_by=pair")
-    lineage = Lineage("prepare", settings, (source,), facts={"counts": counts, "context_turns": data.context_turns})
-    card = dataset_card(
-        "dialogue",
-        card_metadata(counts, list(rows)),
-        repo=repo,
-        counts=counts,
-        split_by=data.split_by,
-        salt=data.salt,
-        context_turns=data.context_turns,
-        system_prompt=SYSTEM_PROMPT,
-        lineage=lineage,
-    )
-    files["README.md"] = card.encode()
+    files, lineage = make(recipe.data, found, repo, work_folder(work, lineage), lineage)
     return publish(repo, "dataset", files, lineage, "Dialogue pairs and conversations", private=recipe.hub.private)
 
 
-def local_corpus(corpus: str, work: Path) -> Path:
-    """Returns the corpus as a path, after a download where it is an http address."""
-    if not corpus.startswith(("http://", "https://")):
-        if not Path(corpus).exists():
-            raise UserError(f"{corpus}: no such corpus; give a zip or folder, or the address {cornell.PUBLIC_ADDRESS}")
-        return Path(corpus)
-    target = work / "downloads" / hashlib.sha256(corpus.encode()).hexdigest()[:12] / Path(corpus).name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".part")
-        try:
-            urllib.request.urlretrieve(corpus, partial)
-        except OSError as error:
-            raise UserError(
-                f"{corpus} cannot be downloaded ({error}); download it elsewhere and give its path"
-            ) from error
-        partial.replace(target)
-    return target
+def preview(recipe: Recipe, work: Path) -> None:
+    """Makes everything that `run` would publish, and sends nothing."""
+    found = [locate(source, work) for source in recipe.data.sources]
+    lineage = lineage_of(recipe.data, found)
+    folder = work_folder(work, lineage)
+    files, _ = make(recipe.data, found, "NAMESPACE/repartee-dialogue", folder, lineage)
+    for path, content in files.items():
+        target = folder / path
+        if isinstance(content, bytes):
+            target.write_bytes(content)
+        say("prepare", f"would publish {path} ({target.stat().st_size:,} bytes): {target}")
 
 
-def file_digest(path: Path) -> str:
-    """sha256 of a file, or of the names and contents of the text files of a folder."""
-    digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(path.rglob("movie_*.txt")):
-        digest.update(file.name.encode() if path.is_dir() else b"")
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = None) -> Lineage:
+    """Settings and pinned sources; where a source lies on this machine is no part of it."""
+    sources = [{"name": one.name, "weight": source.weight} for one, source in zip(found, data.sources, strict=True)]
+    settings = {"data": {**vars(data), "sources": sources}, "system_prompt": SYSTEM_PROMPT}
+    return Lineage("prepare", settings, tuple(one.input for one in found), facts=facts or {})
 
 
-def split_rows(corpus: Corpus, data: Data, rows_of: Any) -> dict[str, list[dict[str, Any]]]:
-    """Builds the rows of one config and puts each into its split, before any window can straddle two."""
-    splits: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    for conversation in corpus.conversations:
-        film = cornell.split_of(conversation.film.key, data.salt)
-        for row in rows_of(conversation, data):
-            split = film if data.split_by == "film" else cornell.split_of("-".join(row["line_ids"]), data.salt)
-            splits[split].append(row)
-    return splits
+def make(
+    data: Data, found: list[Located], repo: str, folder: Path, lineage: Lineage
+) -> tuple[dict[str, bytes | Path], Lineage]:
+    """Makes the files of the dataset, the card among them, and the lineage with what was counted on the way."""
+    corpora = [Named(one.name, source.weight, one.read()) for one, source in zip(found, data.sources, strict=True)]
+    tables, dropped = build(corpora, data)
+    counts = Counter[str]()
+    for named in corpora:
+        counts.update(named.corpus.counts)
+    counts.update(dropped)
+    counts.update({f"{split} pairs": len(tables["pairs"][split]) for split in SPLITS})
+    for name, count in counts.items():
+        say("prepare", f"{name}: {count:,}")
+    if empty := [split for split in SPLITS if not len(tables["pairs"][split])]:
+        raise UserError(f"no pair falls into {' and '.join(empty)}; give more films, or data.split_by=pair")
+    balance, widest = {}, {}
+    for name, shares in (("genre", statistics.genres), ("decade", statistics.decades)):
+        balance[name] = shares(statistics.films(tables["pairs"]))
+        widest[name] = {"films": statistics.widest(balance[name]), "pairs": statistics.widest(shares(tables["pairs"]))}
+        spelled = " and ".join(f"{points:.1f} points of the {unit}" for unit, points in widest[name].items())
+        say("prepare", f"shares by {name} differ between splits by at most {spelled}")
+    files, metadata = write_tables(tables, folder)
+    files["lengths.png"] = statistics.figure(tables["pairs"], tables["conversations"], folder / "lengths.png")
+    lineage = lineage_of(data, found, {"counts": dict(counts), "context_turns": data.context_turns})
+    card = dataset_card(
+        "dialogue",
+        {
+            "pretty_name": "Repartee dialogue",
+            "annotations_creators": ["no-annotation"],
+            **metadata,
+            **licence(found, data),
+        },
+        repo=repo,
+        counts=counts,
+        data=data,
+        rows={config: {split: len(table) for split, table in splits.items()} for config, splits in tables.items()},
+        balance=balance,
+        widest=widest,
+        lengths=statistics.lengths(tables["pairs"]),
+        system_prompt=SYSTEM_PROMPT,
+        licences={one.name: source.license for one, source in zip(found, data.sources, strict=True)},
+        cites_cornell=cites_cornell(found, data),
+        lineage=lineage,
+    )
+    files["README.md"] = card.encode()
+    return files, lineage
 
 
-def pair_rows(conversation: Conversation, data: Data) -> Iterator[dict[str, Any]]:
-    """Slides the window: every line but the first is a reply to the one to `context_turns` lines before it."""
-    for index in range(1, len(conversation.lines)):
-        window = conversation.lines[max(0, index - data.context_turns) : index + 1]
-        yield {
-            "prompt": [{"role": "system", "content": SYSTEM_PROMPT}, *turns(window)[:-1]],
-            "completion": turns(window)[-1:],
-            **provenance(conversation, window),
-        }
+def licence(found: list[Located], data: Data) -> dict[str, str]:
+    """The licence for the card's metadata: the one that all sources name; else none for Cornell's, or unknown."""
+    named = {source.license for source in data.sources}
+    if len(named) == 1 and None not in named:
+        return {"license": str(named.pop())}
+    return {} if cites_cornell(found, data) else {"license": "unknown"}
 
 
-def conversation_rows(conversation: Conversation, data: Data) -> Iterator[dict[str, Any]]:
-    yield {"messages": turns(conversation.lines), **provenance(conversation, conversation.lines)}
-
-
-def turns(lines: tuple[Line, ...]) -> list[dict[str, str]]:
-    """Chat messages whose last one is the assistant's, the roles alternating backwards from there."""
-    roles = ("assistant", "user")
-    return [{"role": roles[(len(lines) - 1 - index) % 2], "content": line.text} for index, line in enumerate(lines)]
-
-
-def provenance(conversation: Conversation, lines: tuple[Line, ...]) -> dict[str, Any]:
-    film = conversation.film
-    return {
-        "source": SOURCE,
-        "movie_id": film.id,
-        "movie_title": film.title,
-        "year": film.year,
-        "rating": film.rating,
-        "votes": film.votes,
-        "genres": list(film.genres),
-        "conversation_id": conversation.id,
-        "line_ids": [line.id for line in lines],
-        "speakers": [vars(line.speaker) for line in lines],
-        "raw_text": [line.raw for line in lines],
-    }
-
-
-def write_parquet(rows: list[dict[str, Any]], path: Path) -> Path:
-    """Writes rows with the schema of the dataset (the same one also for an empty split)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    text, many = pa.string(), pa.list_
-    messages = many(pa.struct({"role": text, "content": text}))
-    columns = {
-        "prompt": messages,
-        "completion": messages,
-        "messages": messages,
-        "source": text,
-        "movie_id": text,
-        "movie_title": text,
-        "year": pa.int32(),
-        "rating": pa.float32(),
-        "votes": pa.int32(),
-        "genres": many(text),
-        "conversation_id": text,
-        "line_ids": many(text),
-        "speakers": many(pa.struct({"name": text, "gender": text, "position": pa.int32()})),
-        "raw_text": many(text),
-    }
-    present = {name: kind for name, kind in columns.items() if not rows or name in rows[0]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(present)), path, compression="zstd")
-    return path
-
-
-def card_metadata(counts: dict[str, int], configs: list[str]) -> dict[str, Any]:
-    pairs = sum(counts[f"{split} pairs"] for split in SPLITS)
-    return {
-        "pretty_name": "Repartee dialogue",
-        "size_categories": [size_category(pairs)],
-        "configs": [
-            {
-                "config_name": config,
-                "data_files": [{"split": split, "path": f"{config}/{split}.parquet"} for split in SPLITS],
-                **({"default": True} if config == "pairs" else {}),
-            }
-            for config in configs
-        ],
-    }
+def cites_cornell(found: list[Located], data: Data) -> bool:
+    return any(one.cornell and not source.license for one, source in zip(found, data.sources, strict=True))
 
 
 if __name__ == "__main__":
-    command(run, __doc__)
+    command(run, __doc__, preview)

@@ -24,8 +24,9 @@ import torch.nn.functional as F
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from training import corpus as cornell
+from training.corpus import sources
 from training.recipe import Data
+from training.windows import split_of
 
 BOUNDARY, SPECIAL_TOKENS = "<|endoftext|>", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CONTEXT = 512  # tokens of one training row; longer conversations are cut into rows
@@ -39,9 +40,8 @@ QWEN2_WORDS = (
 def conversations_by_split(path: Path) -> dict[str, list[str]]:
     """Returns the plain text of every conversation, by split: lines joined by newlines."""
     texts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
-    for conversation in cornell.read(path).conversations:
-        split = cornell.split_of(conversation.film.key, Data().salt)
-        texts[split].append("\n".join(line.text for line in conversation.lines))
+    for film, lines in sources.read(path).talks():
+        texts[split_of(film.key or "", Data().salt)].append("\n".join(lines))
     return texts
 
 

@@ -55,20 +55,54 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Data:
-    """Corpus to pairs."""
+class Source:
+    """One corpus. In a recipe its path alone will do."""
 
-    corpus: str = "training/sample"
-    """Zip, folder or http address of a corpus in Cornell's format."""
-    split_by: Literal["film", "pair"] = "film"
-    """`film` keeps every film on one side; `pair` is the plain split of the original work, for comparison."""
-    salt: str = "repartee-228"
-    """Decides the splits; this one was chosen among 600 because genres and decades differ by at most 6 points."""
-    context_turns: int = 1
-    """Earlier turns in a prompt; 1 is the line before, as in the original work."""
+    path: str
+    """The Cornell or a ConvoKit corpus as zip, folder or http address; a .jsonl, .json or .parquet file of
+    conversations; or the id of such a dataset on the Hub."""
+    name: str | None = None
+    """What its rows say in `source`; null takes the corpus's own name."""
+    weight: float = 1.0
+    """How often its train pairs are taken: 2 takes each twice, 0.5 half of the conversations (by hash)."""
+    license: str | None = None
+    """The Hub's name of the licence of its lines (apache-2.0, cc-by-4.0); null: none known, and the card says so."""
+    config: str | None = None
+    """Of a Hub dataset with several."""
+    revision: str | None = None
+    """Commit of a Hub dataset; null takes today's and pins it in the lineage."""
 
     def __post_init__(self) -> None:
-        at_least(self, "context_turns", 1)
+        if not 0 < self.weight <= 100:
+            raise ValueError(f"weight is {self.weight}; it takes a number above 0, up to 100")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Corpora to pairs."""
+
+    sources: list[Source] = field(
+        default_factory=lambda: [Source("training/sample", "repartee-sample", license="apache-2.0")]
+    )
+    """One or more; a path, or a mapping with `path`, `name`, `weight`."""
+    split_by: Literal["film", "conversation", "pair"] = "film"
+    """`film` keeps every film on one side; `pair` is the plain split of the original work, for comparison."""
+    salt: str = "repartee-228"
+    """Decides the splits; of 600 the one by which the films' genres and decades differ least, by at most 6 points."""
+    context_turns: int = 1
+    """Earlier turns in a prompt; 1 is the line before, as in the original work."""
+    max_prompt_characters: int = 1500
+    """Pairs with a longer prompt (the system prompt not counted) are dropped and published as dropped."""
+    max_reply_characters: int = 1500
+    """The same for replies. English takes about 4 characters a token, and prompt and reply share 512."""
+    drop_duplicates: bool = True
+    """Keep a prompt and reply that several films have in one of them only, a test film before a train film."""
+
+    def __post_init__(self) -> None:
+        for name in ("context_turns", "max_prompt_characters", "max_reply_characters"):
+            at_least(self, name, 1)
+        if not self.sources:
+            raise ValueError("sources is empty; it takes one corpus or more")
 
 
 @dataclass(frozen=True)
@@ -199,6 +233,9 @@ def build(cls: type, content: Any, path: str) -> Any:
         values["trl"] = trl_fields(cls, extra, path)
     elif extra:
         raise UserError(f"recipe: unknown key {path}{next(iter(extra))}; known here: {', '.join(sorted(known))}")
+    needed = [f.name for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := [name for name in needed if name not in values]:
+        raise UserError(f"recipe: {path}{missing[0]} is missing; known here: {', '.join(sorted(known))}")
     try:
         return cls(**values)
     except ValueError as error:
@@ -227,6 +264,9 @@ def fit(annotation: Any, value: Any, path: str) -> Any:
     if dataclasses.is_dataclass(annotation):
         return build(typing.cast(type, annotation), value, f"{path}.")
     kind, choices = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
+    if kind is list and choices == (Source,):
+        entries = value if isinstance(value, list) else [value]
+        return [fit(Source, {"path": entry} if isinstance(entry, str) else entry, path) for entry in entries]
     if kind in (typing.Union, types.UnionType):
         for choice in sorted(choices, key=lambda choice: choice is str):  # a text only where nothing else fits
             try:

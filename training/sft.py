@@ -14,6 +14,7 @@ from typing import Any
 from hub.lineage import Input, Lineage, resolve, up_to_date
 from hub.publish import publish
 from training.base import base_input
+from training.packing import describe, encode, examples, published_pairs
 from training.recipe import Recipe
 from training.stage import command, say, work_folder
 from training.trainers import adapter_card, context_turns, last_loss, model_settings, trainer_arguments
@@ -37,38 +38,33 @@ def run(recipe: Recipe, work: Path) -> str:
 
 def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
-    from datasets import Dataset, load_dataset
     from trl import SFTConfig, SFTTrainer
 
-    from training.models import add_lora, encode_pairs, last_checkpoint, load_base, load_tokenizer, save_adapter
+    from training.models import add_lora, last_checkpoint, load_base, load_tokenizer, save_adapter
 
-    arguments = SFTConfig(**trainer_arguments(recipe.sft.trl, folder), completion_only_loss=True)
-    tokenizer = load_tokenizer(base.repo, base.revision)
-    pairs = load_dataset(dialogue.repo, "pairs", split="train", revision=dialogue.revision)
-    if recipe.sft.pairs and recipe.sft.pairs < len(pairs):
-        pairs = pairs.shuffle(seed=arguments.seed).select(range(recipe.sft.pairs))
+    arguments = SFTConfig(
+        **trainer_arguments(recipe.sft.trl, folder),
+        completion_only_loss=True,
+        dataset_kwargs={"skip_prepare_dataset": True},  # training.packing has done it
+    )
     assert arguments.max_length is not None
-    columns, dropped = encode_pairs(tokenizer, pairs, arguments.max_length)
-    tokens = sum(map(len, columns["input_ids"]))
+    tokenizer = load_tokenizer(base.repo, base.revision)
+    pairs = published_pairs(dialogue, recipe.sft.pairs, arguments.seed)
+    encoded = encode(tokenizer, pairs, arguments.max_length)
+    dataset = examples(encoded, arguments)
+    packing = describe(encoded, len(dataset), arguments.max_length)
+    say("sft", ", ".join(f"{name}: {value:,}" for name, value in packing.items()))
     model = add_lora(load_base(base.repo, base.revision, recipe.model), tokenizer, recipe.model.lora)
     if arguments.neftune_noise_alpha and arguments.packing:
-        arguments.neftune_noise_alpha *= packed_noise(arguments, tokens / len(columns["input_ids"]))
-    trainer = SFTTrainer(
-        model=model, args=arguments, train_dataset=Dataset.from_dict(columns), processing_class=tokenizer
-    )
-    packed: Any = trainer.train_dataset
+        arguments.neftune_noise_alpha *= packed_noise(arguments, encoded.tokens / len(encoded.table))
+    trainer = SFTTrainer(model=model, args=arguments, train_dataset=dataset, processing_class=tokenizer)
     if recipe.sft.step_limit:
         arguments.max_steps = min(recipe.sft.step_limit, steps_of(trainer))
-    say("sft", f"{len(columns['input_ids']):,} pairs, {dropped} dropped for over {arguments.max_length} tokens")
-    say("sft", f"{tokens:,} tokens in {len(packed):,} rows, {tokens / (len(packed) * arguments.max_length):.1%} full")
     started = time.monotonic()
     result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
     facts = {
         "context_turns": context_turns(dialogue),
-        "pairs": len(columns["input_ids"]),
-        "pairs over max_length, dropped": dropped,
-        "tokens": tokens,
-        "packed rows": len(packed),
+        **packing,
         "steps": result.global_step,
         "mean train loss": round(result.training_loss, 4),
         "final train loss": last_loss(trainer),

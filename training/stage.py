@@ -13,8 +13,14 @@ from training.recipe import Recipe, load
 WORK = Path(".repartee/work")
 
 
-def command(run: Callable[[Recipe, Path], str], doc: str | None) -> None:
-    """Runs one stage as a script: `--recipe FILE [--work DIR] [section.key=value ...]`."""
+def command(
+    run: Callable[[Recipe, Path], str], doc: str | None, preview: Callable[[Recipe, Path], None] | None = None
+) -> None:
+    """Runs one stage as a script: `--recipe FILE [--work DIR] [--dry-run] [section.key=value ...]`.
+
+    Args:
+        preview: what `--dry-run` does instead of `run`; without it there is no such option.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("training/recipes/starter.yaml"))
     parser.add_argument(
@@ -23,9 +29,15 @@ def command(run: Callable[[Recipe, Path], str], doc: str | None) -> None:
     parser.add_argument(
         "overrides", nargs="*", metavar="section.key=value", help="changes to the recipe, values in YAML"
     )
+    if preview:
+        parser.add_argument("--dry-run", action="store_true", help="make and show everything, and send nothing")
     arguments = parser.parse_args()
     with one_line_errors():
-        run(load(arguments.recipe, arguments.overrides), arguments.work)
+        recipe = load(arguments.recipe, arguments.overrides)
+        if preview and arguments.dry_run:
+            preview(recipe, arguments.work)
+        else:
+            run(recipe, arguments.work)
 
 
 def work_folder(work: Path, lineage: Lineage) -> Path:

@@ -88,7 +88,7 @@ def test_the_stage(published, rows, tmp_path, capsys):
         len(HfApi().list_repo_commits(published.evaluation, repo_type="dataset")) <= 2
     )  # one, and the Hub's own first
     files = set(HfApi().list_repo_files(published.evaluation, repo_type="dataset")) - {".gitattributes"}
-    assert files == {"README.md", "lineage.json", "metrics.png", "responses.parquet", "results.json"}
+    assert files == {"README.md", "lineage.json", "metrics.png", "responses/test.parquet", "results.json"}
     responses = load_dataset(published.evaluation, "responses", split="test", revision=revision)
     assert {row["film_reply"] for row in responses} == {row["completion"][0]["content"] for row in rows}
     path = hf_hub_download(published.evaluation, "results.json", repo_type="dataset", revision=revision)

@@ -7,9 +7,10 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from huggingface_hub.constants import ENDPOINT
 
-from hub.cards import dataset_card, inline, licence_of, model_card, model_index, size_category
+from hub.cards import dataset_card, inline, licence_of, model_card, model_index
 from hub.lineage import Input, Lineage
 from hub.publish import publish
+from hub.tables import size_category
 
 LINEAGE = Lineage(
     "sft",
@@ -134,12 +135,12 @@ def test_the_starter_card_states_its_own_licence():
     assert "without a formal licence" in words(card)
 
 
-def test_a_dataset_card_names_its_configs_and_counts():
-    values = {"split_by": "film", "salt": "s", "context_turns": 1, "system_prompt": "Answer.", "lineage": LINEAGE}
-    card = DatasetCard(dataset_card("dialogue", DATASET, repo="ns/d", counts={"lines": 304713}, **values))
+def test_a_dataset_card_takes_its_licence_from_the_corpus_or_from_its_sources():
+    card = DatasetCard(dataset_card("preferences", DATASET, **PREFERENCES))
     assert card.data.to_dict()["configs"] == CONFIGS
     assert (card.data.license, card.data.task_categories) == ("other", ["text-generation"])
-    assert "validation. No film stands on two sides.\n\n| | |\n|---|---:|\n| lines | 304,713 |\n" in card.text
+    free = DatasetCard(dataset_card("preferences", {**DATASET, "license": "cc-by-4.0"}, **PREFERENCES))
+    assert (free.data.license, free.data.to_dict().get("license_name")) == ("cc-by-4.0", None)
 
 
 @pytest.mark.parametrize(("judge", "terms"), [("PMI under the base model", False), ("some-model-4", True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -51,24 +52,18 @@ app.main()
 
 
 @pytest.fixture(scope="module")
-def family(hub_url, tmp_path_factory):
+def family(hub_url, starter, adapters, tmp_path_factory):
     """A namespace with the starter and two random adapters on it, as the training would publish them."""
-    import torch
     from huggingface_hub import HfApi
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
 
     api, namespace = HfApi(), f"space-{secrets.token_hex(4)}"
-    base, starter = f"{namespace}/repartee-starter", ROOT / "training" / "starter"
+    base = f"{namespace}/repartee-starter"
     api.create_repo(base)
     api.upload_folder(repo_id=base, folder_path=starter)
-    for seed, kind in enumerate(("sft", "dpo"), start=1):
-        torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_pretrained(starter, dtype=torch.float32)
-        model = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
-        model.peft_config["default"].base_model_name_or_path = base
-        folder = tmp_path_factory.mktemp(kind)
-        model.save_pretrained(folder)
+    for kind, trained in adapters.items():
+        folder = shutil.copytree(trained, tmp_path_factory.mktemp(kind), dirs_exist_ok=True)
+        config = json.loads((folder / "adapter_config.json").read_text())
+        (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": base}))
         api.create_repo(f"{namespace}/repartee-starter-{kind}")
         api.upload_folder(repo_id=f"{namespace}/repartee-starter-{kind}", folder_path=folder)
     return namespace

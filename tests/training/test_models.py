@@ -3,13 +3,14 @@
 import json
 import math
 
+import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from chat.template import SYSTEM_PROMPT, adopt
-from training import models
+from training import models, packing
 from training.dpo import as_text, complete_reference
 from training.recipe import Lora, Model
 from training.sft import packed_noise
@@ -24,12 +25,19 @@ def tokenizer(starter):
     return adopt(AutoTokenizer.from_pretrained(starter))
 
 
-def rows(pairs=TALK):
-    for prompt, reply in pairs:
-        yield {
-            "prompt": [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": prompt}],
-            "completion": [{"role": "assistant", "content": reply}],
-        }
+def pairs(talk=TALK):
+    return pa.Table.from_pylist(
+        [
+            {
+                "prompt": [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": prompt}],
+                "completion": [{"role": "assistant", "content": reply}],
+            }
+            for prompt, reply in talk
+        ]
+    )
+
+
+READY = {"completion_only_loss": True, "dataset_kwargs": {"skip_prepare_dataset": True}}  # as training.sft
 
 
 def adapter(starter, tokenizer, four_bit=False, train_chat_tokens=True):
@@ -44,30 +52,21 @@ def arguments(kind, folder, **changes):
     return kind(output_dir=str(folder), **(settings | changes))
 
 
-def test_pairs_are_whole_or_counted(tokenizer):
-    pairs = [*TALK, ("word " * 600, "No."), ("No?", "word " * 600)]
-    columns, dropped = models.encode_pairs(tokenizer, rows(pairs), 512)
-    assert dropped == 2
-    assert len(columns["input_ids"]) == len(TALK)
-    for ids, mask, (_, reply) in zip(columns["input_ids"], columns["completion_mask"], TALK, strict=True):
-        trained = [token for token, kept in zip(ids, mask, strict=True) if kept]
-        assert tokenizer.decode(trained) == reply + "<|im_end|>"
-
-
 def test_packing_loses_no_reply_token_and_keeps_pairs_apart(starter, tokenizer, tmp_path):
-    columns, _ = models.encode_pairs(tokenizer, rows(), 512)
+    encoded = packing.encode(tokenizer, pairs(), 512)
     model = adapter(starter, tokenizer)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.05)
+    settings = arguments(SFTConfig, tmp_path, packing=True, max_length=128, **READY)
     trainer = SFTTrainer(
         model=model,
-        args=arguments(SFTConfig, tmp_path, packing=True, max_length=128, completion_only_loss=True),
-        train_dataset=Dataset.from_dict(columns),
+        args=settings,
+        train_dataset=packing.examples(encoded, settings),
         processing_class=tokenizer,
     )
     trained = sum(label != -100 for row in trainer.train_dataset for label in row["labels"])
-    assert trained == sum(map(sum, columns["completion_mask"]))
+    assert trained == encoded.reply_tokens
 
     model.eval()
     packed = trainer.data_collator([trainer.train_dataset[0]])
@@ -94,14 +93,14 @@ def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_toke
     for parameter in model.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.05)
-    pairs = [
+    preferences = [
         as_text(tokenizer, {**row, "chosen": row["completion"], "rejected": [{"role": "assistant", "content": "Hm."}]})
-        for row in rows()
+        for row in pairs().to_pylist()
     ]
     trainer = DPOTrainer(
         model=models.ready_for_trl(model),
         args=arguments(DPOConfig, tmp_path, learning_rate=1e-3),
-        train_dataset=Dataset.from_list(pairs),
+        train_dataset=Dataset.from_list(preferences),
         processing_class=tokenizer,
     )
     complete_reference(model)
@@ -112,14 +111,13 @@ def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_toke
 
 
 def test_four_bit_trains_and_evaluates_in_turns_on_a_cpu(starter, tokenizer, tmp_path):
-    columns, _ = models.encode_pairs(tokenizer, rows(), 512)
+    encoded = packing.encode(tokenizer, pairs(), 512)
+    settings = arguments(SFTConfig, tmp_path, packing=True, bf16=True, eval_strategy="steps", eval_steps=1, **READY)
     trainer = SFTTrainer(
         model=adapter(starter, tokenizer, four_bit=True),
-        args=arguments(
-            SFTConfig, tmp_path, packing=True, completion_only_loss=True, bf16=True, eval_strategy="steps", eval_steps=1
-        ),
-        train_dataset=Dataset.from_dict(columns),
-        eval_dataset=Dataset.from_dict(columns),
+        args=settings,
+        train_dataset=packing.examples(encoded, settings),
+        eval_dataset=packing.examples(encoded, settings),
         processing_class=tokenizer,
     )
     trainer.train()

@@ -1,0 +1,47 @@
+"""The arithmetic of the benchmark, on the sample: what it measures is what it says."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from benchmarks.prepare import make, part, slope, split_only
+from training.corpus import cornell
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "sample.zip", "w") as file:
+        for name in cornell.FILES:
+            file.write(Path("training/sample") / name, f"corpus/{name}")
+    return tmp_path / "sample.zip"
+
+
+def test_parts_are_whole_films(archive, tmp_path):
+    whole, half = part(archive, 1, tmp_path / "whole"), part(archive, 0.5, tmp_path / "half")
+    assert len((half / cornell.TITLES).read_bytes().splitlines()) == 6
+    rows = (half / cornell.LINES).read_bytes().splitlines()
+    assert set(rows) < set((whole / cornell.LINES).read_bytes().splitlines())
+    assert {row.split(b" +++$+++ ")[2] for row in rows} == {
+        row.split(b" +++$+++ ")[0] for row in (half / cornell.TITLES).read_bytes().splitlines()
+    }
+    assert split_only(half) < split_only(whole)
+
+
+def test_what_is_timed_is_the_whole_dataset(archive, tmp_path):
+    made = make(part(archive, 1, tmp_path / "whole"), tmp_path)
+    assert {config: sum(map(len, splits.values())) for config, splits in made.items()} == {
+        "pairs": 345,
+        "conversations": 153,
+        "dropped": 1,
+    }
+    assert sorted(path.name for path in (tmp_path / "parquet" / "pairs").iterdir()) == [
+        "test.parquet",
+        "train.parquet",
+        "validation.parquet",
+    ]
+
+
+def test_the_exponent_is_that_of_the_growth():
+    sizes = [100, 200, 400, 800]
+    assert slope(sizes, [3 * size**1.5 for size in sizes]) == pytest.approx(1.5)

@@ -1,0 +1,140 @@
+"""The dialogue dataset as its consumers see it: on the Hub, by every loader, with a card that answers questions."""
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pytest
+from datasets import load_dataset
+from huggingface_hub import DatasetCard, HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
+
+from hub.errors import UserError
+from training import prepare
+from training.recipe import load
+
+RECIPE = "training/recipes/starter.yaml"
+
+
+def recipe(namespace: str, *overrides: str):
+    return load(RECIPE, [f"hub.namespace={namespace}", *overrides])
+
+
+@pytest.fixture(scope="module")
+def published(hub_url, tmp_path_factory):
+    """The repository of the sample's dataset, and its commit."""
+    work = tmp_path_factory.mktemp("work")
+    return "films/repartee-dialogue", prepare.run(recipe("films"), work)
+
+
+def address(hub_url: str, repo: str, path: str) -> str:
+    return f"{hub_url}/datasets/{repo}/resolve/main/{path}"
+
+
+def test_every_loader_reads_it(hub_url, published):
+    repo, _ = published
+    pairs = load_dataset(repo)
+    assert {split: len(rows) for split, rows in pairs.items()} == {"train": 264, "validation": 29, "test": 52}
+    assert len(load_dataset(repo, "conversations", split="train")) == 116
+    assert load_dataset(repo, "dropped", split="train")["rule"] == ["same prompt and reply in another film"]
+    for split, rows in pairs.items():
+        url = address(hub_url, repo, f"pairs/{split}.parquet")
+        assert next(iter(load_dataset(repo, split=split, streaming=True))) == rows[0]
+        assert pd.read_parquet(url)["conversation_id"].tolist() == rows["conversation_id"]
+        assert pl.read_parquet(url)["line_ids"].to_list() == rows["line_ids"]
+
+
+def test_trl_takes_it_as_it_is(published, starter, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import SFTConfig, SFTTrainer
+
+    from chat.template import adopt
+
+    arguments = SFTConfig(output_dir=str(tmp_path), max_length=512, bf16=False, use_cpu=True, report_to="none")
+    trainer = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(starter),
+        args=arguments,
+        train_dataset=load_dataset(published[0], split="test"),
+        processing_class=adopt(AutoTokenizer.from_pretrained(starter)),
+    )
+    assert len(trainer.train_dataset) == 52
+    row = trainer.train_dataset[0]
+    assert -100 in row["labels"]
+    assert any(label != -100 for label in row["labels"])
+
+
+def test_republishing_makes_no_commit(published, tmp_path, capsys):
+    repo, revision = published
+    assert prepare.run(recipe("films"), tmp_path) == revision
+    assert "up to date" in capsys.readouterr().out
+    assert HfApi().dataset_info(repo).sha == revision
+    assert len(HfApi().list_repo_commits(repo, repo_type="dataset")) == 2  # its creation and this one
+
+
+def test_another_source_or_setting_makes_another_dataset(published, tmp_path):
+    (tmp_path / "new.jsonl").write_text(
+        json.dumps({"dialog": ["Who goes?", "A friend."], "movie_title": "Dusk"}) + "\n"
+    )
+    revision = prepare.run(
+        recipe("more", f"data.sources=[training/sample, {{path: {tmp_path}/new.jsonl, weight: 2}}]"), tmp_path
+    )
+    assert revision != published[1]
+    rows = [row for split in load_dataset("more/repartee-dialogue").values() for row in split]
+    assert {row["source"] for row in rows} == {"cornell-movie-dialogs", "new"}
+    assert DatasetCard.load("more/repartee-dialogue").data.license == "other"
+
+
+def test_the_card_answers(published):
+    card = DatasetCard.load(published[0])
+    assert card.data.license == "apache-2.0"
+    assert card.data.size_categories == ["n<1K"]
+    infos = {info["config_name"]: info for info in card.data.dataset_info}
+    assert {split["name"]: split["num_examples"] for split in infos["pairs"]["splits"]} == {
+        "train": 264,
+        "validation": 29,
+        "test": 52,
+    }
+    text = card.text
+    assert "| `pairs` | 264 | 29 | 52 |" in text
+    assert "| pairs dropped: same prompt and reply in another film | 1 |" in text
+    assert "![How long lines and conversations are](lengths.png)" in text
+    assert "`repartee-sample`: apache-2.0" in text
+    assert "Cornell Movie-Dialogs Corpus is distributed" not in text
+    lines = text.splitlines()
+    for above, row in pairwise(lines):
+        if above.startswith("|") and row:  # in a table, every row has the cells of its head
+            assert row.count("|") == above.count("|"), row
+
+
+def test_a_dry_run_shows_everything_and_sends_nothing(hub_url, tmp_path):
+    command = [sys.executable, "-m", "training.prepare", "--dry-run", "--work", str(tmp_path), "hub.namespace=dry"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "test pairs: 52" in said
+    paths = [Path(line.rsplit(": ", 1)[1]) for line in said.splitlines() if "would publish" in line]
+    assert {path.name for path in paths} >= {"train.parquet", "README.md", "lengths.png"}
+    assert all(path.exists() for path in paths)
+    with pytest.raises(RepositoryNotFoundError):
+        HfApi().dataset_info("dry/repartee-dialogue")
+
+
+def test_a_corpus_too_small_for_three_splits_says_so(hub_url, tmp_path):
+    (tmp_path / "new.jsonl").write_text(json.dumps({"dialog": ["Who goes?", "A friend."]}) + "\n")
+    with pytest.raises(UserError, match="no pair falls into") as caught:
+        prepare.run(recipe("small", f"data.sources={tmp_path}/new.jsonl"), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_packing_report_needs_no_training(published, capsys):
+    from training import base, packing
+
+    base.run(recipe("films"), Path())
+    packing.report(recipe("films"), Path())
+    said = capsys.readouterr().out
+    assert "[packing] pairs: 264" in said
+    assert "[packing] fill: 0." in said
+    with pytest.raises(UserError, match="does not pack"):
+        packing.report(recipe("films", "sft.packing=false"), Path())

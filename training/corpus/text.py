@@ -1,0 +1,41 @@
+"""Text as a source has it, and as it is trained on: one reading for every byte, and counted cleaning."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter
+
+# cp1252 leaves five bytes undefined; ISO-8859-1 defines all 256, so each byte has exactly one reading.
+_WESTERN = "".join(bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in range(256))
+_MARKUP = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,9}\s*/?>")
+_CONTROL_TOKEN = re.compile(r"<\|(\w+)\|>")
+
+
+def decode(raw: bytes) -> str:
+    """Decodes single-byte Western text: cp1252 where it defines a byte, ISO-8859-1 where it does not."""
+    return codecs.charmap_decode(raw, "strict", _WESTERN)[0]
+
+
+def whole(text: str) -> str:
+    """Replaces lone surrogates, which JSON can spell and UTF-8 cannot."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def clean(lines: list[str], counts: Counter[str]) -> list[str]:
+    """Cleans lines of text and counts those that each rule touched.
+
+    Markup (`<u>`, `</b>`) is taken out, control tokens (`<|im_end|>`) are spelled as words, white space is folded.
+    """
+    cleaned = []
+    for text in lines:
+        if "<" in text:
+            plain = _MARKUP.sub("", text)
+            counts["lines with markup taken out"] += plain != text
+            text = _CONTROL_TOKEN.sub(r"\1", plain)
+            counts["lines with control tokens spelled out"] += plain != text
+        folded = " ".join(text.split())
+        if folded != text:
+            counts["lines with white space folded"] += 1
+        cleaned.append(folded)
+    return cleaned
