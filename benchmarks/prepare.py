@@ -181,7 +181,10 @@ def pack_ours(dataset: Any, name: str, scratch: Path) -> tuple[float, dict[str, 
     facts = describe(encoded, len(packed), MAX_LENGTH)
     trained = int((packed.with_format("arrow")[:]["labels"].combine_chunks().flatten().to_numpy() != IGNORED).sum())
     print(", ".join(f"{key}: {value:,}" for key, value in facts.items()), flush=True)
-    return seconds, {"fill": facts["fill"], "reply_tokens_lost": encoded.reply_tokens - trained}
+    return seconds, {
+        "fill": facts["fill"],
+        "reply_tokens_lost": encoded.reply_tokens + encoded.dropped_reply_tokens - trained,
+    }
 
 
 def pack_by_trl(dataset: Any, name: str, scratch: Path) -> float:

@@ -40,6 +40,7 @@ class Encoded:
 
     table: pa.Table  # input_ids, and labels: the same on the reply and its end, IGNORED on the prompt
     dropped: int  # pairs of more than `max_length` tokens: left out, not cut
+    dropped_reply_tokens: int
 
     @property
     def tokens(self) -> int:
@@ -92,7 +93,10 @@ def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int)
         }
     )
     fits = length <= max_length
-    return Encoded(table.filter(fits), int((~fits).sum()))
+    reply_length = lengths[order[reply + 1]] + lengths[order[reply + 2]]
+    if not fits.any():
+        raise UserError(f"every pair is longer than max_length={max_length} tokens; raise sft.max_length")
+    return Encoded(table.filter(fits), int((~fits).sum()), int(reply_length[~fits].sum()))
 
 
 def ids(plain: Tokenizer, texts: list[str]) -> list[list[int]]:
@@ -195,6 +199,7 @@ def describe(encoded: Encoded, rows: int, max_length: int) -> dict[str, int | fl
     return {
         "pairs": len(encoded.table),
         "pairs over max_length, dropped": encoded.dropped,
+        "reply tokens in them": encoded.dropped_reply_tokens,
         "pairs truncated": 0,
         "tokens": encoded.tokens,
         "reply tokens": encoded.reply_tokens,

@@ -26,7 +26,7 @@ from training.windows import SPLITS, Named, build
 
 def run(recipe: Recipe, work: Path) -> str:
     """Publishes the dialogue dataset and returns its full commit sha."""
-    found = [locate(source, work) for source in recipe.data.sources]
+    found = located(recipe.data, work)
     lineage = lineage_of(recipe.data, found)
     repo = recipe.names.dialogue
     if revision := up_to_date(repo, "dataset", lineage):
@@ -38,7 +38,7 @@ def run(recipe: Recipe, work: Path) -> str:
 
 def preview(recipe: Recipe, work: Path) -> None:
     """Makes everything that `run` would publish, and sends nothing."""
-    found = [locate(source, work) for source in recipe.data.sources]
+    found = located(recipe.data, work)
     lineage = lineage_of(recipe.data, found)
     folder = work_folder(work, lineage)
     files, _ = make(recipe.data, found, "NAMESPACE/repartee-dialogue", folder, lineage)
@@ -49,9 +49,20 @@ def preview(recipe: Recipe, work: Path) -> None:
         say("prepare", f"would publish {path} ({target.stat().st_size:,} bytes): {target}")
 
 
+def located(data: Data, work: Path) -> list[Located]:
+    """Finds every source. Raises UserError where one is not there, or where two have one name."""
+    found = [locate(source, work) for source in data.sources]
+    if twice := [name for name, times in Counter(one.name for one in found).items() if times > 1]:
+        raise UserError(f"two sources are named {twice[0]}; give each a name of its own in data.sources")
+    return found
+
+
 def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = None) -> Lineage:
     """Settings and pinned sources; where a source lies on this machine is no part of it."""
-    sources = [{"name": one.name, "weight": source.weight} for one, source in zip(found, data.sources, strict=True)]
+    sources = [
+        {"name": one.name, "weight": source.weight, "config": source.config, "license": source.license}
+        for one, source in zip(found, data.sources, strict=True)
+    ]
     settings = {"data": {**vars(data), "sources": sources}, "system_prompt": SYSTEM_PROMPT}
     return Lineage("prepare", settings, tuple(one.input for one in found), facts=facts or {})
 

@@ -20,8 +20,14 @@ from training.corpus import Corpus
 from training.recipe import Data
 
 SPLITS = ("train", "validation", "test")
-KEPT, LONG_PROMPT, LONG_REPLY, DUPLICATE = range(4)
-RULES = ("", "prompt too long", "reply too long", "same prompt and reply in another film")
+KEPT, LONG_PROMPT, LONG_REPLY, DUPLICATE, WEIGHT = range(5)
+RULES = (
+    "",
+    "prompt too long",
+    "reply too long",
+    "same prompt and reply in another film",
+    "left out by the weight of its source",
+)
 Tables = dict[str, dict[str, pa.Table]]  # by config and split
 
 
@@ -44,8 +50,9 @@ def build(corpora: list[Named], data: Data) -> tuple[Tables, Counter[str]]:
     pairs = pa.concat_tables([pair_table(named, data.context_turns) for named in corpora]).combine_chunks()
     talks = pa.concat_tables([conversation_table(named) for named in corpora]).combine_chunks()
     pair_split, talk_split = split_codes(pairs, data), split_codes(talks, data)
-    rule = rules(pairs, pair_split, data)
-    copies = np.where(rule == KEPT, weights(pairs, pair_split, corpora, data.salt), 0)
+    copies = weights(pairs, pair_split, corpora, data.salt)
+    rule = rules(pairs, pair_split, copies, data)
+    copies[rule != KEPT] = 0
     every = np.arange(len(pairs))
     tables: Tables = {"pairs": {}, "conversations": {}}
     for code, split in enumerate(SPLITS):
@@ -139,7 +146,7 @@ def provenance(named: Named, conversation: np.ndarray, first: np.ndarray, last: 
 
 def conversation_ids(corpus: Corpus) -> list[str]:
     """A conversation is named by its film and its first line."""
-    films = [film.id for film in corpus.films]
+    films = [film.id or film.title for film in corpus.films]
     opening = corpus.lines["line_id"].take(pa.array(corpus.starts[:-1])).to_pylist()
     return [f"{films[film]}:{line}" for film, line in zip(corpus.film_of.tolist(), opening, strict=True)]
 
@@ -172,11 +179,12 @@ def split_codes(table: pa.Table, data: Data) -> np.ndarray:
     return np.array(code_of)[encoded.indices.to_numpy()]
 
 
-def rules(pairs: pa.Table, split: np.ndarray, data: Data) -> np.ndarray:
+def rules(pairs: pa.Table, split: np.ndarray, copies: np.ndarray, data: Data) -> np.ndarray:
     """The place in RULES of the one that keeps each pair out, (pairs,); 0 where none does."""
     rule = np.zeros(len(pairs), dtype=np.int64)
     if data.drop_duplicates:
-        rule[duplicates(pairs, split)] = DUPLICATE
+        rule[duplicates(pairs, split, copies == 0)] = DUPLICATE
+    rule[copies == 0] = WEIGHT
     rule[characters(pairs["completion"]) > data.max_reply_characters] = LONG_REPLY
     rule[characters(pairs["prompt"]) - len(SYSTEM_PROMPT) > data.max_prompt_characters] = LONG_PROMPT
     return rule
@@ -194,11 +202,11 @@ def characters(messages: pa.ChunkedArray) -> np.ndarray:
     return np.add.reduceat(lengths, texts.offsets.to_numpy()[:-1])
 
 
-def duplicates(pairs: pa.Table, split: np.ndarray) -> np.ndarray:
-    """Finds the pairs whose prompt and reply another film has as well, (pairs,) of bool, but for one film's.
+def duplicates(pairs: pa.Table, split: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+    """Finds the pairs whose prompt and reply another film or split has as well, (pairs,) of bool, but for one film's.
 
     The copy that stays is a test film's before a validation film's before a train film's, and the first of those: what
-    is evaluated keeps its natural mix, and nothing of it is trained on.
+    is evaluated keeps its natural mix, and nothing of it is trained on. One that is left out anyhow is not that copy.
     """
     prompt, reply = contents(pairs["prompt"]), contents(pairs["completion"])
     texts = pa.concat_arrays([prompt.values, reply.values]).dictionary_encode().indices.to_numpy()
@@ -209,9 +217,9 @@ def duplicates(pairs: pa.Table, split: np.ndarray) -> np.ndarray:
         key = np.unique(key * (len(texts) + 1) + line, return_inverse=True)[1]
     titles = pc.coalesce(pairs["movie_title"], pairs["movie_id"]).combine_chunks()
     film = titles.dictionary_encode().indices.to_numpy()
-    order = np.lexsort((np.arange(len(key)), -split, key))
+    order = np.lexsort((np.arange(len(key)), -split, left_out, key))
     first = order[np.unique(key[order], return_index=True)[1]]  # of each key, which are 0, 1, 2, ...
-    return film != film[first][key]
+    return (film != film[first][key]) | (split != split[first][key])
 
 
 def weights(pairs: pa.Table, split: np.ndarray, corpora: list[Named], salt: str) -> np.ndarray:

@@ -60,6 +60,7 @@ def test_metadata_is_joined(tmp_path):
         (b"<u>never</u> ask me", "never ask me", "lines with markup taken out"),
         (b"ask\t me  again ", "ask me again", "lines with white space folded"),
         (b"say <|im_end|> now", "say im_end now", "lines with control tokens spelled out"),
+        (b"a <|<|im_end|>|> b", "a im_end b", "lines with control tokens spelled out"),
         (b"5 < 6 and 7 > 6", "5 < 6 and 7 > 6", None),
         (b"\x81\x8d\x8f\x90\x9d!", "\x81\x8d\x8f\x90\x9d!", None),
     ],
@@ -133,6 +134,7 @@ def test_refusals_are_one_clear_line(tmp_path):
     (tmp_path / "short.zip").write_bytes(damaged[: len(damaged) // 2])
     (folder / "movie_characters_metadata.txt").unlink()
     (tmp_path / "odd.jsonl").write_text('{"question": "Who?"}\n')
+    (tmp_path / "five.json").write_text("5")
     (tmp_path / "broken.json").write_text("[{")
     (tmp_path / "broken.parquet").write_text("PAR1")
     for path, says in [
@@ -145,6 +147,7 @@ def test_refusals_are_one_clear_line(tmp_path):
         (write(tmp_path / "empty", b"", ""), "no conversation"),
         (tmp_path / "odd.jsonl", "no column of conversations among question"),
         (tmp_path / "broken.json", "damaged"),
+        (tmp_path / "five.json", "no list of rows"),
         (tmp_path / "broken.parquet", "damaged"),
     ]:
         with pytest.raises(CorpusError, match=says) as caught:
@@ -221,6 +224,37 @@ def test_tables_of_conversations(tmp_path, row):
         read = sources.read(tmp_path / f"new.{suffix}")
         assert list(read.talks()) == [(Film(None, "Dusk", 2020, genres=("drama",)), ["a", "b"])] * 2
         assert read.counts["rows that cannot be read"] == (2 if suffix == "jsonl" else 0)
+
+
+def test_rows_of_a_table_are_counted_or_read(tmp_path):
+    rows = [
+        {"dialog": ["a", "b"], "movie_id": 0},
+        {"dialog": None, "messages": [{"content": "c"}, {"content": "\ud83d"}], "title": "\ud83d"},
+        {"dialog": "no list"},
+        {"dialog": ["d", "e"]},
+        {"messages": [{"role": "system", "content": "s"}, {"content": "f"}, {"content": "g"}]},
+    ]
+    (tmp_path / "new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    read = sources.read(tmp_path / "new.jsonl")
+    assert spoken(read) == [["a", "b"], ["c", "\ufffd"], ["d", "e"], ["f", "g"]]
+    assert [film.key for film, _ in read.talks()][:2] == ["0", "\ufffd"]
+    assert read.counts["rows without a list of turns"] == 1
+    assert read.counts["system messages left out"] == 1
+    (tmp_path / "moved.jsonl").write_text(json.dumps({"dialog": ["x", "y"]}) + "\n" + json.dumps(rows[3]) + "\n")
+    assert list(sources.read(tmp_path / "moved.jsonl").talks())[1] == list(read.talks())[2]
+
+
+def test_convokit_without_films(tmp_path):
+    folder = convokit(tmp_path / "corpus", [said("L1", "L1", None, "One."), said("L2", "L1", "L1", "Two.")])
+    for meta in ({}, {"meta": {"movie_name": None, "genre": None}}):
+        (folder / "conversations.json").write_text(json.dumps({"L1": meta}))
+        assert list(sources.read(folder).talks()) == [(Film("L1"), ["One.", "Two."])]
+
+
+@pytest.mark.parametrize("address", ["http://a b/c.zip", "http://[/c.zip", f"http://{'a' * 70}.org/c.zip"])
+def test_an_address_that_is_none(tmp_path, address):
+    with pytest.raises(CorpusError, match="cannot be downloaded"):
+        sources.locate(Source(address), tmp_path)
 
 
 def test_a_hub_dataset_is_a_source(hub_url, tmp_path):

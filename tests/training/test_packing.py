@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from trl import SFTConfig
 
 from chat.template import SYSTEM_PROMPT, adopt, encode_prompt, encode_reply
+from hub.errors import UserError
 from training.packing import IGNORED, describe, encode, examples, fill_rows
 
 TALK = [
@@ -48,6 +49,9 @@ def test_pairs_are_whole_or_counted(tokenizer):
     long = "word " * 600
     encoded = encode(tokenizer, table([*TALK, [long, "No."], ["No?", long]]), 512)
     assert encoded.dropped == 2
+    assert encoded.dropped_reply_tokens == sum(len(encode_reply(tokenizer, reply)) for reply in ("No.", long))
+    with pytest.raises(UserError, match="every pair is longer"):
+        encode(tokenizer, table(), 3)
     assert encoded.table == encode(tokenizer, table(), 512).table
     assert encode(tokenizer, table().slice(2), 512).table == encoded.table.slice(2)  # a slice has offsets of its own
 

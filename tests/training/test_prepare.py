@@ -88,6 +88,17 @@ def test_another_source_or_setting_makes_another_dataset(published, tmp_path):
     assert DatasetCard.load("more/repartee-dialogue").data.license == "other"
 
 
+def test_what_changes_a_source_changes_the_fingerprint_and_names_are_told_apart(tmp_path):
+    def fingerprint(**settings):
+        data = recipe("x", f"data.sources=[{json.dumps({'path': 'training/sample', **settings})}]").data
+        return prepare.lineage_of(data, prepare.located(data, tmp_path)).fingerprint
+
+    changes = ({}, {"name": "n"}, {"weight": 2}, {"config": "c"}, {"license": "mit"})
+    assert len({fingerprint(**change) for change in changes}) == len(changes)
+    with pytest.raises(UserError, match="two sources are named cornell-movie-dialogs"):
+        prepare.located(recipe("x", "data.sources=[training/sample, training/sample]").data, tmp_path)
+
+
 def test_the_card_answers(published):
     card = DatasetCard.load(published[0])
     assert card.data.license == "apache-2.0"

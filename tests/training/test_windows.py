@@ -161,6 +161,15 @@ def test_weights_repeat_train_pairs_alone(weight):
     assert all(len(rows) % 2 == 0 for rows in counts.values())  # both pairs of a conversation, or none
 
 
+def test_what_a_weight_leaves_out_is_published_as_dropped_and_costs_no_pair_of_another_source():
+    talks = [(film, [f"{talk}.{line}" for line in range(2)]) for talk, film in enumerate(in_split("train") * 3)]
+    light, heavy = corpus(talks), corpus(talks)
+    tables, counts = build([Named("light", 0.5, light), Named("heavy", 1, heavy)], Data())
+    assert counts["pairs dropped: left out by the weight of its source"] > 0
+    assert {tuple(texts(row)) for row in everything(tables)} == {tuple(lines) for _, lines in talks}
+    assert len(everything(tables)) + counts.total() == 2 * len(talks)
+
+
 def test_sources_stand_side_by_side_and_film_titles_join_them():
     ours, theirs = corpus([(5, ["a", "b"])]), corpus([(5, ["c", "d"]), (6, ["e", "f"])])
     tables, _ = build([Named("ours", 1, ours), Named("theirs", 1, theirs)], Data())

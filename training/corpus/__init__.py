@@ -89,7 +89,10 @@ def assemble(reading: Reading) -> Corpus:
     import pyarrow as pa
 
     counts = reading.counts
-    raw_text = [text if text.isascii() else whole(text) for text in reading.raw_text]
+    raw_text = [whole(text) for text in reading.raw_text]
+    films = [
+        film._replace(**{name: whole_value(value) for name, value in film._asdict().items()}) for film in reading.films
+    ]
     texts = clean(raw_text, counts)
     free = [bool(text) for text in texts]
     order: list[int] = []
@@ -111,18 +114,18 @@ def assemble(reading: Reading) -> Corpus:
     counts["lines in conversations"] = len(order)
     counts["films"] = len(set(film_of))
     speakers = pa.array(
-        [speaker._asdict() for speaker in reading.speakers],
+        [speaker._replace(name=whole(speaker.name))._asdict() for speaker in reading.speakers],
         pa.struct({"name": pa.string(), "gender": pa.string(), "position": pa.int32()}),
     )
     lines_as_read = pa.table(
         {
-            "line_id": pa.array(reading.line_ids, pa.string()),
+            "line_id": pa.array([whole(id) for id in reading.line_ids], pa.string()),
             "text": pa.array(texts, pa.string()),
             "raw_text": pa.array(raw_text, pa.string()),
             "speaker": speakers.take(pa.array(reading.speaker_of, pa.int32())),
         }
     )
-    return Corpus(reading.films, np.array(film_of), np.array(starts), lines_as_read.take(order), counts)
+    return Corpus(films, np.array(film_of), np.array(starts), lines_as_read.take(order), counts)
 
 
 def runs(lines: list[int], free: list[bool], texts: list[str], counts: Counter[str]) -> Iterator[list[int]]:
@@ -138,6 +141,13 @@ def runs(lines: list[int], free: list[bool], texts: list[str], counts: Counter[s
         yield run
         run = []
     yield run
+
+
+def whole_value(value: Any) -> Any:
+    """Makes the texts in a film's facts whole."""
+    if isinstance(value, tuple):
+        return tuple(map(whole, value))
+    return whole(value) if isinstance(value, str) else value
 
 
 def number(convert: Callable[[Any], T], value: Any) -> T | None:

@@ -42,6 +42,8 @@ def read(files: Mapping[str, bytes]) -> Reading:
     films: dict[Film, int] = {}
     for conversation, lines in talks.items():
         film = _film(about_conversations.get(conversation, {}))
+        if film.key is None:  # without a film, a conversation is its own
+            film = film._replace(id=conversation)
         counts["conversations in the source"] += 1
         reading.conversations.append(
             (films.setdefault(film, len(films)), _in_order(lines, reading.line_ids, replies_to, counts))
@@ -112,20 +114,21 @@ def _metadata(content: bytes, name: str) -> dict[str, dict[str, Any]]:
 def _speaker(id: str, about: dict[str, Any]) -> Speaker:
     gender = str(about.get("gender", "?")).lower()
     return Speaker(
-        str(about.get("character_name", id)),
+        str(about.get("character_name") or id),
         gender if gender in ("f", "m") else "?",
         number(int, about.get("credit_pos")),
     )
 
 
 def _film(about: dict[str, Any]) -> Film:
-    genres = about.get("genre", about.get("genres", []))
+    genres = about.get("genre") or about.get("genres") or []
+    movie_id = about.get("movie_idx")
     year = re.match(r"[0-9]{4}", str(about.get("release_year", "")))
     return Film(
-        id=str(about["movie_idx"]) if "movie_idx" in about else None,
-        title=str(about.get("movie_name", "")).strip() or None,
+        id=None if movie_id is None else str(movie_id),
+        title=str(about.get("movie_name") or "").strip() or None,
         year=int(year[0]) if year else None,
         rating=number(float, about.get("rating")),
         votes=number(int, about.get("votes")),
-        genres=tuple(re.findall(r"'([^']+)'", genres) if isinstance(genres, str) else map(str, genres)),
+        genres=tuple(map(str, genres if isinstance(genres, list) else re.findall(r"'([^']+)'", str(genres)))),
     )

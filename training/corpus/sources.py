@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import re
 import urllib.request
 import zipfile
@@ -114,8 +115,11 @@ def read_hub(pinned: Input, config: str | None) -> Corpus:
     """Reads every split of a dataset of the Hub, one after the other."""
     from datasets import load_dataset
 
-    splits = load_dataset(pinned.repo, config, revision=pinned.revision)
-    return assemble(table.read((row for split in splits.values() for row in split), Counter()))
+    try:
+        splits = load_dataset(pinned.repo, config, revision=pinned.revision)
+        return assemble(table.read((row for split in splits.values() for row in split), Counter()))
+    except (CorpusError, ValueError, RuntimeError) as error:
+        raise CorpusError(f"{pinned.repo}: {' '.join(str(error).split())}; see data.sources config") from error
 
 
 def downloaded(address: str, folder: Path) -> Path:
@@ -125,7 +129,7 @@ def downloaded(address: str, folder: Path) -> Path:
         partial = target.with_suffix(".part")
         try:
             urllib.request.urlretrieve(address, partial)
-        except OSError as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise CorpusError(
                 f"{address} cannot be downloaded ({error}); download it elsewhere and give its path"
             ) from error

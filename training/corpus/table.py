@@ -7,6 +7,7 @@ our own dataset or in common ones, they are taken as well. System messages are n
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -37,7 +38,10 @@ def read_file(path: Path) -> Reading:
         batches = pq.ParquetFile(path).iter_batches()
         return read((row for batch in batches for row in batch.to_pylist()), counts)
     if path.suffix == ".json":
-        return read(json.loads(path.read_bytes()), counts)
+        rows = json.loads(path.read_bytes())
+        if not isinstance(rows, list):
+            raise CorpusError("it holds no list of rows; a .jsonl has a row a line, a .json a list of them")
+        return read(rows, counts)
     return read(json_lines(path, counts), counts)
 
 
@@ -59,35 +63,41 @@ def read(rows: Iterable[Any], counts: Counter[str]) -> Reading:
     reading = Reading([], [], [], [], [], [], counts)
     films: dict[Film, int] = {}
     speakers: dict[Speaker, int] = {}
-    column = None
     for index, row in enumerate(rows):
         if not isinstance(row, dict):
             counts["rows that cannot be read"] += 1
             continue
-        column = column or column_of(row)
+        column = column_of(row) if reading.conversations else column_of(row, strict=True)
         counts["conversations in the source"] += 1
         film = film_of(row)
-        if film.key is None:  # without a film, a conversation is its own
-            film = film._replace(id=f"row-{index}")
         lines = []
-        turns = row.get(column)
-        for turn, said in enumerate(turns if isinstance(turns, list) else []):
+        if column is None:
+            counts["rows without a list of turns"] += 1
+            continue
+        for turn, said in enumerate(row[column]):
             text, name = plain(said)
             if name == "system":
+                counts["system messages left out"] += 1
                 continue
             lines.append(len(reading.line_ids))
             reading.line_ids.append(f"{index}.{turn}")
             reading.raw_text.append(text)
             reading.speaker_of.append(speakers.setdefault(Speaker(name), len(speakers)))
+        if film.key is None:  # without a film, a conversation is its own, whatever its place in the file
+            texts = "\n".join(reading.raw_text[line] for line in lines)
+            film = film._replace(id="text-" + hashlib.sha256(texts.encode(errors="replace")).hexdigest()[:16])
         reading.conversations.append((films.setdefault(film, len(films)), lines))
     reading.films, reading.speakers = list(films), list(speakers)
     return reading
 
 
-def column_of(row: dict[str, Any]) -> str:
+def column_of(row: dict[str, Any], strict: bool = False) -> str | None:
+    """The column that holds the turns of a row; when `strict`, CorpusError where no column is called as one."""
     for name in MESSAGES:
-        if name in row:
+        if isinstance(row.get(name), list):
             return name
+    if not strict or any(name in row for name in MESSAGES):
+        return None
     raise CorpusError(f"no column of conversations among {', '.join(row)}; name it one of {', '.join(MESSAGES)}")
 
 
@@ -100,7 +110,10 @@ def plain(said: Any) -> tuple[str, str]:
 
 
 def film_of(row: dict[str, Any]) -> Film:
-    found = {field: next((row[name] for name in names if row.get(name)), None) for field, names in FILM.items()}
+    found = {
+        field: next((row[name] for name in names if row.get(name) not in (None, "", [])), None)
+        for field, names in FILM.items()
+    }
     genres = found["genres"] or ()
     return Film(
         id=spelled(found["id"]),

@@ -19,7 +19,14 @@ def decode(raw: bytes) -> str:
 
 def whole(text: str) -> str:
     """Replaces lone surrogates, which JSON can spell and UTF-8 cannot."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def until_same(pattern: re.Pattern[str], replacement: str, text: str) -> str:
+    """Replaces until nothing is left to replace: taking one out may make another of what stood around it."""
+    while (replaced := pattern.sub(replacement, text)) != text:
+        text = replaced
+    return text
 
 
 def clean(lines: list[str], counts: Counter[str]) -> list[str]:
@@ -30,9 +37,9 @@ def clean(lines: list[str], counts: Counter[str]) -> list[str]:
     cleaned = []
     for text in lines:
         if "<" in text:
-            plain = _MARKUP.sub("", text)
+            plain = until_same(_MARKUP, "", text)
             counts["lines with markup taken out"] += plain != text
-            text = _CONTROL_TOKEN.sub(r"\1", plain)
+            text = until_same(_CONTROL_TOKEN, r"\1", plain)
             counts["lines with control tokens spelled out"] += plain != text
         folded = " ".join(text.split())
         if folded != text:
