@@ -37,6 +37,7 @@ def measure(corpus: Path, folder: Path) -> dict[str, float]:
     import torch
     import transformers
 
+    from training.corpus import sources
     from training.pretrain import conversations_by_split
 
     print(
@@ -44,7 +45,7 @@ def measure(corpus: Path, folder: Path) -> dict[str, float]:
         f"({torch.get_num_threads()} threads, bf16 autocast), transformers {transformers.__version__}, "
         f"{ORDER}-gram Kneser-Ney of benchmarks.ngram on numpy {numpy.__version__}"
     )
-    texts = conversations_by_split(corpus)
+    texts = conversations_by_split(sources.read(corpus))
     tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(folder)
     size = {split: sum(len(text.encode()) for text in texts[split]) for split in texts}
     print(

@@ -22,6 +22,7 @@ from hub.errors import UserError, one_line_errors
 from hub.lineage import Input, Lineage, resolve, up_to_date
 from hub.names import Names
 from hub.publish import publish
+from hub.rights import handed_on
 from hub.tables import write_tables
 
 if TYPE_CHECKING:
@@ -70,11 +71,12 @@ def run(
     folder = work / f"evaluation-{lineage.fingerprint[:12]}"
     rows, results = evaluate(inputs, data, settings, sampling, folder)
     print("\n" + table(results) + "\n", flush=True)
-    lineage = Lineage("evaluation", settings, lineage.inputs, facts=results)
+    rights = handed_on(data)
+    lineage = Lineage("evaluation", settings, lineage.inputs, facts={**results, "rights": rights.as_fact()})
     files, metadata = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, folder)
     card = dataset_card(
         "evaluation",
-        {"pretty_name": f"Repartee evaluation ({names.size})", **metadata},
+        {"pretty_name": f"Repartee evaluation ({names.size})", **rights.license, **metadata},
         repo=names.evaluation,
         table=table(results),
         prompts=len(rows),
@@ -82,6 +84,7 @@ def run(
             f"python -m eval.report --namespace {names.namespace} --size {names.size} --base {base} "
             f"--prompts {prompts} --distractors {distractors} --per-film {per_film} --seed {seed}"
         ),
+        citations=rights.citations,
         lineage=lineage,
     )
     files |= {

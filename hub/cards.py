@@ -12,49 +12,6 @@ from hub.lineage import Input, Lineage
 
 TEMPLATES = Path(__file__).with_name("templates")
 TAGS = ["repartee", "dialogue", "film", "chatml"]
-CORPUS_LICENCE = {
-    "license": "other",
-    "license_name": "cornell-movie-dialogs-no-formal-licence",
-    "license_link": "https://www.cs.cornell.edu/~cristian/Cornell_Movie-Dialogs_Corpus.html",
-}
-QWEN_RESEARCH = {
-    "license": "other",
-    "license_name": "qwen-research",
-    "license_link": "https://huggingface.co/Qwen/Qwen2.5-3B/blob/main/LICENSE",
-}
-STARTER = {**CORPUS_LICENCE, "library_name": "transformers"}
-"""What the card of the embedded base says of itself: nobody gives it a licence but the corpus it was trained on."""
-
-
-def licence_of(base: str) -> dict[str, str]:
-    """The licence fields that an adapter inherits from its base.
-
-    Qwen 2.5 is Apache-2.0 from 0.5B to 32B but for the 3B, which is for research. Another base is pointed at.
-    """
-    from huggingface_hub.constants import ENDPOINT
-
-    if base.endswith("/repartee-starter"):
-        return CORPUS_LICENCE
-    if re.search(r"qwen2\.5-3b", base, re.IGNORECASE):
-        return QWEN_RESEARCH
-    if re.search(r"qwen2\.5-(0\.5|1\.5|7|14|32)b", base, re.IGNORECASE):
-        return {"license": "apache-2.0"}
-    return {"license": "other", "license_name": "as-the-base-model", "license_link": f"{ENDPOINT}/{base}"}
-
-
-def licence_note(base: str) -> str:
-    """The sentence in which an adapter's card says what its base allows."""
-    licence = licence_of(base)
-    if licence == QWEN_RESEARCH:
-        return (
-            f"Built with Qwen. The base is under the [Qwen Research licence]({licence['license_link']}), for research "
-            "and other **non-commercial** use only, and so is this adapter."
-        )
-    if licence == CORPUS_LICENCE:
-        return "The base was trained on the corpus below, which has no formal licence; this adapter inherits that."
-    if licence == {"license": "apache-2.0"}:
-        return "The base is under the Apache licence 2.0, and so is this adapter."
-    return f"The licence is that of [the base]({licence['license_link']})."
 
 
 def model_index(repo: str, dataset: Input, metrics: Mapping[str, float], evaluation: str) -> dict[str, Any]:
@@ -91,7 +48,7 @@ def model_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
     """Renders a model card.
 
     Args:
-        metadata: fields of the front matter; `license` and `library_name` must be among them (the starter has its own).
+        metadata: fields of the front matter; `license` and `library_name` must be among them.
         values: what the template asks for, in the comment at its top.
 
     Raises:
@@ -100,19 +57,16 @@ def model_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    metadata = _complete({**(STARTER if template == "starter" else {}), **metadata}, "license", "library_name")
+    metadata = _complete(metadata, "license", "library_name")
     data = ModelCardData(**metadata, pipeline_tag="text-generation")
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{_render(template, values)}"))
 
 
 def dataset_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
-    """Renders a dataset card, as `model_card`; `pretty_name` and `configs` must be among the metadata.
-
-    Without a licence among them it is that of the Cornell corpus, which all that is made from it inherits.
-    """
+    """Renders a dataset card, as `model_card`; `license`, `pretty_name` and `configs` must be among the metadata."""
     from huggingface_hub import DatasetCard, DatasetCardData
 
-    metadata = _complete({**({} if "license" in metadata else CORPUS_LICENCE), **metadata}, "pretty_name", "configs")
+    metadata = _complete(metadata, "license", "pretty_name", "configs")
     data = DatasetCardData(**metadata, task_categories=["text-generation"])
     return str(DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{_render(template, values)}"))
 
@@ -134,7 +88,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(endpoint=ENDPOINT, lineage_links=lineage_links, licence_note=licence_note)
+    environment.globals.update(endpoint=ENDPOINT, lineage_links=lineage_links)
     environment.filters["thousands"] = lambda value: f"{value:,}" if isinstance(value, int) else value
     environment.filters["inline"] = inline
     environment.filters["json"] = lambda value: json.dumps(value, indent=2, sort_keys=True, default=str)

@@ -9,6 +9,7 @@ from hub.cards import model_card
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, resolve, up_to_date
 from hub.publish import publish
+from hub.rights import stated
 from training.corpus.sources import file_digest
 from training.recipe import Recipe
 from training.stage import command, say
@@ -34,11 +35,20 @@ def run(recipe: Recipe, work: Path) -> str:
     weights = file_digest(folder / "model.safetensors")
     training = json.loads((folder / "training.json").read_text())
     lineage = Lineage("base", {}, (Input("starter-weights", "file", weights, weights),), facts=training)
+    rights = stated(training.get("rights"))
     if revision := up_to_date(repo, "model", lineage):
         say("base", f"up to date: {repo}@{revision}")
         return revision
     files: dict[str, bytes | Path] = {name: folder / name for name in PUBLISHED}
-    files["README.md"] = model_card("starter", {}, repo=repo, training=training, lineage=lineage).encode()
+    files["README.md"] = model_card(
+        "starter",
+        {**rights.license, "library_name": "transformers"},
+        repo=repo,
+        corpus=training["corpus"],
+        training={name: value for name, value in training.items() if name not in ("corpus", "rights")},
+        citations=rights.citations,
+        lineage=lineage,
+    ).encode()
     return publish(repo, "model", files, lineage, "Starter base model", private=recipe.hub.private)
 
 

@@ -16,6 +16,7 @@ from hub.cards import dataset_card
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, resolve, up_to_date
 from hub.publish import publish
+from hub.rights import Rights, handed_on
 from hub.tables import write_tables
 from training.base import base_input
 from training.recipe import Preferences, Recipe
@@ -47,13 +48,14 @@ def run(recipe: Recipe, work: Path) -> str:
         )
     longer = longer_wins(labels)
     say("preferences", f"the longer reply wins {longer:.1%}" if longer is not None else "no pair differs in length")
-    facts = {"counts": counts, "judge": judge, "longer_wins": longer}
+    rights = handed_on(dialogue)
+    facts = {"counts": counts, "judge": judge, "longer_wins": longer, "rights": rights.as_fact()}
     lineage = Lineage("preferences", vars(settings), (base, sft, dialogue), facts=facts)
     tables = {"preferences": kept, "labels": labels, "prompts": prompts}
     files, metadata = write_tables(
         {config: {"train": pa.Table.from_pylist(rows)} for config, rows in tables.items()}, folder
     )
-    files["README.md"] = card(recipe, metadata, counts, judge, longer, kept[:5], lineage).encode()
+    files["README.md"] = card(recipe, metadata, counts, judge, longer, kept[:5], rights, lineage).encode()
     return publish(names.preferences, "dataset", files, lineage, "Preference pairs", private=recipe.hub.private)
 
 
@@ -148,17 +150,19 @@ def card(
     judge: str,
     longer: float | None,
     samples: list[Row],
+    rights: Rights,
     lineage: Lineage,
 ) -> str:
     return dataset_card(
         "preferences",
-        {"pretty_name": f"Repartee preferences ({recipe.model.size})", **metadata},
+        {"pretty_name": f"Repartee preferences ({recipe.model.size})", **rights.license, **metadata},
         repo=recipe.names.preferences,
         counts=counts,
         judge=judge,
         longer_wins=longer,
         samples=samples,
         settings=vars(recipe.preferences),
+        citations=rights.citations,
         lineage=lineage,
     )
 

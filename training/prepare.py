@@ -16,10 +16,11 @@ from hub.cards import dataset_card
 from hub.errors import UserError
 from hub.lineage import Lineage, up_to_date
 from hub.publish import publish
+from hub.rights import UNKNOWN, Rights, handed_on, together
 from hub.tables import write_tables
 from training import statistics
 from training.corpus.sources import Located, locate
-from training.recipe import Data, Recipe
+from training.recipe import Data, Recipe, Source
 from training.stage import command, say, work_folder
 from training.windows import SPLITS, Named, build
 
@@ -89,15 +90,18 @@ def make(
         spelled = " and ".join(f"{points:.1f} points of the {unit}" for unit, points in widest[name].items())
         say("prepare", f"shares by {name} differ between splits by at most {spelled}")
     files, metadata = write_tables(tables, folder)
+    licences = dict(zip((one.name for one in found), map(rights_of, found, data.sources, corpora), strict=True))
+    rights = together(licences.values())
     files["lengths.png"] = statistics.figure(tables["pairs"], tables["conversations"], folder / "lengths.png")
-    lineage = lineage_of(data, found, {"counts": dict(counts), "context_turns": data.context_turns})
+    facts = {"counts": dict(counts), "context_turns": data.context_turns, "rights": rights.as_fact()}
+    lineage = lineage_of(data, found, facts)
     card = dataset_card(
         "dialogue",
         {
             "pretty_name": "Repartee dialogue",
             "annotations_creators": ["no-annotation"],
             **metadata,
-            **licence(found, data),
+            **rights.license,
         },
         repo=repo,
         counts=counts,
@@ -107,24 +111,18 @@ def make(
         widest=widest,
         lengths=statistics.lengths(tables["pairs"]),
         system_prompt=SYSTEM_PROMPT,
-        licences={one.name: source.license for one, source in zip(found, data.sources, strict=True)},
-        cites_cornell=cites_cornell(found, data),
+        licences=licences,
+        citations=rights.citations,
         lineage=lineage,
     )
     files["README.md"] = card.encode()
     return files, lineage
 
 
-def licence(found: list[Located], data: Data) -> dict[str, str]:
-    """The licence for the card's metadata: the one that all sources name; else none for Cornell's, or unknown."""
-    named = {source.license for source in data.sources}
-    if len(named) == 1 and None not in named:
-        return {"license": str(named.pop())}
-    return {} if cites_cornell(found, data) else {"license": "unknown"}
-
-
-def cites_cornell(found: list[Located], data: Data) -> bool:
-    return any(one.cornell and not source.license for one, source in zip(found, data.sources, strict=True))
+def rights_of(found: Located, source: Source, named: Named) -> Rights:
+    """The licence that the recipe gives a source, else the one its reader or its own lineage states; its citations."""
+    stated = named.corpus.rights if named.corpus.rights != UNKNOWN else handed_on(found.input)
+    return Rights({"license": source.license} if source.license else stated.license, stated.citations)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from training.corpus import sources
+from hub.rights import Rights
+from training.corpus import Corpus, sources
 from training.recipe import Data
 from training.windows import split_of
 
@@ -37,10 +38,10 @@ QWEN2_WORDS = (
 )
 
 
-def conversations_by_split(path: Path) -> dict[str, list[str]]:
+def conversations_by_split(corpus: Corpus) -> dict[str, list[str]]:
     """Returns the plain text of every conversation, by split: lines joined by newlines."""
     texts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
-    for film, lines in sources.read(path).talks():
+    for film, lines in corpus.talks():
         texts[split_of(film.key or "", Data().salt)].append("\n".join(lines))
     return texts
 
@@ -189,7 +190,8 @@ def main(arguments: argparse.Namespace) -> None:
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    texts = conversations_by_split(arguments.corpus)
+    corpus = sources.read(arguments.corpus)
+    texts = conversations_by_split(corpus)
     if (arguments.out / "tokenizer.json").exists():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(arguments.out)
     else:
@@ -246,7 +248,7 @@ def main(arguments: argparse.Namespace) -> None:
                 save_checkpoint(checkpoint, model, optimizer_list, step, time.monotonic() - clock)
             if progress == 1:
                 break
-    finish(arguments, tokenizer, model, texts, {"steps": step, "epochs": round(step / per_epoch, 2)})
+    finish(arguments, tokenizer, model, texts, corpus.rights, {"steps": step, "epochs": round(step / per_epoch, 2)})
 
 
 def finish(
@@ -254,12 +256,15 @@ def finish(
     tokenizer: PreTrainedTokenizerFast,
     model: Qwen2ForCausalLM,
     texts: dict[str, list[str]],
+    rights: Rights,
     run: dict[str, float],
 ) -> None:
     """Saves the weights in bf16 and, of these very weights, the held-out losses, in `training.json` for the card."""
     model.bfloat16().save_pretrained(arguments.out)
     saved = Qwen2ForCausalLM.from_pretrained(arguments.out, dtype=torch.float32)
     facts = {
+        "corpus": " and ".join(f"the {one.title}" for one in rights.citations) or arguments.corpus.name,
+        "rights": rights.as_fact(),
         "parameters": saved.num_parameters(),
         "vocabulary": len(tokenizer),
         "train conversations": len(texts["train"]),

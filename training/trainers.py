@@ -8,6 +8,7 @@ from typing import Any
 from chat.template import SYSTEM_PROMPT
 from hub.cards import model_card
 from hub.lineage import Input, Lineage, published
+from hub.rights import handed_on, note, of_base, together
 from training.recipe import Recipe
 
 
@@ -43,12 +44,11 @@ def last_loss(trainer: Any) -> float | None:
 
 
 def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lineage) -> bytes:
-    """The card of an adapter, with the licence of its base."""
-    from hub.cards import licence_of
-
-    names = recipe.names
+    """The card of an adapter, with the licence of its base and the citations of all that it was trained on."""
+    names, inherited = recipe.names, of_base(base)
+    citations = together([inherited, *map(handed_on, lineage.inputs)]).citations
     metadata = {
-        **licence_of(base.repo),
+        **inherited.license,
         "library_name": "peft",
         "base_model": base.repo,
         "base_model_relation": "adapter",
@@ -65,5 +65,7 @@ def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lin
         facts=lineage.facts,
         settings=lineage.settings,
         results="",
+        rights_note=note(inherited),
+        citations=citations,
         lineage=lineage,
     ).encode()

@@ -45,7 +45,8 @@ def build(corpora: list[Named], data: Data) -> tuple[Tables, Counter[str]]:
 
     Returns:
         The configs `pairs`, `conversations` and, where there are any, `dropped` (the pairs that a rule kept out: the
-        rule's name in `rule`, their split in `split`), and how many pairs each rule dropped.
+        rule's name in `rule`, their split in `split`) and `dropped_conversations` (see `leaks`), and how many rows each
+        rule dropped.
     """
     pairs = pa.concat_tables([pair_table(named, data.context_turns) for named in corpora]).combine_chunks()
     talks = pa.concat_tables([conversation_table(named) for named in corpora]).combine_chunks()
@@ -53,16 +54,21 @@ def build(corpora: list[Named], data: Data) -> tuple[Tables, Counter[str]]:
     copies = weights(pairs, pair_split, corpora, data.salt)
     rule = rules(pairs, pair_split, copies, data)
     copies[rule != KEPT] = 0
+    shared = leaks(talks, talk_split) if data.drop_duplicates else np.zeros(len(talks), dtype=bool)
     every = np.arange(len(pairs))
     tables: Tables = {"pairs": {}, "conversations": {}}
     for code, split in enumerate(SPLITS):
         tables["pairs"][split] = pairs.take(np.repeat(every, np.where(pair_split == code, copies, 0)))
-        tables["conversations"][split] = talks.filter(talk_split == code)
+        tables["conversations"][split] = talks.filter((talk_split == code) & ~shared)
     if (rule != KEPT).any():
         dropped = pairs.append_column("split", pa.array(SPLITS).take(pa.array(pair_split)))
         dropped = dropped.append_column("rule", pa.array(RULES).take(pa.array(rule)))
         tables["dropped"] = {"train": dropped.filter(rule != KEPT)}
+    if shared.any():
+        dropped = talks.append_column("split", pa.array(SPLITS).take(pa.array(talk_split)))
+        tables["dropped_conversations"] = {"train": dropped.filter(shared)}
     counts = Counter({f"pairs dropped: {RULES[code]}": int((rule == code).sum()) for code in range(1, len(RULES))})
+    counts["conversations dropped: neighbouring lines that a stricter split has"] = int(shared.sum())
     return tables, counts
 
 
@@ -220,6 +226,25 @@ def duplicates(pairs: pa.Table, split: np.ndarray, left_out: np.ndarray) -> np.n
     order = np.lexsort((np.arange(len(key)), -split, left_out, key))
     first = order[np.unique(key[order], return_index=True)[1]]  # of each key, which are 0, 1, 2, ...
     return (film != film[first][key]) | (split != split[first][key])
+
+
+def leaks(talks: pa.Table, split: np.ndarray) -> np.ndarray:
+    """Finds conversations with two neighbouring lines that a stricter split has as well, (conversations,) of bool.
+
+    Test is stricter than validation, and validation than train: nothing that is evaluated is trained on.
+    """
+    texts = contents(talks["messages"])
+    starts = texts.offsets.to_numpy()
+    said = texts.values.dictionary_encode().indices.to_numpy().astype(np.int64)
+    talk = np.repeat(np.arange(len(talks)), np.diff(starts))
+    inside = talk[:-1] == talk[1:]
+    talk = talk[:-1][inside]
+    neighbours = np.unique((said[:-1] * len(said) + said[1:])[inside], return_inverse=True)[1]
+    strictest = np.zeros(len(said), dtype=split.dtype)
+    np.maximum.at(strictest, neighbours, split[talk])
+    found = np.zeros(len(talks), dtype=bool)
+    found[talk[strictest[neighbours] > split[talk]]] = True
+    return found
 
 
 def weights(pairs: pa.Table, split: np.ndarray, corpora: list[Named], salt: str) -> np.ndarray:

@@ -7,9 +7,10 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from huggingface_hub.constants import ENDPOINT
 
-from hub.cards import dataset_card, inline, licence_of, model_card, model_index
+from hub.cards import dataset_card, inline, model_card, model_index
 from hub.lineage import Input, Lineage
 from hub.publish import publish
+from hub.rights import APACHE, UNKNOWN, Citation, Rights, note, of_base, stated, together
 from hub.tables import size_category
 
 LINEAGE = Lineage(
@@ -21,6 +22,7 @@ LINEAGE = Lineage(
         Input("corpus", "file", "d" * 64, "d"),
     ),
 )
+CITATION = Citation("Corpus of Films", "It comes without a formal licence.", "@book{films}")
 ADAPTER = {
     "repo": "ns/repartee-starter-sft",
     "kind": "sft",
@@ -29,11 +31,13 @@ ADAPTER = {
     "facts": {"steps": 1200},
     "settings": {"lora": {"r": 8}, "prompt": "It's <b>"},
     "results": "",
+    "rights_note": "You may.",
+    "citations": [CITATION],
     "lineage": LINEAGE,
 }
 METADATA = {"license": "apache-2.0", "library_name": "peft"}
 CONFIGS = [{"config_name": "pairs", "data_files": [{"split": "train", "path": "pairs/train.parquet"}], "default": True}]
-DATASET = {"pretty_name": "x", "configs": CONFIGS}
+DATASET = {"license": "mit", "pretty_name": "x", "configs": CONFIGS}
 PREFERENCES = {
     "repo": "ns/p",
     "counts": {"judged pairs": 20_000},
@@ -47,20 +51,26 @@ PREFERENCES = {
         }
     ],
     "settings": {},
+    "citations": [CITATION],
     "lineage": LINEAGE,
 }
 
 
 def adapter(base: str = "Qwen/Qwen2.5-3B", results: str = "", **metadata) -> ModelCard:
+    rights = of_base(Input(base, "model", "b" * 40, "c"))
     fields = {
-        **licence_of(base),
+        **rights.license,
         "library_name": "peft",
         "base_model": base,
         "base_model_relation": "adapter",
         "datasets": ["ns/repartee-dialogue"],
         "tags": ["trl", "sft"],
     }
-    return ModelCard(model_card("adapter", fields | metadata, **ADAPTER | {"base": base, "results": results}))
+    return ModelCard(
+        model_card(
+            "adapter", fields | metadata, **ADAPTER | {"base": base, "results": results, "rights_note": note(rights)}
+        )
+    )
 
 
 def words(card: ModelCard | DatasetCard) -> str:
@@ -85,7 +95,7 @@ def test_an_adapter_card_is_whole():
         "| steps | 1,200 |",
         "d" * 64,
         "without a formal licence",
-        "@inproceedings",
+        "@book{films}",
         "Built with Qwen",
         "It's <b>",
     ):
@@ -118,29 +128,49 @@ def test_results_go_to_the_text_and_to_the_model_index():
         ("Qwen/Qwen2.5-1.5B", "apache-2.0"),
         ("Qwen/Qwen2.5-3B", "qwen-research"),
         ("unsloth/qwen2.5-3b-bnb-4bit", "qwen-research"),
-        ("ns/repartee-starter", "cornell-movie-dialogs-no-formal-licence"),
         ("Qwen/Qwen2.5-72B", "as-the-base-model"),
         ("somebody/else", "as-the-base-model"),
     ],
 )
-def test_an_adapter_inherits_the_licence_of_its_base(base, licence):
-    fields = licence_of(base)
+def test_an_adapter_inherits_the_licence_of_its_base(hub_url, base, licence):
+    fields = of_base(Input(base, "model", "b" * 40, "c")).license
     assert fields.get("license_name", fields["license"]) == licence
     assert ("license_link" in fields) == (fields["license"] == "other")
 
 
-def test_the_starter_card_states_its_own_licence():
-    card = ModelCard(model_card("starter", {}, repo="ns/s", training={"minutes": 62}, lineage=LINEAGE))
-    assert (card.data.license, card.data.library_name) == ("other", "transformers")
+def test_rights_are_handed_on_from_a_base_of_ours(namespace):
+    rights = Rights({"license": "other", "license_name": "films", "license_link": "http://films"}, (CITATION,))
+    lineage = Lineage("base", {}, (), facts={"rights": rights.as_fact()})
+    revision = publish(f"{namespace}/base", "model", {}, lineage, "base")
+    assert of_base(Input(f"{namespace}/base", "model", revision, "c")) == rights
+    assert note(rights) == (
+        "The base was trained on the Corpus of Films, and inherits what is said of it below; so does this adapter."
+    )
+
+
+def test_rights_of_several_sources_name_a_licence_only_where_they_agree():
+    other = Citation("Other", "Free.", "@book{other}")
+    one, two, three = Rights(APACHE, (CITATION,)), Rights(APACHE, (other, CITATION)), Rights({"license": "mit"})
+    assert together([one, two]) == Rights(APACHE, (CITATION, other))
+    assert together([one, three]) == Rights(UNKNOWN.license, (CITATION,))
+    assert stated(one.as_fact()) == one
+    assert stated(None) == UNKNOWN
+
+
+def test_the_starter_card_names_its_corpus():
+    metadata = {"license": "mit", "library_name": "transformers"}
+    values = {"corpus": "the Corpus of Films", "training": {"minutes": 62}, "citations": [CITATION]}
+    card = ModelCard(model_card("starter", metadata, repo="ns/s", lineage=LINEAGE, **values))
+    assert "films of the Corpus of Films, as plain lines" in words(card)
     assert "without a formal licence" in words(card)
 
 
-def test_a_dataset_card_takes_its_licence_from_the_corpus_or_from_its_sources():
+def test_a_dataset_card_states_licence_and_sources():
     card = DatasetCard(dataset_card("preferences", DATASET, **PREFERENCES))
     assert card.data.to_dict()["configs"] == CONFIGS
-    assert (card.data.license, card.data.task_categories) == ("other", ["text-generation"])
-    free = DatasetCard(dataset_card("preferences", {**DATASET, "license": "cc-by-4.0"}, **PREFERENCES))
-    assert (free.data.license, free.data.to_dict().get("license_name")) == ("cc-by-4.0", None)
+    assert (card.data.license, card.data.task_categories) == ("mit", ["text-generation"])
+    assert "## Licence and citation of the source" in card.text
+    assert "citation" not in dataset_card("preferences", DATASET, **PREFERENCES | {"citations": []})
 
 
 @pytest.mark.parametrize(("judge", "terms"), [("PMI under the base model", False), ("some-model-4", True)])
@@ -159,7 +189,13 @@ def test_what_a_model_wrote_stays_text():
 
 
 def test_an_evaluation_card():
-    values = {"table": "| x |", "prompts": 2000, "command": "python -m eval.report", "lineage": LINEAGE}
+    values = {
+        "table": "| x |",
+        "prompts": 2000,
+        "command": "python -m eval.report",
+        "citations": [],
+        "lineage": LINEAGE,
+    }
     assert "2,000 prompts" in dataset_card("evaluation", DATASET, repo="ns/e", **values)
 
 
@@ -175,7 +211,7 @@ def test_missing_metadata_are_an_error(name):
     with pytest.raises(ValueError, match=name):
         model_card("adapter", METADATA | {name: ""}, **ADAPTER)
     with pytest.raises(ValueError, match="configs"):
-        dataset_card("preferences", {"pretty_name": "x"}, **PREFERENCES)
+        dataset_card("preferences", {"pretty_name": "x", "license": "mit"}, **PREFERENCES)
 
 
 def test_size_categories():

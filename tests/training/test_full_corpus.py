@@ -80,7 +80,12 @@ def test_every_pair_is_of_neighbours_and_conversations_rebuild(corpus, tables, r
         rebuilt[opening] = [opening]
         while rebuilt[opening][-1] in following:
             rebuilt[opening].append(following[rebuilt[opening][-1]])
-    whole = pa.concat_tables(tables["conversations"].values())
+    whole = pa.concat_tables(
+        table.select(["line_ids", "messages"])
+        for config in ("conversations", "dropped_conversations")
+        for table in tables[config].values()
+    )
+    assert len(whole) == sum(map(len, tables["conversations"].values())) + 417
     assert len(rebuilt) == len(whole) == corpus.counts["conversations"]
     for ids, messages in zip(whole["line_ids"].to_pylist(), whole["messages"].to_pylist(), strict=True):
         assert rebuilt[ids[0]] == ids
@@ -95,14 +100,18 @@ def test_nothing_stands_in_two_splits(tables):
     assert sum(map(len, lines)) == len(set.union(*lines))
 
 
-def test_no_pair_of_words_is_trained_on_and_tested(tables):
+@pytest.mark.parametrize("config", ["pairs", "conversations"])
+def test_no_pair_of_words_is_trained_on_and_tested(tables, config):
     def words(split):
-        table = tables["pairs"][split]
-        prompts = [prompt[1]["content"] for prompt in table["prompt"].to_pylist()]
-        return set(zip(prompts, (reply[0]["content"] for reply in table["completion"].to_pylist()), strict=True))
+        rows = tables[config][split].to_pylist()
+        talks = [row["prompt"][1:] + row["completion"] for row in rows] if config == "pairs" else None
+        talks = talks or [row["messages"] for row in rows]
+        return {(one["content"], other["content"]) for talk in talks for one, other in itertools.pairwise(talk)}
 
-    assert not words("train") & words("test")
-    assert not words("train") & words("validation")
+    train, validation, test = map(words, SPLITS)
+    assert not train & test
+    assert not train & validation
+    assert not validation & test
 
 
 def test_genres_and_decades_are_balanced(tables):

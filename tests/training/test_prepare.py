@@ -1,6 +1,7 @@
 """The dialogue dataset as its consumers see it: on the Hub, by every loader, with a card that answers questions."""
 
 import json
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -15,7 +16,10 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from hub.errors import UserError
 from training import prepare
-from training.recipe import load
+from training.corpus import convokit, cornell
+from training.corpus.sources import read
+from training.recipe import Source, load
+from training.windows import Named
 
 RECIPE = "training/recipes/starter.yaml"
 
@@ -84,8 +88,8 @@ def test_another_source_or_setting_makes_another_dataset(published, tmp_path):
     )
     assert revision != published[1]
     rows = [row for split in load_dataset("more/repartee-dialogue").values() for row in split]
-    assert {row["source"] for row in rows} == {"cornell-movie-dialogs", "new"}
-    assert DatasetCard.load("more/repartee-dialogue").data.license == "other"
+    assert {row["source"] for row in rows} == {"sample", "new"}
+    assert DatasetCard.load("more/repartee-dialogue").data.license == "unknown"
 
 
 def test_what_changes_a_source_changes_the_fingerprint_and_names_are_told_apart(tmp_path):
@@ -95,7 +99,7 @@ def test_what_changes_a_source_changes_the_fingerprint_and_names_are_told_apart(
 
     changes = ({}, {"name": "n"}, {"weight": 2}, {"config": "c"}, {"license": "mit"})
     assert len({fingerprint(**change) for change in changes}) == len(changes)
-    with pytest.raises(UserError, match="two sources are named cornell-movie-dialogs"):
+    with pytest.raises(UserError, match="two sources are named sample"):
         prepare.located(recipe("x", "data.sources=[training/sample, training/sample]").data, tmp_path)
 
 
@@ -114,11 +118,37 @@ def test_the_card_answers(published):
     assert "| pairs dropped: same prompt and reply in another film | 1 |" in text
     assert "![How long lines and conversations are](lengths.png)" in text
     assert "`repartee-sample`: apache-2.0" in text
-    assert "Cornell Movie-Dialogs Corpus is distributed" not in text
+    assert "Licence and citation" not in text
     lines = text.splitlines()
     for above, row in pairwise(lines):
         if above.startswith("|") and row:  # in a table, every row has the cells of its head
             assert row.count("|") == above.count("|"), row
+
+
+def test_the_cornell_corpus_is_known_by_its_films_and_cited_in_either_form(hub_url, tmp_path):
+    titles = (Path("training/sample") / cornell.TITLES).read_bytes().split(b"\n")
+    titles[0] = b" +++$+++ ".join([b"m0", b"10 things i hate about you", *titles[0].split(b" +++$+++ ")[2:]])
+    shutil.copytree("training/sample", tmp_path / "theirs")
+    (tmp_path / "theirs" / cornell.TITLES).write_bytes(b"\n".join(titles))
+    prepare.run(recipe("theirs", f"data.sources={tmp_path}/theirs"), tmp_path)
+    card = DatasetCard.load("theirs/repartee-dialogue")
+    assert card.data.license_name == "cornell-movie-dialogs-no-formal-licence"
+    assert card.text.count("@inproceedings") == 1
+    again = prepare.rights_of(
+        *(prepare.located(recipe("x", "data.sources=theirs/repartee-dialogue").data, tmp_path)),
+        Source("theirs/repartee-dialogue"),
+        Named("x", 1, read("training/sample")),
+    )
+    assert again == cornell.RIGHTS  # a dataset of ours hands on what it was made of
+    conversation = {"meta": {"movie_idx": "m0", "movie_name": "10 things i hate about you"}}
+    said = [{"id": id, "conversation_id": "L1", "speaker": "u", "text": "What?"} for id in ("L1", "L2")]
+    said[1]["reply_to"] = "L1"
+    files = {
+        "utterances.jsonl": "\n".join(map(json.dumps, said)),
+        "conversations.json": json.dumps({"L1": conversation}),
+    }
+    reading = convokit.read({name: text.encode() for name, text in {**files, "speakers.json": "{}"}.items()})
+    assert reading.rights == cornell.RIGHTS
 
 
 def test_a_dry_run_shows_everything_and_sends_nothing(hub_url, tmp_path):

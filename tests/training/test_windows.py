@@ -128,13 +128,28 @@ def test_a_pair_of_two_films_stays_with_the_test_film():
     assert [texts(row) for row in tables["pairs"]["train"].to_pylist()] == [["What?", "No."]]
     dropped = tables["dropped"]["train"].to_pylist()
     assert [(row["movie_id"], row["split"]) for row in dropped] == [(f"m{train[film]}", "train") for film in (0, 1, 0)]
+    (conversation,) = tables["conversations"]["train"].to_pylist()  # the three others hold what is tested
+    assert conversation["movie_id"] == f"m{train[0]}"
+    assert len(tables["conversations"]["test"]) == 1
+    left = tables["dropped_conversations"]["train"].to_pylist()
+    assert [(row["movie_id"], row["split"]) for row in left] == [(f"m{train[film]}", "train") for film in (0, 1, 0)]
     kept = pairs([(train[0], said), (test[0], said)], drop_duplicates=False)
-    assert "dropped" not in kept
+    assert len(kept["conversations"]["train"]) == 1
+    assert not kept.keys() & {"dropped", "dropped_conversations"}
     assert len(everything(kept)) == 2
 
 
 def test_a_film_may_repeat_itself():
-    assert len(everything(pairs([(0, ["What?", "Nothing."]), (0, ["What?", "Nothing."])]))) == 2
+    tables = pairs([(0, ["What?", "Nothing."]), (0, ["What?", "Nothing."])])
+    assert len(everything(tables)) == len(everything(tables, "conversations")) == 2
+
+
+def test_neighbours_are_told_from_lines_that_meet_at_an_end():
+    train, test = in_split("train")[0], in_split("test")[0]
+    tables = pairs([(test, ["a", "b"]), (train, ["c", "a"]), (train, ["b", "d"]), (train, ["b", "a"])])
+    assert "dropped_conversations" not in tables
+    tables = pairs([(test, ["x", "a", "b", "y"]), (train, ["c", "a", "b"])])
+    assert [row["movie_id"] for row in everything(tables, "dropped_conversations")] == [f"m{train}"]
 
 
 def test_long_pairs_are_published_as_dropped():

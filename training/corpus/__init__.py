@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from hub.errors import UserError
+from hub.rights import UNKNOWN, Rights
 from training.corpus.text import clean, whole
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Reading:
     speaker_of: list[int]  # by line, a place in `speakers`
     conversations: list[tuple[int, list[int]]]  # the place in `films`, the places of the lines; -1 for one not there
     counts: Counter[str] = field(default_factory=Counter)
+    rights: Rights = UNKNOWN
 
 
 @dataclass
@@ -72,6 +74,7 @@ class Corpus:
     starts: np.ndarray  # (conversations + 1,): conversation i holds the lines starts[i]:starts[i + 1]
     lines: pa.Table  # line_id, text, raw_text, speaker (name, gender, position); in the order in which they are spoken
     counts: Counter[str]
+    rights: Rights = UNKNOWN
 
     def talks(self) -> Iterator[tuple[Film, list[str]]]:
         """Yields each conversation as its film and its cleaned lines."""
@@ -125,7 +128,7 @@ def assemble(reading: Reading) -> Corpus:
             "speaker": speakers.take(pa.array(reading.speaker_of, pa.int32())),
         }
     )
-    return Corpus(films, np.array(film_of), np.array(starts), lines_as_read.take(order), counts)
+    return Corpus(films, np.array(film_of), np.array(starts), lines_as_read.take(order), counts, reading.rights)
 
 
 def runs(lines: list[int], free: list[bool], texts: list[str], counts: Counter[str]) -> Iterator[list[int]]:

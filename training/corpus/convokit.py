@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.corpus import Film, Reading, Speaker, number
+from training.corpus.cornell import rights_of
 
 UTTERANCES, CONVERSATIONS, SPEAKERS = FILES = ("utterances.jsonl", "conversations.json", "speakers.json")
 
@@ -49,6 +50,7 @@ def read(files: Mapping[str, bytes]) -> Reading:
             (films.setdefault(film, len(films)), _in_order(lines, reading.line_ids, replies_to, counts))
         )
     reading.films = list(films)
+    reading.rights = rights_of(reading.films)  # its movie-corpus is Cornell's
     return reading
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from hub.rights import UNKNOWN, Citation, Rights
 from training.corpus import Film, Reading, Speaker, number
 from training.corpus.text import decode
 
-NAME = "cornell-movie-dialogs"
 PUBLIC_ADDRESS = "http://www.cs.cornell.edu/~cristian/data/cornell_movie_dialogs_corpus.zip"
 SEPARATOR = " +++$+++ "
 LINES, CONVERSATIONS, TITLES, CHARACTERS = FILES = (
@@ -26,6 +26,27 @@ LINES, CONVERSATIONS, TITLES, CHARACTERS = FILES = (
     "movie_characters_metadata.txt",
 )
 URLS = "raw_script_urls.txt"
+RIGHTS = Rights(
+    {
+        "license": "other",
+        "license_name": "cornell-movie-dialogs-no-formal-licence",
+        "license_link": "https://www.cs.cornell.edu/~cristian/Cornell_Movie-Dialogs_Corpus.html",
+    },
+    (
+        Citation(
+            "Cornell Movie-Dialogs Corpus",
+            "The Cornell Movie-Dialogs Corpus is distributed by its authors without a formal licence, for research; "
+            "the lines remain the property of those who wrote the films.",
+            """\
+@inproceedings{danescu-niculescu-mizil-lee-2011-chameleons,
+  author    = {Cristian Danescu-Niculescu-Mizil and Lillian Lee},
+  title     = {Chameleons in Imagined Conversations: A New Approach to Understanding Coordination of Linguistic Style in Dialogs},
+  booktitle = {Proceedings of the Workshop on Cognitive Modeling and Computational Linguistics, ACL 2011},
+  year      = {2011}
+}""",  # noqa: E501
+        ),
+    ),
+)
 
 _LINE_IDS = re.compile(r"\s*\[('[^']*'(, '[^']*')*)?\]\s*")
 
@@ -35,10 +56,15 @@ def read(files: Mapping[str, bytes]) -> Reading:
     counts: Counter[str] = Counter()
     films = _films(files, counts)
     speakers = _speakers(files[CHARACTERS], counts)
-    reading = Reading(list(films.values()), list(speakers.values()), [], [], [], [], counts)
+    reading = Reading(list(films.values()), list(speakers.values()), [], [], [], [], counts, rights_of(films.values()))
     films_of_lines = _lines(files[LINES], reading, {speaker: place for place, speaker in enumerate(speakers)})
     _conversations(files[CONVERSATIONS], reading, {film: place for place, film in enumerate(films)}, films_of_lines)
     return reading
+
+
+def rights_of(films: Iterable[Film]) -> Rights:
+    """Those of the corpus itself, told by its first film; other films in its form have others."""
+    return RIGHTS if any(film.id == "m0" and film.title == "10 things i hate about you" for film in films) else UNKNOWN
 
 
 def _rows(content: bytes, fields: int, name: str, counts: Counter[str]) -> Iterator[list[str]]:

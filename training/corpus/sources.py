@@ -30,7 +30,6 @@ class Located:
 
     name: str  # what the rows' `source` says
     input: Input
-    cornell: bool  # from the Cornell corpus, in its own form or in ConvoKit's
     read: Callable[[], Corpus]
     """Reads it. Raises CorpusError where it cannot be read."""
 
@@ -48,12 +47,11 @@ def locate(source: Source, work: Path) -> Located:
         if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source.path) or path.suffix in (".zip", *table.SUFFIXES):
             raise CorpusError(f"{source.path}: no such file or folder; give {FORMS}")
         pinned = resolve(source.path, "dataset", source.revision or "main")
-        return Located(source.name or source.path, pinned, False, lambda: read_hub(pinned, source.config))
-    is_table = path.suffix in table.SUFFIXES
+        return Located(source.name or source.path, pinned, lambda: read_hub(pinned, source.config))
+    name = source.name or path.stem
     with errors_name(path):
-        name = source.name or (cornell.NAME if not is_table and form_of(names(path)) == "cornell" else path.stem)
         digest = file_digest(path)
-    return Located(name, Input(name, "file", digest, digest), not is_table, lambda: read(path))
+    return Located(name, Input(name, "file", digest, digest), lambda: read(path))
 
 
 def read(path: str | Path) -> Corpus:
