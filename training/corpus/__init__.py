@@ -16,7 +16,7 @@ import numpy as np
 
 from hub.errors import UserError
 from hub.rights import UNKNOWN, Rights
-from training.corpus.text import clean, whole
+from training.corpus.text import clean, whole, whole_ones
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +92,7 @@ def assemble(reading: Reading) -> Corpus:
     import pyarrow as pa
 
     counts = reading.counts
-    raw_text = [whole(text) for text in reading.raw_text]
+    raw_text = whole_ones(reading.raw_text)
     films = [
         film._replace(**{name: whole_value(value) for name, value in film._asdict().items()}) for film in reading.films
     ]
@@ -122,7 +122,7 @@ def assemble(reading: Reading) -> Corpus:
     )
     lines_as_read = pa.table(
         {
-            "line_id": pa.array([whole(id) for id in reading.line_ids], pa.string()),
+            "line_id": pa.array(whole_ones(reading.line_ids), pa.string()),
             "text": pa.array(texts, pa.string()),
             "raw_text": pa.array(raw_text, pa.string()),
             "speaker": speakers.take(pa.array(reading.speaker_of, pa.int32())),

@@ -48,6 +48,7 @@ RIGHTS = Rights(
     ),
 )
 
+_LINE_ID = re.compile(r"'([^']*)'")
 _LINE_IDS = re.compile(r"\s*\[('[^']*'(, '[^']*')*)?\]\s*")
 
 
@@ -57,8 +58,8 @@ def read(files: Mapping[str, bytes]) -> Reading:
     films = _films(files, counts)
     speakers = _speakers(files[CHARACTERS], counts)
     reading = Reading(list(films.values()), list(speakers.values()), [], [], [], [], counts, rights_of(films.values()))
-    films_of_lines = _lines(files[LINES], reading, {speaker: place for place, speaker in enumerate(speakers)})
-    _conversations(files[CONVERSATIONS], reading, {film: place for place, film in enumerate(films)}, films_of_lines)
+    lines = _lines(files[LINES], reading, {speaker: place for place, speaker in enumerate(speakers)})
+    _conversations(files[CONVERSATIONS], reading, {film: place for place, film in enumerate(films)}, *lines)
     return reading
 
 
@@ -110,9 +111,10 @@ def _speakers(content: bytes, counts: Counter[str]) -> dict[str, Speaker]:
     return speakers
 
 
-def _lines(content: bytes, reading: Reading, speakers: dict[str, int]) -> dict[str, tuple[int, str]]:
-    """Adds the lines to the reading. Returns where each line id stands, and the id of its film."""
-    places: dict[str, tuple[int, str]] = {}
+def _lines(content: bytes, reading: Reading, speakers: dict[str, int]) -> tuple[dict[str, int], list[str]]:
+    """Adds the lines to the reading. Returns the place of each line id, and the film of each line."""
+    places: dict[str, int] = {}
+    films: list[str] = []
     for line, speaker, film, name, raw in _rows(content, 5, LINES, reading.counts):
         if line in places:
             reading.counts["line ids seen twice"] += 1
@@ -120,15 +122,18 @@ def _lines(content: bytes, reading: Reading, speakers: dict[str, int]) -> dict[s
         if speaker not in speakers:
             speakers[speaker] = len(reading.speakers)
             reading.speakers.append(Speaker(name.strip()))
-        places[line] = len(reading.line_ids), film
-        reading.line_ids.append(line)
+        places[line] = len(films)
+        films.append(film)
         reading.raw_text.append(raw)
         reading.speaker_of.append(speakers[speaker])
+    reading.line_ids += places
     reading.counts["lines with cp1252 bytes"] = len(re.findall(rb"[\x80-\x9f].*", content))
-    return places
+    return places, films
 
 
-def _conversations(content: bytes, reading: Reading, films: dict[str, int], lines: dict[str, tuple[int, str]]) -> None:
+def _conversations(
+    content: bytes, reading: Reading, films: dict[str, int], places: dict[str, int], films_of_lines: list[str]
+) -> None:
     """Adds the conversations to the reading. A line of another film is taken for missing."""
     counts = reading.counts
     for _first, _second, film, listed in _rows(content, 4, CONVERSATIONS, counts):
@@ -139,7 +144,9 @@ def _conversations(content: bytes, reading: Reading, films: dict[str, int], line
         if film not in films:
             films[film] = len(reading.films)
             reading.films.append(Film(id=film))
-        found = [lines.get(line, (-1, film)) for line in re.findall(r"'([^']*)'", listed)]
-        if strays := sum(home != film for _, home in found):
-            counts["lines of another film than their conversation's"] += strays
-        reading.conversations.append((films[film], [place if home == film else -1 for place, home in found]))
+        lines = [places.get(line, -1) for line in _LINE_ID.findall(listed)]
+        for index, place in enumerate(lines):
+            if place >= 0 and films_of_lines[place] != film:
+                counts["lines of another film than their conversation's"] += 1
+                lines[index] = -1
+        reading.conversations.append((films[film], lines))

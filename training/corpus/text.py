@@ -22,6 +22,15 @@ def whole(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def whole_ones(texts: list[str]) -> list[str]:
+    """`whole` of many texts; those of nearly every corpus are whole as they are, which is quickly told."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return [whole(text) for text in texts]
+    return texts
+
+
 def until_same(pattern: re.Pattern[str], replacement: str, text: str) -> str:
     """Replaces until nothing is left to replace: taking one out may make another of what stood around it."""
     while (replaced := pattern.sub(replacement, text)) != text:
