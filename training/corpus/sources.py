@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import http.client
 import re
@@ -61,7 +62,7 @@ def read(path: str | Path) -> Corpus:
         CorpusError: the path is no corpus, a file is missing or cut off, or nothing readable is in it.
     """
     path = Path(path)
-    with errors_name(path):
+    with errors_name(path), collector_off():
         if path.suffix in table.SUFFIXES:
             return assemble(table.read_file(path))
         found = names(path)
@@ -70,6 +71,19 @@ def read(path: str | Path) -> Corpus:
             raise CorpusError(f"{', '.join(missing)} not in it; such a corpus has {', '.join(reader.FILES)}")
         optional = [name for name in (cornell.URLS,) if name in found]
         return assemble(reader.read({name: found[name]() for name in (*reader.FILES, *optional)}))
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Holds the garbage collector: a reader makes millions of objects and drops none, so looking through them is lost
+    time (a tenth of it)."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager
