@@ -12,10 +12,11 @@ from chat.template import PAD, STOP
 from chat.voices import Voices
 from eval import metrics
 from eval.candidates import log_probs_of_many
+from eval.intervals import Estimate, wilson
 from eval.judge import Judge
 
 Row = dict[str, Any]
-Figures = dict[str, metrics.Estimate | float]
+Figures = dict[str, Estimate | float]
 
 
 class Ranked(NamedTuple):
@@ -63,11 +64,11 @@ def figures(rows: list[Row], replies: list[Reply], ranked: list[Ranked], seed: i
     return {
         "perplexity": metrics.perplexity(scores, seed),
         "nats_per_byte": metrics.nats_per_byte(scores, [film_reply(row) for row in rows], seed),
-        "hits_pmi": metrics.wilson(sum(entry.hit_pmi for entry in ranked), n),
-        "hits_likelihood": metrics.wilson(sum(entry.hit_likelihood for entry in ranked), n),
-        "stop_rate": metrics.wilson(sum(reply.ended == STOP for reply in replies), n),
-        "endoftext_rate": metrics.wilson(sum(reply.ended == PAD for reply in replies), n),
-        "empty_rate": metrics.wilson(sum(not text for text in texts), n),
+        "hits_pmi": wilson(sum(entry.hit_pmi for entry in ranked), n),
+        "hits_likelihood": wilson(sum(entry.hit_likelihood for entry in ranked), n),
+        "stop_rate": wilson(sum(reply.ended == STOP for reply in replies), n),
+        "endoftext_rate": wilson(sum(reply.ended == PAD for reply in replies), n),
+        "empty_rate": wilson(sum(not text for text in texts), n),
         "distinct_1": metrics.distinct(texts, 1),
         "distinct_2": metrics.distinct(texts, 2),
         "words_10": low,

@@ -1,7 +1,7 @@
-"""Metrics that need no judge: small pure functions, each with its source, and the intervals that go with them.
+"""Metrics that need no judge: small pure functions, each with its source, with intervals where they are estimates.
 
-Prompts are the units of every interval. Shares have Wilson's interval, ratios of sums (perplexity, means) a bootstrap,
-distinct-n a jackknife: resampled texts repeat themselves, which would pull a bootstrap of it down.
+Shares have Wilson's interval, ratios of sums (perplexity, means) a bootstrap over prompts, distinct-n a jackknife:
+resampled texts repeat themselves, which would pull a bootstrap of it down.
 """
 
 from __future__ import annotations
@@ -10,49 +10,12 @@ import math
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-Z = 1.959964  # the normal distribution's 97.5% quantile
-
-
-class Estimate(NamedTuple):
-    """A value with the ends of its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def wilson(successes: int, n: int) -> Estimate:
-    """A share of n prompts with its score interval (Wilson, 1927).
-
-    Raises ValueError where n is 0: nothing was measured.
-    """
-    if n == 0:
-        raise ValueError("a share of nothing")
-    share = successes / n
-    centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
-    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))  # but for rounding
-
-
-def ratio(
-    above: Sequence[float],
-    below: Sequence[float],
-    seed: int,
-    of: Callable[[np.ndarray], np.ndarray] = np.asarray,
-    resamples: int = 1_000,
-) -> Estimate:
-    """of(sum(above) / sum(below)), one entry a prompt, with the percentile bootstrap over prompts (Efron, 1979)."""
-    columns = np.array([above, below], dtype=np.float64)
-    chance = np.random.default_rng(seed)
-    n = columns.shape[1]
-    sums = np.stack([columns[:, chance.integers(0, n, n)].sum(axis=1) for _ in range(resamples)])
-    low, high = np.quantile(of(sums[:, 0] / sums[:, 1]), [0.025, 0.975])
-    return Estimate(float(of(columns[0].sum() / columns[1].sum())), float(low), float(high))
+from eval.intervals import Estimate, Z, ratio, wilson
 
 
 def perplexity(log_probs: Sequence[Sequence[float]], seed: int = 0) -> Estimate:

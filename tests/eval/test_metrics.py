@@ -2,12 +2,12 @@
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eval import metrics
+from eval.intervals import Z, wilson
 
 
 def test_perplexity_is_over_tokens_not_over_replies():
@@ -19,41 +19,6 @@ def test_perplexity_is_over_tokens_not_over_replies():
 def test_nats_per_byte_counts_utf8_bytes():
     scores = [[math.log(0.5), math.log(0.5)], [math.log(0.5)]]
     assert metrics.nats_per_byte(scores, ["abc", "caf\u00e9"]).value == pytest.approx(3 * math.log(2) / 8)
-
-
-def test_the_bootstrap_has_the_spread_of_a_mean():
-    values = np.random.default_rng(0).normal(3.0, 2.0, 400)
-    estimate = metrics.ratio(values.tolist(), [1.0] * 400, seed=1)
-    error = values.std() / math.sqrt(400)
-    assert estimate.value == pytest.approx(values.mean())
-    assert estimate.low == pytest.approx(values.mean() - 1.96 * error, abs=0.3 * error)
-    assert estimate.high == pytest.approx(values.mean() + 1.96 * error, abs=0.3 * error)
-    assert estimate == metrics.ratio(values.tolist(), [1.0] * 400, seed=1)
-    assert estimate != metrics.ratio(values.tolist(), [1.0] * 400, seed=2)
-
-
-def test_the_bootstrap_draws_whole_prompts():
-    """Above and below stay together: where each prompt has the same ratio there is nothing to vary."""
-    assert metrics.ratio([1, 2, 30], [2, 4, 60], seed=1) == (0.5, 0.5, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("successes", "n", "low", "high"),
-    [(0, 20, 0.0, 0.1611), (10, 20, 0.2993, 0.7007), (81, 263, 0.2553, 0.3662), (20, 20, 0.8389, 1.0)],
-)
-def test_wilson(successes, n, low, high):  # 81 of 263 is Newcombe's (1998) example
-    assert metrics.wilson(successes, n) == pytest.approx((successes / n, low, high), abs=1e-4)
-
-
-@pytest.mark.parametrize("n", [1, 3, 6, 7, 100, 999])
-def test_an_interval_holds_its_value(n):  # rounding must not push an end past it
-    assert metrics.wilson(0, n).low == 0
-    assert metrics.wilson(n, n).high == 1
-
-
-def test_a_share_of_nothing_is_not_zero():
-    with pytest.raises(ValueError, match="nothing"):
-        metrics.wilson(0, 0)
 
 
 def test_a_hit_is_strict():
@@ -104,7 +69,7 @@ def test_the_jackknife_of_distinct_by_hand():
     # "a" leaves {b} of 2: 1/2; each "b" leaves {a, b} of 2: 1. Mean 5/6, squares 1/9 + 2/36 = 1/6, error sqrt(2/3 / 6)
     estimate = metrics.distinct(["a", "b", "b"], 1)
     assert estimate.high == 1.0
-    assert estimate.low == pytest.approx(2 / 3 - metrics.Z / 3)
+    assert estimate.low == pytest.approx(2 / 3 - Z / 3)
 
 
 def test_length_quantiles():
@@ -119,7 +84,7 @@ def test_preference_counts_ties_as_half():
 
 def test_ties_neither_hide_nor_feign_a_preference():
     decided, _ = metrics.preference([0.9] * 37 + [0.1] * 21, [False] * 58)
-    assert decided == metrics.wilson(37, 58)
+    assert decided == wilson(37, 58)
     rate, ties = metrics.preference([0.9] * 37 + [0.1] * 21 + [0.7] * 42, [False] * 58 + [True] * 42)
     assert (rate.value, ties) == (pytest.approx(0.58), 0.42)
     assert (rate.low - 0.5) == pytest.approx(0.58 * (decided.low - 0.5))

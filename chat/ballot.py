@@ -1,0 +1,36 @@
+"""The blind ballot, of the page and of the raters' sheet: one option for each different reply, in a hash's order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TIE, SKIP = "tie", "skip"
+"""What a voter may say instead of choosing: no difference, or no opinion."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A reply as it is shown, and the voices that gave it: a choice of it is a choice of all of them."""
+
+    text: str
+    voices: tuple[str, ...]
+
+
+def options(replies: Mapping[str, str], *key: object) -> list[Option]:
+    """Puts replies, by voice, on a ballot. Equal texts are one option.
+
+    The order is that of sha256 over the key (a seed, a rater, an item) and the voices: it looks random to whoever does
+    not know the key, and is the same whenever it is asked for.
+    """
+    said: dict[str, list[str]] = {}
+    for voice, text in replies.items():
+        said.setdefault(" ".join(text.split()), []).append(voice)
+    found = [Option(text, tuple(sorted(voices))) for text, voices in said.items()]
+    return sorted(found, key=lambda option: hash_of(*key, *option.voices))
+
+
+def hash_of(*parts: object) -> str:
+    """sha256 over the parts, in hex; no part runs over into the next."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()

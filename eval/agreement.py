@@ -1,0 +1,211 @@
+"""How far scores agree: `python -m eval.agreement FILE` qualifies a judge by people's scores before it is used.
+
+FILE has one JSON object a line: `item` (the prompt), `system` (who answered), `criterion`, `human`, `judge`. Printed
+for each criterion are Pearson's r, Spearman's rho and Kendall's tau-b between the two scores
+
+- by response: over all of them;
+- by item: over the systems within each item, averaged over items, as SummEval and G-Eval report it;
+- by system: over the systems' means,
+
+each with the 95% interval of a bootstrap over items. An item or a resample in which a score does not vary has no
+correlation: it is left out, and counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eval.intervals import Estimate
+from hub.errors import UserError, one_line_errors
+
+MEASURES = ("pearson", "spearman", "kendall")
+LEVELS = ("response", "item", "system")
+
+
+def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float:
+    """Agreement of two raters beyond chance (Cohen, 1960): (p_o - p_e) / (1 - p_e).
+
+    NaN where there is nothing, or where both always say the same one thing: then chance explains all.
+    """
+    n = len(first)
+    seen = sum(a == b for a, b in zip(first, second, strict=True))
+    left, right = Counter(first), Counter(second)
+    expected = sum(left[category] * right[category] for category in left)
+    return (seen * n - expected) / (n * n - expected) if n * n != expected else math.nan
+
+
+def fleiss_kappa(ratings: Sequence[Sequence[Hashable]]) -> float:
+    """Agreement of several raters beyond chance (Fleiss, 1971).
+
+    Args:
+        ratings: for each item, what its raters said; as many for every item, at least two.
+
+    NaN as in `cohen_kappa`.
+
+    Raises ValueError where items have different numbers of raters.
+    """
+    raters = {len(item) for item in ratings}
+    if len(raters) != 1 or min(raters) < 2:
+        raise ValueError(f"every item takes the same number of raters, at least 2; there are {sorted(raters)}")
+    n = raters.pop()
+    counts = [Counter(item) for item in ratings]
+    seen = sum(sum(c * (c - 1) for c in item.values()) for item in counts) / (len(counts) * n * (n - 1))
+    total = sum(counts, Counter())
+    expected = sum((c / (n * len(counts))) ** 2 for c in total.values())
+    return (seen - expected) / (1 - expected) if expected < 1 else math.nan
+
+
+class Score(NamedTuple):
+    item: str
+    system: str
+    human: float
+    judge: float
+
+
+class Correlation(NamedTuple):
+    estimate: Estimate
+    undefined: int
+    """How many items had no correlation; of the other levels 1 where it is not defined."""
+
+
+def correlate(scores: Sequence[Score], measure: str, level: str) -> tuple[float, int]:
+    """The correlation of the two scores at a level, and how many were undefined; NaN where all were."""
+    every = np.arange(len(scores))
+    if level != "item":
+        value = of_rows(scores, measure, level)(every)
+        return value, int(math.isnan(value))
+    values = by_item(scores, measure)
+    return mean_of_defined(values), int(np.isnan(values).sum())
+
+
+def of_rows(scores: Sequence[Score], measure: str, level: str) -> Callable[[np.ndarray], float]:
+    """The correlation as a function of which rows, (rows,) of places, are taken: over them, or over their systems."""
+    both = np.array([(score.human, score.judge) for score in scores])
+    system = np.unique([score.system for score in scores], return_inverse=True)[1]
+
+    def found(rows: np.ndarray) -> float:
+        taken = both[rows]
+        if level == "system":
+            sizes = np.bincount(system[rows])
+            sums = [np.bincount(system[rows], column)[sizes > 0] for column in taken.T]
+            taken = np.transpose(sums) / sizes[sizes > 0, None]
+        return correlation(measure, *taken.T)
+
+    return found
+
+
+def by_item(scores: Sequence[Score], measure: str) -> np.ndarray:
+    """The correlation within each item, (items,); NaN where there is none."""
+    found = [
+        correlation(measure, *np.transpose([(score.human, score.judge) for score in own]))
+        for own in grouped(scores).values()
+    ]
+    return np.array(found)
+
+
+def grouped(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    groups: dict[str, list[Score]] = {}
+    for score in scores:
+        groups.setdefault(score.item, []).append(score)
+    return groups
+
+
+def mean_of_defined(values: np.ndarray) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else math.nan
+
+
+def correlation(measure: str, human: np.ndarray, judge: np.ndarray) -> float:
+    """scipy's `pearsonr`, `spearmanr` or `kendalltau` (tau-b); NaN where a score does not vary."""
+    from scipy import stats
+
+    if len(human) < 2 or np.ptp(human) == 0 or np.ptp(judge) == 0:
+        return math.nan
+    function = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}[measure]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(function(human, judge).statistic)
+
+
+def estimated(scores: Sequence[Score], measure: str, level: str, seed: int = 0, resamples: int = 500) -> Correlation:
+    """`correlate` with the percentile bootstrap over items."""
+    value, undefined = correlate(scores, measure, level)
+    chance = np.random.default_rng(seed)
+    if level == "item":
+        values = by_item(scores, measure)
+        drawn = [mean_of_defined(values[chance.integers(0, len(values), len(values))]) for _ in range(resamples)]
+    else:
+        item = np.unique([score.item for score in scores], return_inverse=True)[1]
+        rows = np.split(np.argsort(item, kind="stable"), np.cumsum(np.bincount(item))[:-1])
+        found = of_rows(scores, measure, level)
+        drawn = [
+            found(np.concatenate([rows[place] for place in chance.integers(0, len(rows), len(rows))]))
+            for _ in range(resamples)
+        ]
+    known = [one for one in drawn if not math.isnan(one)]
+    low, high = np.quantile(known, [0.025, 0.975]) if known else (math.nan, math.nan)
+    return Correlation(Estimate(value, float(low), float(high)), undefined)
+
+
+def read(lines: Iterable[str]) -> dict[str, list[Score]]:
+    """Scores by criterion.
+
+    Raises:
+        UserError: a line is not such an object, or there is none.
+    """
+    found: dict[str, list[Score]] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row: dict[str, Any] = json.loads(line)
+            score = Score(str(row["item"]), str(row["system"]), float(row["human"]), float(row["judge"]))
+            if not (math.isfinite(score.human) and math.isfinite(score.judge)):
+                raise ValueError("a score is no finite number")
+            found.setdefault(str(row["criterion"]), []).append(score)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"line {number} has no item, system, criterion, human and judge ({error!r}); leave out what is unscored"
+            ) from error
+    if not found:
+        raise UserError("no scores in it; write one JSON object a line")
+    return found
+
+
+def table(scores: dict[str, list[Score]], seed: int = 0) -> str:
+    """A markdown table of every correlation."""
+    lines = ["| criterion | by | n | " + " | ".join(MEASURES) + " |", "|---|---|---:|" + "---:|" * len(MEASURES)]
+    for criterion, own in scores.items():
+        sizes = {"response": len(own), "item": len({s.item for s in own}), "system": len({s.system for s in own})}
+        for level in LEVELS:
+            found = [estimated(own, measure, level, seed) for measure in MEASURES]
+            size = f"{sizes[level]:,}" + (f" ({found[0].undefined:,} undefined)" if found[0].undefined else "")
+            cells = " | ".join(f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})" for e, _ in found)
+            lines.append(f"| {criterion} | {level} | {size} | {cells} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
+    arguments = parser.parse_args()
+    with one_line_errors():
+        try:
+            content = arguments.file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{arguments.file} cannot be read: {error}") from error
+        print(table(read(content.split("\n")), arguments.seed))
+
+
+if __name__ == "__main__":
+    main()

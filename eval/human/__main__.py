@@ -1,0 +1,120 @@
+"""A blind study of the voices, in three steps.
+
+`python -m eval.human plan` says how many raters and prompts it takes; `python -m eval.human sheet --namespace NAMESPACE
+--raters ann,bo --out study` writes a self-contained page for each rater from a published evaluation set, and the key
+that stays here; `python -m eval.human analyse study/votes-*.csv --key study/key.json` says what they found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import secrets
+from pathlib import Path
+
+from eval.human import analysis, power, sheet, votes
+from hub.errors import UserError, one_line_errors
+from hub.lineage import resolve
+from hub.names import Names
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    first, second = arguments.shares
+    if not (0 <= second < first and first + second <= 1):
+        raise UserError(f"--shares {first} {second}: the larger share first, both together at most 1")
+    print(f"Power to tell shares of {first:.0%} and {second:.0%} apart (two-sided test at 5%, rho {arguments.rho}):\n")
+    print(power.table(first, second, arguments.rho))
+    chance = power.power(first, second, 2, 100, arguments.rho)
+    takes = power.prompts_needed(first, second, 2, 0.9, arguments.rho)
+    print(f"\n2 raters on 100 prompts see the difference in {chance:.0%} of studies; 90% takes {takes:,} prompts.")
+
+
+def write_sheets(arguments: argparse.Namespace) -> None:
+    raters = arguments.raters.split(",")
+    if strange := [rater for rater in raters if not re.fullmatch(r"[\w-]{1,40}", rater)]:
+        raise UserError(f"--raters: '{strange[0]}' cannot be part of a file name; use letters, digits and hyphens")
+    if len(set(raters)) < len(raters):
+        raise UserError("--raters: two have one name; give each a name of their own")
+    evaluation = resolve(Names(arguments.namespace, arguments.size).evaluation, "dataset")
+    items = items_of(evaluation.repo, evaluation.revision, arguments.prompts)
+    try:
+        sheets = sheet.make(items, raters, secrets.token_hex(8), arguments.repeats)
+    except ValueError as error:
+        raise UserError(f"{evaluation.repo}: {error}") from error
+    facts = {"evaluation": evaluation.repo, "revision": evaluation.revision, "prompts": len(items)}
+    for path in sheet.write(sheets, facts, arguments.out):
+        print(path)
+    print(f"{len(sheets.all_alike)} of {len(items)} prompts are not asked about: all voices answered alike")
+    print("Send each rater their sheet and nothing else; key.json says whose reply is whose.")
+
+
+def items_of(repo: str, revision: str, count: int) -> list[sheet.Item]:
+    """The first prompts of an evaluation set, which were drawn at random, and what every voice answered."""
+    from datasets import load_dataset
+
+    rows = load_dataset(repo, "responses", split="test", revision=revision)
+    voices = [name for name in ("base", "sft", "dpo") if name in rows.column_names]
+    if count > len(rows):
+        raise UserError(f"{repo} has {len(rows)} prompts, not {count}; give --prompts {len(rows)} or evaluate more")
+    return [
+        sheet.Item(
+            "-".join(row["line_ids"]),
+            [message["content"] for message in row["prompt"] if message["role"] != "system"],
+            {voice: row[voice]["text"] for voice in voices},
+        )
+        for row in rows.select(range(count))
+    ]
+
+
+def analyse(arguments: argparse.Namespace) -> None:
+    given, counts, facts = votes.read(arguments.votes, arguments.key)
+    print(", ".join(f"{name}: {count:,}" for name, count in counts.items()) + "\n")
+    try:
+        found = analysis.analyse(given, arguments.seed)
+    except ValueError as error:
+        raise UserError(f"{error}; collect more before analysing") from error
+    print(analysis.table(found))
+    if arguments.out:
+        arguments.out.write_text(json.dumps({**facts, "counts": counts, **found}, indent=2) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m eval.human", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    steps = parser.add_subparsers(required=True, metavar="plan | sheet | analyse")
+    step = steps.add_parser("plan", help="power by raters and prompts")
+    step.add_argument(
+        "--shares",
+        type=float,
+        nargs=2,
+        default=(0.52, 0.37),
+        metavar=("P", "Q"),
+        help="as expected; default: as published",
+    )
+    step.add_argument(
+        "--rho", type=float, default=power.RHO, help="agreement of raters on one prompt (default: %(default)s)"
+    )
+    step.set_defaults(run=plan)
+    step = steps.add_parser("sheet", help="write a page for each rater")
+    step.add_argument("--namespace", required=True)
+    step.add_argument("--size", default="starter")
+    step.add_argument("--raters", required=True, help="names, with commas between")
+    step.add_argument("--prompts", type=int, default=300)
+    step.add_argument("--repeats", type=float, default=0.1, help="share shown twice (default: %(default)s)")
+    step.add_argument("--out", type=Path, required=True, help="a new folder")
+    step.set_defaults(run=write_sheets)
+    step = steps.add_parser("analyse", help="shares, tests and agreement")
+    step.add_argument("votes", type=Path, nargs="+", help="CSV files of raters")
+    step.add_argument("--key", type=Path, required=True)
+    step.add_argument("--seed", type=int, default=0)
+    step.add_argument("--out", type=Path, help="also write the findings here, as JSON")
+    step.set_defaults(run=analyse)
+    arguments = parser.parse_args()
+    with one_line_errors():
+        arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What a study found: shares of choices, which voices differ, and how far the raters agree."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from eval.agreement import cohen_kappa, fleiss_kappa
+from eval.human.votes import Vote
+from eval.intervals import Estimate, holm, ratio, sign_flip
+
+
+class Pair(NamedTuple):
+    """Two voices: how far their shares lie apart, and whether that could be chance."""
+
+    difference: Estimate
+    p_value: float
+    """Of the sign-flip test over prompts, adjusted for the number of pairs (Holm)."""
+
+
+def analyse(votes: Sequence[Vote], seed: int = 0) -> dict[str, Any]:
+    """Shares, pairwise tests and agreement, as plain JSON.
+
+    A choice of a reply that several voices gave is shared by them. Ties stand apart: shares are of the choices. Repeats
+    count for self-consistency alone. Prompts are the clusters of every interval and test.
+
+    Raises ValueError where nobody has chosen anything.
+    """
+    first = [vote for vote in votes if vote.copy == 0]
+    choices = [vote for vote in first if vote.chosen]
+    if not choices:
+        raise ValueError("no choice among the votes")
+    voices = sorted({voice for vote in first for voice in vote.shown})
+    items = sorted({vote.item for vote in choices})
+    made = [float(sum(vote.item == item for vote in choices)) for item in items]
+    credit = {voice: [credits(choices, item, voice) for item in items] for voice in voices}
+    shares = {voice: ratio(credit[voice], made, seed) for voice in voices}
+    apart = {
+        (one, other): [a - b for a, b in zip(credit[one], credit[other], strict=True)]
+        for one, other in itertools.combinations(voices, 2)
+    }
+    adjusted = holm([sign_flip(differences, seed) for differences in apart.values()])
+    pairs = {
+        f"{one} - {other}": Pair(ratio(differences, made, seed), p)
+        for ((one, other), differences), p in zip(apart.items(), adjusted, strict=True)
+    }
+    return {
+        "prompts": len(items),
+        "raters": len({vote.rater for vote in first}),
+        "choices": len(choices),
+        "ties": len(first) - len(choices),
+        "shares": {voice: share._asdict() for voice, share in shares.items()},
+        "pairs": {name: {"difference": pair.difference._asdict(), "p": pair.p_value} for name, pair in pairs.items()},
+        "agreement": agreement(first),
+        "self_consistency": self_consistency(votes),
+    }
+
+
+def credits(choices: Sequence[Vote], item: str, voice: str) -> float:
+    """What a voice gets of the choices on an item: one each, or its part where a reply was several voices'."""
+    return sum(1 / len(vote.chosen) for vote in choices if vote.item == item and voice in vote.chosen)
+
+
+def agreement(votes: Sequence[Vote]) -> dict[str, Any]:
+    """Cohen's kappa of two raters, or Fleiss' of more, over the items that all of them voted on; a tie is a choice."""
+    raters = sorted({vote.rater for vote in votes})
+    said: dict[str, dict[str, tuple[str, ...]]] = {}
+    for vote in votes:
+        said.setdefault(vote.item, {})[vote.rater] = vote.chosen
+    shared = [[by[rater] for rater in raters] for by in said.values() if len(by) == len(raters)]
+    if len(raters) < 2 or not shared:
+        return {"kappa": None, "items": len(shared), "method": "none: one rater, or no item that all voted on"}
+    if len(raters) == 2:
+        kappa, method = cohen_kappa(*zip(*shared, strict=True)), "Cohen"
+    else:
+        kappa, method = fleiss_kappa(shared), "Fleiss"
+    return {"kappa": None if math.isnan(kappa) else kappa, "items": len(shared), "method": method}
+
+
+def self_consistency(votes: Sequence[Vote]) -> dict[str, Any]:
+    """The share of repeats on which a rater chose as before."""
+    before = {(vote.rater, vote.item): vote.chosen for vote in votes if vote.copy == 0}
+    again = [vote for vote in votes if vote.copy and (vote.rater, vote.item) in before]
+    same = [vote.chosen == before[vote.rater, vote.item] for vote in again]
+    return {"repeats": len(same), "same": sum(same) / len(same) if same else None}
+
+
+def table(found: dict[str, Any]) -> str:
+    """The study in markdown."""
+    lines = ["| voice | share of choices |", "|---|---:|"]
+    for voice, share in sorted(found["shares"].items(), key=lambda entry: -entry[1]["value"]):
+        lines.append(f"| {voice} | {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%}) |")
+    counted = f"{found['choices']:,} choices and {found['ties']:,} ties"
+    lines += ["", f"{counted} by {found['raters']} raters on {found['prompts']:,} prompts"]
+    for name, pair in found["pairs"].items():
+        difference = pair["difference"]
+        lines.append(
+            f"{name}: {100 * difference['value']:+.1f} points ({100 * difference['low']:+.1f} to "
+            f"{100 * difference['high']:+.1f}), p = {pair['p']:.4f}"
+        )
+    kappa, consistent = found["agreement"], found["self_consistency"]
+    if kappa["kappa"] is not None:
+        lines.append(f"{kappa['method']}'s kappa {kappa['kappa']:.2f} over {kappa['items']:,} items")
+    if consistent["repeats"]:
+        lines.append(f"the same choice on {consistent['same']:.0%} of {consistent['repeats']:,} repeats")
+    return "\n".join(lines)

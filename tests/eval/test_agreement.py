@@ -1,0 +1,113 @@
+"""Agreement: equal to scipy and statsmodels, level by level, and one line for what cannot be read."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
+from statsmodels.stats.inter_rater import cohens_kappa as statsmodels_cohen
+
+from eval import agreement
+from eval.agreement import Score
+from hub.errors import UserError
+
+SCIPY = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
+
+
+@pytest.fixture(scope="module")
+def scores():
+    """40 items by 3 systems; the judge follows people, coarsely, as judges and people score."""
+    chance = np.random.default_rng(2)
+    found = []
+    for item in range(40):
+        for place, system in enumerate(("base", "sft", "dpo")):
+            human = int(np.clip(round(chance.normal(2.5 + 0.5 * place, 1)), 1, 5))
+            found.append(Score(str(item), system, human, float(np.clip(human + chance.normal(0, 0.8), 1, 5))))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kappas_equal_statsmodels(seed):
+    chance = np.random.default_rng(seed)
+    said = chance.choice(4, (60, 3), p=[0.4, 0.3, 0.2, 0.1])
+    said[:, 1] = np.where(chance.random(60) < 0.5, said[:, 0], said[:, 1])
+    counts = np.zeros((4, 4))
+    np.add.at(counts, (said[:, 0], said[:, 1]), 1)
+    assert agreement.cohen_kappa(*said[:, :2].T.tolist()) == pytest.approx(
+        statsmodels_cohen(counts, return_results=False), abs=1e-12
+    )
+    expected = fleiss_kappa(aggregate_raters(said)[0])
+    assert agreement.fleiss_kappa(said.tolist()) == pytest.approx(expected, abs=1e-12)
+
+
+def test_kappas_at_their_ends():
+    assert agreement.cohen_kappa("abab", "abab") == 1
+    assert agreement.cohen_kappa("ab", "ba") == -1
+    assert math.isnan(agreement.cohen_kappa("aa", "aa"))
+    assert math.isnan(agreement.cohen_kappa("", ""))
+    assert agreement.fleiss_kappa(["aaa", "bbb"]) == 1
+    assert math.isnan(agreement.fleiss_kappa(["aa", "aa"]))
+    with pytest.raises(ValueError, match=r"\[1\]"):
+        agreement.fleiss_kappa(["a", "b"])
+    with pytest.raises(ValueError, match="same number"):
+        agreement.fleiss_kappa(["ab", "abc"])
+
+
+@pytest.mark.parametrize("measure", agreement.MEASURES)
+def test_correlations_equal_scipy_at_every_level(scores, measure):
+    def scipy(own):
+        return float(SCIPY[measure]([s.human for s in own], [s.judge for s in own]).statistic)
+
+    assert agreement.correlate(scores, measure, "response") == (pytest.approx(scipy(scores), abs=1e-12), 0)
+    items = [[s for s in scores if s.item == str(item)] for item in range(40)]
+    varied = [own for own in items if len({s.human for s in own}) > 1]
+    assert len(varied) < 40  # people often give one score to all three
+    value, undefined = agreement.correlate(scores, measure, "item")
+    assert value == pytest.approx(np.mean([scipy(own) for own in varied]), abs=1e-12)
+    assert undefined == 40 - len(varied)
+    systems = [[s for s in scores if s.system == system] for system in ("base", "sft", "dpo")]
+    means = [Score("", "", np.mean([s.human for s in own]), np.mean([s.judge for s in own])) for own in systems]
+    assert agreement.correlate(scores, measure, "system")[0] == pytest.approx(scipy(means), abs=1e-12)
+
+
+def test_intervals_are_of_items(scores):
+    (value, low, high), undefined = agreement.estimated(scores, "pearson", "response")
+    assert low < value < high
+    assert undefined == 0
+    thrice = [score._replace(item=f"{score.item}") for score in scores for _ in range(3)]
+    again = agreement.estimated(thrice, "pearson", "response").estimate
+    assert again.high - again.low == pytest.approx(high - low, rel=0.2)  # more rows of the same items tell nothing new
+
+
+def test_scores_that_do_not_vary_have_no_correlation():
+    flat = [Score("a", "x", 3, 1), Score("b", "x", 3, 2)]
+    (value, low, high), undefined = agreement.estimated(flat, "kendall", "item")
+    assert math.isnan(value)
+    assert math.isnan(low)
+    assert math.isnan(high)
+    assert undefined == 2
+
+
+def test_the_command_prints_what_it_found(scores, tmp_path):
+    path = tmp_path / "scores.jsonl"
+    path.write_text("\n".join(json.dumps({**score._asdict(), "criterion": "fluency"}) for score in scores) + "\n")
+    command = [sys.executable, "-m", "eval.agreement", str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    value = agreement.correlate(scores, "pearson", "response")[0]
+    assert f"| fluency | response | 120 | {value:.3f} (" in said
+    assert "| fluency | system | 3 |" in said
+    path.write_text('{"item": 1}\n')
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: line 1 has no item")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]\n", '{"item": 1, "system": 2, "criterion": 3, "human": NaN, "judge": 1}'])
+def test_what_is_no_score_is_refused(text):
+    with pytest.raises(UserError):
+        agreement.read(text.split("\n"))

@@ -1,0 +1,55 @@
+"""The raters' sheet in a browser, opened from a file with nothing else beside it."""
+
+import shutil
+
+import pytest
+
+from eval.human import sheet, votes
+from eval.human.sheet import Item
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium not found; apt-get install chromium")
+
+
+@pytest.fixture
+def page():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser.new_page(viewport={"width": 360, "height": 740})
+        browser.close()
+
+
+def test_a_rater_chooses_comes_back_and_saves(page, tmp_path):
+    hostile = "<img src=x onerror=\"document.title='gone'\">"
+    items = [Item(f"L{n}", [f"Line {n}?", hostile], {"base": "Yes.", "sft": hostile, "dpo": "No."}) for n in range(6)]
+    made = sheet.make(items, ["ann"], "seed", repeats=0.5)
+    path, key = sheet.write(made, {"evaluation": "n/e"}, tmp_path)
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.as_uri())
+    assert page.locator("ol button").count() == 3
+    assert page.locator("ol button", has_text=hostile).count() == 1  # shown as text
+    page.keyboard.press("2")
+    page.keyboard.press("t")
+    page.locator("ol button").first.click()
+    page.get_by_text("Skip").click()
+    page.locator("#back").click()
+    page.locator("#back").click()  # the third: thinks again
+    page.keyboard.press("3")
+    page.reload()
+    assert page.locator("#count").inner_text() == "5 of 9, 4 answered"
+    with page.expect_download() as download:
+        page.click("#save")
+    saved = tmp_path / download.value.suggested_filename
+    download.value.save_as(saved)
+    given, counts, _ = votes.read([saved], key)
+    assert (counts["rows"], counts["votes"], counts["ties"], counts["skipped"]) == (4, 3, 1, 1)
+    shown = [made.key[entry["id"]] for entry in made.pages["ann"]]
+    assert [vote.item for vote in given] == [entry["item"] for entry in shown[:3]]
+    assert given[0].chosen == tuple(shown[0]["voices"][1])
+    assert given[2].chosen == tuple(shown[2]["voices"][2])
+    assert page.title() == "Which line comes next?"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert set(requests) <= {path.as_uri()}
