@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.errors import NO_TOKEN, UserError
 from hub.lineage import FILE, Lineage, file_hashes
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 ATTEMPTS = 5
 LONGEST_WAIT = 30.0  # seconds between two attempts, whatever Retry-After asks
@@ -29,40 +31,47 @@ def publish(
     """Makes the repository hold exactly `files` and the lineage, in one commit; returns its full sha.
 
     Files that are no longer among them are deleted; unchanged content makes no commit. After a lost answer the Hub is
-    asked whether the commit has landed before it is sent again, on the same parent as before.
+    asked whether the commit has landed before it is sent again. Where somebody else commits meanwhile, ours goes on top
+    of theirs if they touched none of its paths.
 
     Raises:
-        UserError: there is no token, it would be published, or somebody else committed meanwhile.
+        UserError: there is no token, it would be published, or somebody else changed what we would change.
         HfHubHTTPError, httpx2.TransportError: the Hub refused, or was still in trouble after the last attempt.
     """
     import httpx2
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+    from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError
 
     if (token := get_token()) is None:
         raise UserError(NO_TOKEN)
     if token in message + lineage.to_json():
         raise UserError(f"{repo}: the Hub token stands in the commit message or in the settings; take it out")
-    api = HfApi()
-    content = {**files, FILE: lineage.to_json().encode()}
-    additions = [CommitOperationAdd(path, _payload(value)) for path, value in content.items()]
-    names = {addition.path_in_repo: _hashes(addition) for addition in additions}
-    parent, sent = "", False
+    api, wanted = HfApi(), additions_of(files, lineage)
+    plan: Plan | None = None
+    before: dict[str, str] = {}
+    parent = ""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             api.create_repo(repo, repo_type=type, private=private, exist_ok=True)
             present, main = _present(api, repo, type)
-            changed = [add for add in additions if present.get(add.path_in_repo) not in names[add.path_in_repo]]
-            gone = [CommitOperationDelete(path) for path in present if path not in content and path != ".gitattributes"]
-            if not changed and not gone:
-                print(f"{'published' if sent else 'unchanged'} {repo}@{main}", flush=True)
-                return main
-            parent = parent or main
-            if main != parent:
-                raise UserError(f"{repo} was changed by somebody else meanwhile; run again")
-            sent = True
+            if plan is None:
+                plan, before, parent = plan_of(wanted, present), present, main
+                if not plan.operations:
+                    print(f"unchanged {repo}@{main}", flush=True)
+                    return main
+            elif main != parent:
+                if plan.stands_in(present):  # it had landed, and its answer was lost
+                    ours = _titled(api, repo, type, message) or main
+                    print(f"published {repo}@{ours}", flush=True)
+                    return ours
+                touched = {path for path in {**before, **present} if before.get(path) != present.get(path)}
+                if theirs := plan.paths & touched:
+                    raise UserError(
+                        f"{repo} was changed by somebody else meanwhile ({', '.join(sorted(theirs))}); run again"
+                    )
+                before, parent = present, main
             commit = api.create_commit(
-                repo, [*changed, *gone], commit_message=message, repo_type=type, parent_commit=parent
+                repo, plan.operations, commit_message=message, repo_type=type, parent_commit=parent
             )
             print(f"published {repo}@{commit.oid}", flush=True)
             return commit.oid
@@ -72,6 +81,91 @@ def publish(
                 raise
         time.sleep(_seconds(retry_after, attempt))
     raise AssertionError("the last attempt returns or raises")
+
+
+class Change(NamedTuple):
+    path: str
+    size: int  # bytes; of what is deleted 0
+    state: str  # new, changed, unchanged or deleted
+
+
+@dataclass
+class Plan:
+    """What a commit does to a repository."""
+
+    changes: list[Change]
+    operations: list[CommitOperationAdd | CommitOperationDelete]
+    hashes: dict[str, tuple[str, str]]
+    """By path, the two names that the Hub may know the new content by."""
+
+    @property
+    def paths(self) -> set[str]:
+        """What it touches."""
+        return {change.path for change in self.changes if change.state != "unchanged"}
+
+    def stands_in(self, present: Mapping[str, str]) -> bool:
+        """Whether a repository with these files, by path and hash, is as the commit leaves it."""
+        return all(
+            path not in present if path not in self.hashes else present.get(path) in self.hashes[path]
+            for path in self.paths
+        )
+
+
+def additions_of(files: Mapping[str, bytes | Path], lineage: Lineage) -> list[CommitOperationAdd]:
+    from huggingface_hub import CommitOperationAdd
+
+    content = {**files, FILE: lineage.to_json().encode()}
+    return [
+        CommitOperationAdd(path, str(value) if isinstance(value, Path) else value) for path, value in content.items()
+    ]
+
+
+def plan_of(additions: list[CommitOperationAdd], present: Mapping[str, str]) -> Plan:
+    """What makes a repository of the files `present`, by path and hash, hold exactly the additions."""
+    from huggingface_hub import CommitOperationDelete
+
+    hashes = {addition.path_in_repo: _hashes(addition) for addition in additions}
+    changes, operations = [], list[Any]()
+    for addition in additions:
+        path = addition.path_in_repo
+        state = "new" if path not in present else "unchanged" if present[path] in hashes[path] else "changed"
+        changes.append(Change(path, addition.upload_info.size, state))
+        if state != "unchanged":
+            operations.append(addition)
+    for path in present:
+        if path not in hashes and path != ".gitattributes":
+            changes.append(Change(path, 0, "deleted"))
+            operations.append(CommitOperationDelete(path))
+    return Plan(changes, operations, hashes)
+
+
+def rehearse(repo: str, type: str, files: Mapping[str, bytes | Path], lineage: Lineage) -> None:
+    """Prints what `publish` would do, every file with its size and the card's changes, and sends nothing."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        present, main = _present(HfApi(), repo, type)
+    except RepositoryNotFoundError:
+        present, main = {}, "not there yet"
+    plan = plan_of(additions_of(files, lineage), present)
+    verb = "would be one commit on" if plan.operations else "holds all of it already:"
+    print(f"{type} {repo}: {verb} {main}")
+    for path, size, state in plan.changes:
+        print(f"  {state:<9} {path}" + (f" ({size:,} bytes)" if state != "deleted" else ""))
+    if "README.md" in plan.paths and "README.md" in files:
+        print("\n".join(card_changes(repo, type, files["README.md"], "README.md" in present)), flush=True)
+
+
+def card_changes(repo: str, type: str, card: bytes | Path, there: bool) -> Iterator[str]:
+    """The unified diff from the published card to a new one."""
+    from huggingface_hub import hf_hub_download
+
+    old = Path(hf_hub_download(repo, "README.md", repo_type=type)).read_text("utf-8") if there else ""
+    new = card.read_text("utf-8") if isinstance(card, Path) else card.decode()
+    return difflib.unified_diff(
+        old.splitlines(), new.splitlines(), "README.md (published)", "README.md (new)", lineterm="", n=1
+    )
 
 
 def trouble(error: BaseException | None) -> tuple[int | None, str | None]:
@@ -94,10 +188,6 @@ def trouble(error: BaseException | None) -> tuple[int | None, str | None]:
     return None, None
 
 
-def _payload(value: bytes | Path) -> bytes | str:
-    return str(value) if isinstance(value, Path) else value
-
-
 def _seconds(retry_after: str | None, attempt: int) -> float:
     """How long to wait: what the Hub asked for, else 1, 2, 4... seconds; never longer than LONGEST_WAIT."""
     asked = float(retry_after) if retry_after and retry_after.isdigit() else 0.5 * 2**attempt
@@ -108,6 +198,12 @@ def _present(api: HfApi, repo: str, type: str) -> tuple[dict[str, str], str]:
     """Returns the hash of every file of main (git blob id, or sha256 of a large one) and main's commit."""
     info = api.repo_info(repo, repo_type=type, files_metadata=True)
     return file_hashes(info), str(info.sha)
+
+
+def _titled(api: HfApi, repo: str, type: str, message: str) -> str | None:
+    """The newest commit of main with this message."""
+    commits = api.list_repo_commits(repo, repo_type=type)
+    return next((commit.commit_id for commit in commits if commit.title == message.split("\n")[0]), None)
 
 
 def _hashes(addition: CommitOperationAdd) -> tuple[str, str]:

@@ -177,21 +177,64 @@ def test_what_another_attempt_would_not_mend_is_not_tried_again(proxied, namespa
     assert len(proxied.faults) == 1
 
 
-@pytest.mark.parametrize("faults", [["other"], ["500", "other"], ["lose"]])
-def test_somebody_else_is_never_overwritten(proxied, namespace, faults, monkeypatch):
-    """Their commit gets in before ours, or, after a lost answer, on top of it."""
+@pytest.fixture
+def shared(proxied, namespace, monkeypatch):
+    """A repository that somebody else commits to, at the fault `other` or once an answer of ours is lost."""
     name = f"{namespace}/shared"
-    publish(name, "model", {"a": b"one"}, lineage(), "first")
-    proxied.other = lambda: HfApi().upload_file(
-        path_or_fileobj=b"theirs", path_in_repo="theirs", repo_id=name, commit_message="theirs"
-    )
-    if faults == ["lose"]:
-        monkeypatch.setattr(module.time, "sleep", lambda seconds: proxied.other())
-    proxied.faults.extend(faults)
-    with pytest.raises(UserError, match="somebody else"):
-        publish(name, "model", {"a": b"two"}, lineage(), "second")
+    publish(name, "model", {"a": b"one", "b": b"same"}, lineage(), "first")
+
+    def commits(path: str, faults: list[str]) -> str:
+        proxied.other = lambda: HfApi().upload_file(
+            path_or_fileobj=b"theirs", path_in_repo=path, repo_id=name, commit_message="theirs"
+        )
+        if faults == ["lose"]:
+            monkeypatch.setattr(module.time, "sleep", lambda seconds: proxied.other())
+        proxied.faults.extend(faults)
+        return name
+
+    return commits
+
+
+@pytest.mark.parametrize("faults", [["other"], ["500", "other"]])
+def test_ours_goes_on_top_of_theirs_where_they_touched_something_else(shared, faults):
+    name = shared("theirs", faults)
+    publish(name, "model", {"a": b"two", "b": b"same"}, lineage(), "second")
+    assert titles(name)[:2] == ["second", "theirs"]
+    assert {"a", "b", "theirs"} <= set(HfApi().list_repo_files(name))
+
+
+def test_theirs_on_top_of_a_lost_answer_is_kept(shared):
+    name = shared("theirs", ["lose"])
+    sha = publish(name, "model", {"a": b"two", "b": b"same"}, lineage(), "second")
+    history = HfApi().list_repo_commits(name)
+    assert [commit.title for commit in history][:2] == ["theirs", "second"]
+    assert sha == history[1].commit_id
+
+
+@pytest.mark.parametrize("faults", [["other"], ["500", "other"], ["lose"]])
+def test_what_somebody_else_changed_is_never_overwritten(shared, faults):
+    name = shared("a", faults)
+    with pytest.raises(UserError, match=r"somebody else meanwhile \(a\)"):
+        publish(name, "model", {"a": b"two", "b": b"same"}, lineage(), "second")
     assert titles(name)[0] == "theirs"
-    assert "theirs" in HfApi().list_repo_files(name)
+    assert httpx2.get(f"{HfApi().endpoint}/{name}/resolve/main/a").content == b"theirs"
+
+
+def test_a_rehearsal_says_it_all_and_sends_nothing(namespace, capsys):
+    name = f"{namespace}/dry"
+    module.rehearse(name, "model", {"README.md": b"# One\n", "a": b"one"}, lineage())
+    said = capsys.readouterr().out
+    assert f"model {name}: would be one commit on not there yet" in said
+    assert "  new       a (3 bytes)" in said
+    assert not HfApi().repo_exists(name)
+    publish(name, "model", {"README.md": b"# One\n", "a": b"one", "b": b"b"}, lineage(), "m")
+    capsys.readouterr()
+    module.rehearse(name, "model", {"README.md": b"# Two\n", "a": b"one"}, lineage())
+    said = capsys.readouterr().out.splitlines()
+    assert "  unchanged a (3 bytes)" in said
+    assert "  deleted   b" in said
+    assert said[-2:] == ["-# One", "+# Two"]
+    assert titles(name) == ["m", "initial commit"]
 
 
 def test_trouble_before_anything_was_sent_is_still_unchanged(namespace, waits, monkeypatch, capsys):
