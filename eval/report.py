@@ -9,21 +9,23 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from chat.sampling import Sampling
-from eval.show import figure, table
+from eval.show import figure, shown, table
 from hub.cards import dataset_card
 from hub.errors import UserError, one_line_errors
-from hub.lineage import Input, Lineage, resolve, up_to_date
+from hub.lineage import Input, Lineage, published, resolve
 from hub.names import Names
 from hub.publish import publish
+from hub.results import model_index, publish_results
 from hub.rights import handed_on
 from hub.tables import write_tables
+from hub.task import Task
 
 if TYPE_CHECKING:
     from chat.generate import Reply
@@ -33,46 +35,72 @@ Results = dict[str, Any]
 JUDGED = (("dpo", "sft"), ("sft", "base"))  # does the first of each answer better than the second?
 
 
-def run(
-    names: Names,
-    *,
-    base: str,
-    dataset: str,
-    adapters: Mapping[str, str],
-    prompts: int,
-    distractors: int,
-    per_film: int,
-    seed: int,
-    sampling: Sampling,
-    work: Path,
-    judge: str = "pmi",
-    private: bool = False,
-) -> str:
-    """Publishes the evaluation set and returns its full commit sha.
+@dataclass(frozen=True)
+class Study:
+    """What is measured, on what, and how."""
 
-    Args:
-        base, dataset: Hub ids of the base model and of the dialogue dataset whose test split is answered.
-        adapters: voice to Hub id.
-        prompts, per_film: how many test prompts, and how many of them at most from one film.
-        distractors: wrong candidates beside the film's own reply in Hits@1.
-        work: where a killed run finds its responses.
-        judge: who compares responses, a name in `eval.judge.JUDGES`.
+    names: Names
+    base: str
+    """Hub id of the base model."""
+    dataset: str
+    """Hub id of the dialogue dataset whose test split is answered."""
+    adapters: Mapping[str, str]
+    """Voice to Hub id."""
+    prompts: int
+    """How many test prompts,"""
+    per_film: int
+    """and how many of them at most from one film."""
+    distractors: int
+    """Wrong candidates beside the film's own reply in Hits@1."""
+    seed: int
+    sampling: Sampling
+    judge: str = "pmi"
+    """Who compares responses, a name in `eval.judge.JUDGES`."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        chosen = {name: getattr(self, name) for name in ("prompts", "distractors", "per_film", "seed", "judge")}
+        return chosen | asdict(self.sampling)
+
+    def task(self) -> Task:
+        """The evaluation set, from the models and the dataset as they are now."""
+        models = tuple(resolve(repo, "model") for repo in (self.base, *self.adapters.values()))
+        inputs = (*models, resolve(self.dataset, "dataset"))
+        return Task(self.names.evaluation, "dataset", Lineage("evaluation", self.settings, inputs))
+
+
+def run(study: Study, work: Path, private: bool = False) -> str:
+    """Publishes the evaluation set and returns its full commit sha; a killed run finds its responses in `work`.
 
     Raises UserError for an unknown judge or a dataset without test pairs.
     """
-    inputs = {name: resolve(repo, "model") for name, repo in {"base": base, **adapters}.items()}
-    data = resolve(dataset, "dataset")
-    settings = {"prompts": prompts, "distractors": distractors, "per_film": per_film, "seed": seed, "judge": judge}
-    settings |= asdict(sampling)
-    lineage = Lineage("evaluation", settings, (*inputs.values(), data))
-    if revision := up_to_date(names.evaluation, "dataset", lineage):
-        print(f"[evaluation] up to date: {names.evaluation}@{revision}", flush=True)
-        return revision
-    folder = work / f"evaluation-{lineage.fingerprint[:12]}"
-    rows, results = evaluate(inputs, data, settings, sampling, folder)
+    made = study.task()
+    revision = made.done() or measure(study, made, work, private)
+    push_results(study, made)
+    return revision
+
+
+def push_results(study: Study, made: Task) -> None:
+    """Puts the published figures into the card of each adapter that was measured; a second time changes nothing."""
+    found = published(made.repo, made.type)
+    assert found
+    *models, data = found[1].inputs
+    results = {name: value for name, value in found[1].facts.items() if name != "rights"}
+    for (name, repo), source in zip(study.adapters.items(), models[1:], strict=True):
+        index = model_index(repo, data, shown(results, name), made.repo)
+        publish_results(repo, source.revision, index, f"{table(results)}\n\nFrom [{made.repo}]({address(made.repo)}).")
+
+
+def measure(study: Study, made: Task, work: Path, private: bool) -> str:
+    """Answers, measures and publishes; returns the full commit sha of the evaluation set."""
+    names = study.names
+    *models, data = made.lineage.inputs
+    inputs = dict(zip(("base", *study.adapters), models, strict=True))
+    folder = work / f"evaluation-{made.lineage.fingerprint[:12]}"
+    rows, results = evaluate(inputs, data, study.settings, study.sampling, folder)
     print("\n" + table(results) + "\n", flush=True)
     rights = handed_on(data)
-    lineage = Lineage("evaluation", settings, lineage.inputs, facts={**results, "rights": rights.as_fact()})
+    lineage = replace(made.lineage, facts={**results, "rights": rights.as_fact()})
     files, metadata = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, folder)
     card = dataset_card(
         "evaluation",
@@ -81,8 +109,9 @@ def run(
         table=table(results),
         prompts=len(rows),
         command=(
-            f"python -m eval.report --namespace {names.namespace} --size {names.size} --base {base} "
-            f"--prompts {prompts} --distractors {distractors} --per-film {per_film} --seed {seed}"
+            f"python -m eval.report --namespace {names.namespace} --size {names.size} --base {study.base} "
+            f"--prompts {study.prompts} --distractors {study.distractors} --per-film {study.per_film} "
+            f"--seed {study.seed}"
         ),
         citations=rights.citations,
         lineage=lineage,
@@ -136,6 +165,12 @@ def evaluate(
     return rows, plain(results)
 
 
+def address(dataset: str) -> str:
+    from huggingface_hub.constants import ENDPOINT
+
+    return f"{ENDPOINT}/datasets/{dataset}"
+
+
 def response(
     pair: dict[str, Any],
     index: int,
@@ -182,12 +217,22 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path(".repartee/work"))
     parser.add_argument("--private", action="store_true")
-    arguments = vars(parser.parse_args())
-    names = Names(arguments.pop("namespace"), arguments.pop("size"))
-    base = arguments.pop("base") or names.starter
-    adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
+    parser.add_argument("--dry-run", action="store_true", help="say what would be measured, and why")
+    given = parser.parse_args()
+    names = Names(given.namespace, given.size)
+    study = Study(
+        names=names,
+        base=given.base or names.starter,
+        dataset=names.dialogue,
+        adapters={kind: names.adapter(kind) for kind in ("sft", "dpo")},
+        sampling=Sampling(),
+        **{name: getattr(given, name) for name in ("prompts", "distractors", "per_film", "seed")},
+    )
     with one_line_errors():
-        run(names, base=base, dataset=names.dialogue, adapters=adapters, sampling=Sampling(), **arguments)
+        if given.dry_run:
+            study.task().preview()
+        else:
+            run(study, given.work, given.private)
 
 
 def positive(text: str) -> int:

@@ -54,6 +54,16 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def shown(results: dict[str, Any], voice: str) -> dict[str, float]:
+    """The figures of one voice as plain numbers, by the names that the table gives them."""
+    n, figures = results["candidates"], results["voices"][voice]
+    return {
+        row.title.format(n=n).replace("`", ""): float(value["value"] if isinstance(value, dict) else value)
+        for key, row in ROWS.items()
+        for value in [figures[key]]
+    }
+
+
 def cell(value: Any, form: str) -> str:
     if isinstance(value, dict):
         return f"{form.format(value['value'])} ({form.format(value['low'])} to {form.format(value['high'])})"

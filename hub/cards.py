@@ -4,44 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hub.lineage import Input, Lineage
+from hub.lineage import Lineage
 
 TEMPLATES = Path(__file__).with_name("templates")
 TAGS = ["repartee", "dialogue", "film", "chatml"]
-
-
-def model_index(repo: str, dataset: Input, metrics: Mapping[str, float], evaluation: str) -> dict[str, Any]:
-    """The metadata that makes the Hub show a model's results.
-
-    Args:
-        dataset: the dialogue dataset, as pinned, on whose test split they were measured.
-        metrics: value by name, as in the results table.
-        evaluation: the published evaluation set that holds every response.
-    """
-    from huggingface_hub import EvalResult
-    from huggingface_hub.constants import ENDPOINT
-
-    results = [
-        EvalResult(
-            task_type="text-generation",
-            dataset_type=dataset.repo,
-            dataset_name=dataset.repo.split("/")[-1],
-            dataset_config="pairs",
-            dataset_split="test",
-            dataset_revision=dataset.revision,
-            metric_type=re.sub(r"\W+", "_", name.lower()).strip("_"),
-            metric_name=name,
-            metric_value=value,
-            source_name=evaluation,
-            source_url=f"{ENDPOINT}/datasets/{evaluation}",
-        )
-        for name, value in metrics.items()
-    ]
-    return {"model_name": repo.split("/")[-1], "eval_results": results}
 
 
 def model_card(template: str, metadata: dict[str, Any], **values: Any) -> str:

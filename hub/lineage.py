@@ -1,4 +1,4 @@
-"""What an artifact was made from: `python -m hub.lineage NAMESPACE/NAME` prints the tree down to the corpus.
+"""What an artifact was made from: `python -m hub.lineage NAMESPACE/NAME [--verify]` prints the tree to the corpus.
 
 Every repository carries a `lineage.json`: the stage, its settings, and each input as repository, type and full commit
 sha. A stage whose settings and inputs are those of the published artifact is up to date: the Hub is the build cache.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -68,10 +68,13 @@ def resolve(repo: str, type: str, revision: str = "main") -> Input:
     from huggingface_hub import HfApi
 
     info = HfApi().repo_info(repo, repo_type=type, revision=revision, files_metadata=True)
-    files = sorted(
-        (path, name) for path, name in file_hashes(info).items() if path != "README.md" and not path.endswith(".png")
-    )
-    return Input(repo, type, str(info.sha), hashlib.sha256(json.dumps(files).encode()).hexdigest())
+    return Input(repo, type, str(info.sha), content_hash(file_hashes(info)))
+
+
+def content_hash(hashes: Mapping[str, str]) -> str:
+    """sha256 over the paths and hashes of files, cards and figures left out."""
+    files = sorted((path, name) for path, name in hashes.items() if path != "README.md" and not path.endswith(".png"))
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
 def file_hashes(info: Any) -> dict[str, str]:
@@ -108,6 +111,28 @@ def up_to_date(repo: str, type: str, lineage: Lineage) -> str | None:
     return found[0] if found and found[1].fingerprint == lineage.fingerprint else None
 
 
+def differences(old: Lineage, new: Lineage) -> list[str]:
+    """Why an artifact is stale: the settings and inputs in which its lineage differs from the one it would have."""
+    before, after = dict(flat(old.settings)), dict(flat(new.settings))
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    told = [f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in changed]
+    known = {(source.repo, source.type): source.content for source in old.inputs}
+    return told + [
+        f"{source.repo} {'has changed' if (source.repo, source.type) in known else 'is new'}"
+        for source in new.inputs
+        if known.get((source.repo, source.type)) != source.content
+    ]
+
+
+def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as `section.key` and value, as JSON has them."""
+    for key, value in json.loads(json.dumps(settings, default=list)).items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
 def tree(repo: str, type: str, revision: str | None = None, depth: int = 0) -> Iterator[str]:
     """Yields one line for an artifact and for everything below it.
 
@@ -118,7 +143,8 @@ def tree(repo: str, type: str, revision: str | None = None, depth: int = 0) -> I
     if found is None and depth == 0:
         raise UserError(f"no {type} {repo} with a {FILE} is published; check the name and --type")
     stage = f"  ({found[1].stage})" if found else ""
-    yield f"{'  ' * depth}{type} {repo}@{found[0] if found else revision}{stage}"
+    sha = found[0] if found else str(revision)
+    yield f"{'  ' * depth}{type} {repo}@{sha}{stage}  {address(repo, type, sha)}"
     for source in found[1].inputs if found else ():
         if source.type == "file":
             yield f"{'  ' * (depth + 1)}file {source.repo} sha256 {source.revision}"
@@ -126,13 +152,47 @@ def tree(repo: str, type: str, revision: str | None = None, depth: int = 0) -> I
             yield from tree(source.repo, source.type, source.revision, depth + 1)
 
 
+def address(repo: str, type: str, sha: str) -> str:
+    """Where a person sees a repository at a commit."""
+    from huggingface_hub.constants import ENDPOINT
+
+    return f"{ENDPOINT}/{'' if type == 'model' else type + 's/'}{repo}/tree/{sha}"
+
+
+def found_as(name: str) -> tuple[str, str]:
+    """The Hub id and type of what a person calls `name`: with or without namespace, whatever its type.
+
+    Raises:
+        UserError: there is nothing of that name with a lineage.
+    """
+    from huggingface_hub import whoami
+
+    repo = name if "/" in name else f"{whoami()['name']}/{name}"
+    for type in ("model", "dataset", "space"):
+        if published(repo, type):
+            return repo, type
+    raise UserError(f"no model, dataset or Space {repo} with a {FILE} is published; check the name and HF_TOKEN")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("repo")
-    parser.add_argument("--type", choices=["model", "dataset", "space"], default="model")
+    parser.add_argument("repo", help="with its namespace, or in the token's own")
+    parser.add_argument("--type", choices=["model", "dataset", "space"], help="default: the first that there is")
+    parser.add_argument("--revision", help="branch, tag or full commit (default: main)")
+    parser.add_argument("--verify", action="store_true", help="fetch everything and check every hash")
     arguments = parser.parse_args()
     with one_line_errors():
-        print("\n".join(tree(arguments.repo, arguments.type)))
+        repo, type = (arguments.repo, arguments.type) if arguments.type else found_as(arguments.repo)
+        print("\n".join(tree(repo, type, arguments.revision)), flush=True)
+        if arguments.verify:
+            from hub.verify import verify
+
+            wrong = 0
+            for right, line in verify(repo, type, arguments.revision):
+                print(f"{'ok   ' if right else 'WRONG'} {line}", flush=True)
+                wrong += not right
+            if wrong:
+                raise UserError(f"{wrong} of what {repo} says of its origin is not true; see above")
 
 
 if __name__ == "__main__":

@@ -42,3 +42,17 @@ class Names:
     def adapter(self, kind: str) -> str:
         """The adapter of a training stage: sft, dpo, reward or rl."""
         return self._repo(f"{self.size}-{kind}")
+
+    def all(self) -> list[tuple[str, str]]:
+        """Every repository of the family that there may be, with its type, in the order in which they are made."""
+        adapters = [(self.adapter(kind), "model") for kind in ("sft", "reward", "rl", "dpo")]
+        return [
+            (self.dialogue, "dataset"),
+            (self.starter, "model"),
+            adapters[0],
+            (self.preferences, "dataset"),
+            *adapters[1:],
+            (self.evaluation, "dataset"),
+            (self.votes, "dataset"),
+            (self.space, "space"),
+        ]

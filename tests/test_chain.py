@@ -30,6 +30,7 @@ ADAPTER_FILES = {
     "chat_template.jinja",
     "generation_config.json",
     "lineage.json",
+    "losses.png",
     "tokenizer.json",
     "tokenizer_config.json",
 }
@@ -76,6 +77,34 @@ def test_a_card_alone_makes_nothing_stale(chain, tmp_path):
         repo_id=f"{chain[0]}/repartee-starter-sft",
     )
     assert run(chain[0], tmp_path).count("up to date") == len(STAGES)
+
+
+def test_a_dry_run_says_what_would_be_made_and_why(chain, tmp_path):
+    from huggingface_hub import HfApi
+
+    said = run("nobody", tmp_path, "--dry-run")
+    assert "dataset nobody/repartee-dialogue: would be one commit" in said
+    assert "[sft] waits for what is not published yet: /api/models/nobody/repartee-starter" in said
+    assert not list(HfApi().list_models(author="nobody"))
+    said = run(chain[0], tmp_path, "--dry-run", "dpo.beta=0.3", "eval.seed=7")
+    assert "[sft] up to date" in said
+    assert f"[dpo] would make model {chain[0]}/repartee-starter-dpo: dpo.beta " in said
+    assert "[evaluation] would make dataset" in said
+
+
+def test_results_stand_in_the_cards_and_verify(chain):
+    from huggingface_hub import ModelCard
+
+    for kind in ("sft", "dpo"):
+        card = ModelCard.load(f"{chain[0]}/repartee-starter-{kind}")
+        assert {result.metric_name for result in card.data.eval_results} >= {"Reply perplexity", "Distinct-2"}
+        assert "## Results" in card.text
+        assert "| Reply perplexity (per token, lower is better) |" in card.text
+    command = [sys.executable, "-m", "hub.lineage", "--verify", f"{chain[0]}/repartee-starter-dpo"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"dataset {chain[0]}/repartee-dialogue" in said
+    assert "file repartee-sample" in said
+    assert "WRONG" not in said
 
 
 def test_datasets_load_by_name(chain):

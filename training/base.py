@@ -7,12 +7,12 @@ from pathlib import Path
 
 from hub.cards import model_card
 from hub.errors import UserError
-from hub.lineage import Input, Lineage, resolve, up_to_date
-from hub.publish import publish
+from hub.lineage import Input, Lineage, resolve
+from hub.publish import publish, rehearse
 from hub.rights import stated
 from training.corpus.sources import file_digest
 from training.recipe import Recipe
-from training.stage import command, say
+from training.stage import Task, command, say
 
 PUBLISHED = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
@@ -26,9 +26,26 @@ def base_input(recipe: Recipe) -> Input:
 
 def run(recipe: Recipe, work: Path) -> str:
     """Publishes the base where it is a local folder; returns its full commit sha in either case."""
-    folder, repo = Path(recipe.model.base), recipe.names.starter
-    if not folder.is_dir():
+    if not Path(recipe.model.base).is_dir():
         return base_input(recipe).revision
+    made, files = make(recipe)
+    return made.done() or publish(
+        made.repo, made.type, files, made.lineage, "Starter base model", private=recipe.hub.private
+    )
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    """Shows what publishing a local base would do, or which commit of a Hub's base is taken."""
+    if not Path(recipe.model.base).is_dir():
+        say("base", f"takes {recipe.model.base}@{base_input(recipe).revision}")
+        return
+    made, files = make(recipe)
+    rehearse(made.repo, made.type, files, made.lineage)
+
+
+def make(recipe: Recipe) -> tuple[Task, dict[str, bytes | Path]]:
+    """The starter as a repository, from its local folder. Raises UserError where that is not one of a model."""
+    folder, repo = Path(recipe.model.base), recipe.names.starter
     missing = [name for name in PUBLISHED if not (folder / name).exists()]
     if missing:
         raise UserError(f"{folder} is no model folder: {', '.join(missing)} missing; make one with training.pretrain")
@@ -36,9 +53,6 @@ def run(recipe: Recipe, work: Path) -> str:
     training = json.loads((folder / "training.json").read_text())
     lineage = Lineage("base", {}, (Input("starter-weights", "file", weights, weights),), facts=training)
     rights = stated(training.get("rights"))
-    if revision := up_to_date(repo, "model", lineage):
-        say("base", f"up to date: {repo}@{revision}")
-        return revision
     files: dict[str, bytes | Path] = {name: folder / name for name in PUBLISHED}
     files["README.md"] = model_card(
         "starter",
@@ -49,8 +63,8 @@ def run(recipe: Recipe, work: Path) -> str:
         citations=rights.citations,
         lineage=lineage,
     ).encode()
-    return publish(repo, "model", files, lineage, "Starter base model", private=recipe.hub.private)
+    return Task(repo, "model", lineage), files
 
 
 if __name__ == "__main__":
-    command(run, __doc__)
+    command(run, __doc__, preview)

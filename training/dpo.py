@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chat.template import encode_prompt, encode_reply
 from hub.errors import UserError
-from hub.lineage import Input, Lineage, resolve, up_to_date
+from hub.lineage import Input, Lineage, resolve
 from hub.publish import publish
 from training.base import base_input
 from training.recipe import Recipe
-from training.stage import command, say, work_folder
-from training.trainers import adapter_card, context_turns, last_loss, model_settings, trainer_arguments
+from training.stage import Task, command, say, work_folder
+from training.trainers import adapter_card, context_turns, last_loss, losses, model_settings, trainer_arguments
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -26,21 +27,27 @@ if TYPE_CHECKING:
 
 def run(recipe: Recipe, work: Path) -> str:
     """Publishes the DPO adapter and returns its full commit sha."""
-    names, repo = recipe.names, recipe.names.adapter("dpo")
-    base, sft = base_input(recipe), resolve(names.adapter("sft"), "model")
-    preferences = resolve(names.preferences, "dataset")
-    settings = {"model": model_settings(recipe), "dpo": recipe.dpo.trl}
-    inputs = (base, sft, preferences)
-    lineage = Lineage("dpo", settings, inputs)
-    if revision := up_to_date(repo, "model", lineage):
-        say("dpo", f"up to date: {repo}@{revision}")
+    made = task(recipe)
+    if revision := made.done():
         return revision
-    folder = work_folder(work, lineage)
-    files, facts = train(recipe, *inputs, folder)
-    facts["context_turns"] = context_turns(resolve(names.dialogue, "dataset"))
-    lineage = Lineage("dpo", settings, inputs, facts=facts)
-    files["README.md"] = adapter_card(recipe, repo, "dpo", base, lineage)
-    return publish(repo, "model", files, lineage, "DPO adapter", private=recipe.hub.private)
+    base, sft, preferences = made.lineage.inputs
+    files, facts = train(recipe, base, sft, preferences, work_folder(work, made.lineage))
+    facts["context_turns"] = context_turns(resolve(recipe.names.dialogue, "dataset"))
+    lineage = replace(made.lineage, facts=facts)
+    files["README.md"] = adapter_card(recipe, made.repo, "dpo", base, lineage)
+    return publish(made.repo, "model", files, lineage, "DPO adapter", private=recipe.hub.private)
+
+
+def task(recipe: Recipe) -> Task:
+    """The DPO adapter, from the base, the SFT adapter and the preference set as they are now."""
+    names = recipe.names
+    settings = {"model": model_settings(recipe), "dpo": recipe.dpo.trl}
+    inputs = (base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.preferences, "dataset"))
+    return Task(names.adapter("dpo"), "model", Lineage("dpo", settings, inputs))
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    task(recipe).preview()
 
 
 def train(
@@ -80,7 +87,8 @@ def train(
         "final train loss": last_loss(trainer),
         "minutes": round((time.monotonic() - started) / 60, 2),
     }
-    return dict(save_adapter(model, tokenizer, folder / "adapter")), facts
+    files = dict(save_adapter(model, tokenizer, folder / "adapter"))
+    return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
 
 
 def as_text(tokenizer: Any, row: dict[str, Any]) -> dict[str, str]:
@@ -125,4 +133,4 @@ def first_loss_guard(arguments: Any) -> Any:
 
 
 if __name__ == "__main__":
-    command(run, __doc__)
+    command(run, __doc__, preview)

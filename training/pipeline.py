@@ -19,35 +19,38 @@ from training.recipe import Recipe
 from training.stage import command
 
 
-def evaluate(recipe: Recipe, work: Path) -> str:
-    """Measures base, SFT and DPO on held-out prompts and publishes the evaluation set."""
+def study(recipe: Recipe) -> report.Study:
+    """Base, SFT and DPO on held-out prompts, as the recipe's `eval` section says."""
     names = recipe.names
-    return report.run(
-        names,
-        base=base_input(recipe).repo,
-        dataset=names.dialogue,
-        adapters={kind: names.adapter(kind) for kind in ("sft", "dpo")},
-        sampling=Sampling(),
-        work=work,
-        private=recipe.hub.private,
-        **vars(recipe.eval),
-    )
+    adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
+    base = base_input(recipe).repo
+    return report.Study(names, base, names.dialogue, adapters, sampling=Sampling(), **vars(recipe.eval))
 
 
-STAGES: dict[str, Callable[[Recipe, Path], str]] = {
-    "prepare": prepare.run,
-    "base": base.run,
-    "sft": sft.run,
-    "preferences": preferences.run,
-    "dpo": dpo.run,
-    "evaluation": evaluate,
+def evaluate(recipe: Recipe, work: Path) -> str:
+    """Measures the three voices and publishes the evaluation set."""
+    return report.run(study(recipe), work, recipe.hub.private)
+
+
+def preview_evaluation(recipe: Recipe, work: Path) -> None:
+    study(recipe).task().preview()
+
+
+STAGES: dict[str, tuple[Callable[[Recipe, Path], str], Callable[[Recipe, Path], None]]] = {
+    "prepare": (prepare.run, prepare.preview),
+    "base": (base.run, base.preview),
+    "sft": (sft.run, sft.preview),
+    "preferences": (preferences.run, preferences.preview),
+    "dpo": (dpo.run, dpo.preview),
+    "evaluation": (evaluate, preview_evaluation),
 }
+"""Each stage, and what shows what it would do."""
 
 
 def run(recipe: Recipe, work: Path) -> str:
     """Runs every stage that is not up to date, prints the time of each, and returns the evaluation's commit sha."""
     times, revision = {}, ""
-    for number, (name, stage) in enumerate(STAGES.items(), 1):
+    for number, (name, (stage, _)) in enumerate(STAGES.items(), 1):
         print(f"\n== {number}/{len(STAGES)} {name}", flush=True)
         started = time.monotonic()
         revision = stage(recipe, work)
@@ -57,5 +60,16 @@ def run(recipe: Recipe, work: Path) -> str:
     return revision
 
 
+def preview(recipe: Recipe, work: Path) -> None:
+    """What each stage would do now; one whose inputs are not there yet waits for them."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    for name, (_, stage_preview) in STAGES.items():
+        try:
+            stage_preview(recipe, work)
+        except RepositoryNotFoundError as error:
+            print(f"[{name}] waits for what is not published yet: {error.response.request.url.path}", flush=True)
+
+
 if __name__ == "__main__":
-    command(run, __doc__)
+    command(run, __doc__, preview)

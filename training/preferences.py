@@ -7,6 +7,7 @@ prefers clearly becomes `chosen`. Every judged pair is published, the dropped on
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,24 @@ import pyarrow as pa
 
 from hub.cards import dataset_card
 from hub.errors import UserError
-from hub.lineage import Input, Lineage, resolve, up_to_date
+from hub.lineage import Input, Lineage, resolve
 from hub.publish import publish
 from hub.rights import Rights, handed_on
 from hub.tables import write_tables
 from training.base import base_input
 from training.recipe import Preferences, Recipe
-from training.stage import command, say, work_folder
+from training.stage import Task, command, say, work_folder
 
 Row = dict[str, Any]
 
 
 def run(recipe: Recipe, work: Path) -> str:
     """Publishes the preference set and returns its full commit sha."""
-    names, settings = recipe.names, recipe.preferences
-    base, sft = base_input(recipe), resolve(names.adapter("sft"), "model")
-    dialogue = resolve(names.dialogue, "dataset")
-    lineage = Lineage("preferences", vars(settings), (base, sft, dialogue))
-    if revision := up_to_date(names.preferences, "dataset", lineage):
-        say("preferences", f"up to date: {names.preferences}@{revision}")
+    made, settings = task(recipe), recipe.preferences
+    if revision := made.done():
         return revision
-    folder = work_folder(work, lineage)
+    base, sft, dialogue = made.lineage.inputs
+    folder = work_folder(work, made.lineage)
     prompts = seeded_prompts(dialogue, settings)
     labels, judge = judged_pairs(base, sft, prompts, settings, folder)
     kept = [preference(row) for row in labels if not row["dropped"]]
@@ -50,13 +48,24 @@ def run(recipe: Recipe, work: Path) -> str:
     say("preferences", f"the longer reply wins {longer:.1%}" if longer is not None else "no pair differs in length")
     rights = handed_on(dialogue)
     facts = {"counts": counts, "judge": judge, "longer_wins": longer, "rights": rights.as_fact()}
-    lineage = Lineage("preferences", vars(settings), (base, sft, dialogue), facts=facts)
+    lineage = replace(made.lineage, facts=facts)
     tables = {"preferences": kept, "labels": labels, "prompts": prompts}
     files, metadata = write_tables(
         {config: {"train": pa.Table.from_pylist(rows)} for config, rows in tables.items()}, folder
     )
     files["README.md"] = card(recipe, metadata, counts, judge, longer, kept[:5], rights, lineage).encode()
-    return publish(names.preferences, "dataset", files, lineage, "Preference pairs", private=recipe.hub.private)
+    return publish(made.repo, "dataset", files, lineage, "Preference pairs", private=recipe.hub.private)
+
+
+def task(recipe: Recipe) -> Task:
+    """The preference set, from the base, the SFT adapter and the dialogue dataset as they are now."""
+    names = recipe.names
+    inputs = (base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.dialogue, "dataset"))
+    return Task(names.preferences, "dataset", Lineage("preferences", vars(recipe.preferences), inputs))
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    task(recipe).preview()
 
 
 def seeded_prompts(dialogue: Input, settings: Preferences) -> list[Row]:
@@ -168,4 +177,4 @@ def card(
 
 
 if __name__ == "__main__":
-    command(run, __doc__)
+    command(run, __doc__, preview)

@@ -14,40 +14,37 @@ from typing import Any
 from chat.template import SYSTEM_PROMPT
 from hub.cards import dataset_card
 from hub.errors import UserError
-from hub.lineage import Lineage, up_to_date
-from hub.publish import publish
+from hub.lineage import Lineage
+from hub.publish import publish, rehearse
 from hub.rights import UNKNOWN, Rights, handed_on, together
 from hub.tables import write_tables
 from training import statistics
 from training.corpus.sources import Located, locate
 from training.recipe import Data, Recipe, Source
-from training.stage import command, say, work_folder
+from training.stage import Task, command, say, work_folder
 from training.windows import SPLITS, Named, build
 
 
 def run(recipe: Recipe, work: Path) -> str:
     """Publishes the dialogue dataset and returns its full commit sha."""
     found = located(recipe.data, work)
-    lineage = lineage_of(recipe.data, found)
-    repo = recipe.names.dialogue
-    if revision := up_to_date(repo, "dataset", lineage):
-        say("prepare", f"up to date: {repo}@{revision}")
+    made = Task(recipe.names.dialogue, "dataset", lineage_of(recipe.data, found))
+    if revision := made.done():
         return revision
-    files, lineage = make(recipe.data, found, repo, work_folder(work, lineage), lineage)
-    return publish(repo, "dataset", files, lineage, "Dialogue pairs and conversations", private=recipe.hub.private)
+    files, lineage = make(recipe.data, found, made.repo, work_folder(work, made.lineage))
+    return publish(made.repo, "dataset", files, lineage, "Dialogue pairs and conversations", private=recipe.hub.private)
 
 
 def preview(recipe: Recipe, work: Path) -> None:
-    """Makes everything that `run` would publish, and sends nothing."""
+    """Makes everything that `run` would publish, shows what publishing it would do, and sends nothing."""
     found = located(recipe.data, work)
-    lineage = lineage_of(recipe.data, found)
-    folder = work_folder(work, lineage)
-    files, _ = make(recipe.data, found, "NAMESPACE/repartee-dialogue", folder, lineage)
+    folder, repo = work_folder(work, lineage_of(recipe.data, found)), recipe.names.dialogue
+    files, lineage = make(recipe.data, found, repo, folder)
     for path, content in files.items():
-        target = folder / path
         if isinstance(content, bytes):
-            target.write_bytes(content)
-        say("prepare", f"would publish {path} ({target.stat().st_size:,} bytes): {target}")
+            (folder / path).write_bytes(content)
+    say("prepare", f"made, to be looked at, in {folder}")
+    rehearse(repo, "dataset", files, lineage)
 
 
 def located(data: Data, work: Path) -> list[Located]:
@@ -68,9 +65,7 @@ def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = 
     return Lineage("prepare", settings, tuple(one.input for one in found), facts=facts or {})
 
 
-def make(
-    data: Data, found: list[Located], repo: str, folder: Path, lineage: Lineage
-) -> tuple[dict[str, bytes | Path], Lineage]:
+def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dict[str, bytes | Path], Lineage]:
     """Makes the files of the dataset, the card among them, and the lineage with what was counted on the way."""
     corpora = [Named(one.name, source.weight, one.read()) for one, source in zip(found, data.sources, strict=True)]
     tables, dropped = build(corpora, data)

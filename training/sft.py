@@ -8,32 +8,40 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hub.lineage import Input, Lineage, resolve, up_to_date
+from hub.lineage import Input, Lineage, resolve
 from hub.publish import publish
 from training.base import base_input
 from training.packing import describe, encode, examples, published_pairs
 from training.recipe import Recipe
-from training.stage import command, say, work_folder
-from training.trainers import adapter_card, context_turns, last_loss, model_settings, trainer_arguments
+from training.stage import Task, command, say, work_folder
+from training.trainers import adapter_card, context_turns, last_loss, losses, model_settings, trainer_arguments
 
 
 def run(recipe: Recipe, work: Path) -> str:
     """Publishes the SFT adapter and returns its full commit sha."""
-    names, repo = recipe.names, recipe.names.adapter("sft")
-    base, dialogue = base_input(recipe), resolve(names.dialogue, "dataset")
-    settings = {"model": model_settings(recipe), "sft": {**vars(recipe.sft)}}
-    lineage = Lineage("sft", settings, (base, dialogue))
-    if revision := up_to_date(repo, "model", lineage):
-        say("sft", f"up to date: {repo}@{revision}")
+    made = task(recipe)
+    if revision := made.done():
         return revision
-    folder = work_folder(work, lineage)
-    files, facts = train(recipe, base, dialogue, folder)
-    lineage = Lineage("sft", settings, (base, dialogue), facts=facts)
-    files["README.md"] = adapter_card(recipe, repo, "sft", base, lineage)
-    return publish(repo, "model", files, lineage, "SFT adapter", private=recipe.hub.private)
+    base, dialogue = made.lineage.inputs
+    files, facts = train(recipe, base, dialogue, work_folder(work, made.lineage))
+    lineage = replace(made.lineage, facts=facts)
+    files["README.md"] = adapter_card(recipe, made.repo, "sft", base, lineage)
+    return publish(made.repo, "model", files, lineage, "SFT adapter", private=recipe.hub.private)
+
+
+def task(recipe: Recipe) -> Task:
+    """The SFT adapter, from the base and the dialogue dataset as they are now."""
+    settings = {"model": model_settings(recipe), "sft": {**vars(recipe.sft)}}
+    inputs = (base_input(recipe), resolve(recipe.names.dialogue, "dataset"))
+    return Task(recipe.names.adapter("sft"), "model", Lineage("sft", settings, inputs))
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    task(recipe).preview()
 
 
 def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -70,7 +78,8 @@ def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[d
         "final train loss": last_loss(trainer),
         "minutes": round((time.monotonic() - started) / 60, 2),
     }
-    return dict(save_adapter(model, tokenizer, folder / "adapter")), facts
+    files = dict(save_adapter(model, tokenizer, folder / "adapter"))
+    return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
 
 
 def steps_of(trainer: Any) -> int:
@@ -90,4 +99,4 @@ def packed_noise(arguments: Any, mean_length: float) -> float:
 
 
 if __name__ == "__main__":
-    command(run, __doc__)
+    command(run, __doc__, preview)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from hub.errors import one_line_errors
 from hub.lineage import Lineage
+from hub.task import Task, say
 from training.recipe import Recipe, load
+
+__all__ = ["WORK", "Task", "command", "say", "work_folder"]
 
 WORK = Path(".repartee/work")
 
@@ -16,28 +19,27 @@ WORK = Path(".repartee/work")
 def command(
     run: Callable[[Recipe, Path], str], doc: str | None, preview: Callable[[Recipe, Path], None] | None = None
 ) -> None:
-    """Runs one stage as a script: `--recipe FILE [--work DIR] [--dry-run] [section.key=value ...]`.
+    """Runs one stage as a script: `--recipe FILE [--work DIR] [--private] [--dry-run] [section.key=value ...]`.
 
     Args:
-        preview: what `--dry-run` does instead of `run`; without it there is no such option.
+        preview: what `--dry-run` does instead of `run`; a command without it publishes nothing, and has neither option.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("training/recipes/starter.yaml"))
     parser.add_argument(
         "--work", type=Path, default=WORK, help="checkpoints and partial results (default: %(default)s)"
     )
+    parser.set_defaults(private=False, dry_run=False)
+    if preview:
+        parser.add_argument("--private", action="store_true", help="create repositories as private: hub.private=true")
+        parser.add_argument("--dry-run", action="store_true", help="show what would be made and sent, and send nothing")
     parser.add_argument(
         "overrides", nargs="*", metavar="section.key=value", help="changes to the recipe, values in YAML"
     )
-    if preview:
-        parser.add_argument("--dry-run", action="store_true", help="make and show everything, and send nothing")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()  # an option may stand between overrides
     with one_line_errors():
-        recipe = load(arguments.recipe, arguments.overrides)
-        if preview and arguments.dry_run:
-            preview(recipe, arguments.work)
-        else:
-            run(recipe, arguments.work)
+        recipe = load(arguments.recipe, [*arguments.overrides, *(["hub.private=true"] if arguments.private else [])])
+        (preview if preview and arguments.dry_run else run)(recipe, arguments.work)
 
 
 def work_folder(work: Path, lineage: Lineage) -> Path:
@@ -45,7 +47,3 @@ def work_folder(work: Path, lineage: Lineage) -> Path:
     folder = work / f"{lineage.stage}-{lineage.fingerprint[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def say(stage: str, text: str) -> None:
-    print(f"[{stage}] {text}", flush=True)

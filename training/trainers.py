@@ -43,6 +43,25 @@ def last_loss(trainer: Any) -> float | None:
     return next((round(entry["loss"], 4) for entry in reversed(trainer.state.log_history) if "loss" in entry), None)
 
 
+def losses(trainer: Any, path: Path) -> Path:
+    """Draws what the trainer logged: the loss of each step, and of the held-out rows where it was measured."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(7, 3.2), dpi=120, layout="constrained", facecolor="white")
+    FigureCanvasAgg(drawing)
+    axes = drawing.subplots()
+    for key, label, colour in (("loss", "training", "#3b78b5"), ("eval_loss", "held out", "#c2542d")):
+        logged = [(entry["step"], entry[key]) for entry in trainer.state.log_history if key in entry]
+        if logged:
+            axes.plot(*zip(*logged, strict=True), label=label, color=colour, linewidth=1.5)
+    axes.set(xlabel="optimizer step", ylabel="loss")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    drawing.savefig(path, metadata={"Software": None})
+    return path
+
+
 def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lineage) -> bytes:
     """The card of an adapter, with the licence of its base and the citations of all that it was trained on."""
     names, inherited = recipe.names, of_base(base)
@@ -64,7 +83,6 @@ def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lin
         system_prompt=SYSTEM_PROMPT,
         facts=lineage.facts,
         settings=lineage.settings,
-        results="",
         rights_note=note(inherited),
         citations=citations,
         lineage=lineage,

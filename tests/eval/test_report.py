@@ -74,9 +74,8 @@ def published(namespace, starter, adapters, rows, tmp_path):
 def run(names, work, **changes):
     settings = {"prompts": 6, "distractors": 3, "per_film": 20, "seed": 1, "sampling": Sampling(max_new_tokens=8)}
     adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
-    return report.run(
-        names, base=names.starter, dataset=names.dialogue, adapters=adapters, work=work, **settings | changes
-    )
+    study = report.Study(names, names.starter, names.dialogue, adapters, **settings | changes)
+    return report.run(study, work)
 
 
 def test_the_stage(published, rows, tmp_path, capsys):

@@ -7,9 +7,10 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from huggingface_hub.constants import ENDPOINT
 
-from hub.cards import dataset_card, inline, model_card, model_index
+from hub.cards import dataset_card, inline, model_card
 from hub.lineage import Input, Lineage
 from hub.publish import publish
+from hub.results import model_index, publish_results, with_results
 from hub.rights import APACHE, UNKNOWN, Citation, Rights, note, of_base, stated, together
 from hub.tables import size_category
 
@@ -30,7 +31,6 @@ ADAPTER = {
     "system_prompt": "Answer.",
     "facts": {"steps": 1200},
     "settings": {"lora": {"r": 8}, "prompt": "It's <b>"},
-    "results": "",
     "rights_note": "You may.",
     "citations": [CITATION],
     "lineage": LINEAGE,
@@ -56,7 +56,7 @@ PREFERENCES = {
 }
 
 
-def adapter(base: str = "Qwen/Qwen2.5-3B", results: str = "", **metadata) -> ModelCard:
+def adapter(base: str = "Qwen/Qwen2.5-3B", **metadata) -> ModelCard:
     rights = of_base(Input(base, "model", "b" * 40, "c"))
     fields = {
         **rights.license,
@@ -66,11 +66,8 @@ def adapter(base: str = "Qwen/Qwen2.5-3B", results: str = "", **metadata) -> Mod
         "datasets": ["ns/repartee-dialogue"],
         "tags": ["trl", "sft"],
     }
-    return ModelCard(
-        model_card(
-            "adapter", fields | metadata, **ADAPTER | {"base": base, "results": results, "rights_note": note(rights)}
-        )
-    )
+    values = ADAPTER | {"base": base, "rights_note": note(rights)}
+    return ModelCard(model_card("adapter", fields | metadata, **values))
 
 
 def words(card: ModelCard | DatasetCard) -> str:
@@ -113,12 +110,36 @@ def test_lineage_links_lead_to_the_exact_commits_on_this_hub():
 
 def test_results_go_to_the_text_and_to_the_model_index():
     index = model_index("ns/m", LINEAGE.inputs[1], {"Hits@1/20 by PMI": 0.25}, "ns/evaluation")
-    card = adapter(results="| a | b |", **index)
-    assert "## Results" in card.text
+    once = with_results(str(adapter()), index, "| a | b |")
+    assert with_results(once, index, "| a | b |") == once
+    card = ModelCard(with_results(once, index, "| c | d |"))
+    assert card.text.count("## Results") == 1
+    assert "| c | d |" in card.text
+    assert "| a | b |" not in card.text
+    assert "Intended use" in card.text
+    with pytest.raises(ValueError, match="no <!-- results"):
+        with_results("---\nlicense: mit\n---\n# Other", index, "")
     [result] = card.data.eval_results
     assert (result.metric_type, result.metric_value) == ("hits_1_20_by_pmi", 0.25)
     assert (result.dataset_type, result.dataset_revision, result.dataset_split) == ("ns/data", "e" * 40, "test")
     assert result.source_url == f"{ENDPOINT}/datasets/ns/evaluation"
+
+
+def test_results_are_those_of_the_weights_that_were_measured(namespace, capsys):
+    from hub.lineage import resolve
+
+    repo = f"{namespace}/adapter"
+    card = {"README.md": str(adapter()).encode()}
+    measured = publish(repo, "model", {"w.safetensors": b"1", **card}, LINEAGE, "one")
+    index = model_index(repo, LINEAGE.inputs[1], {"Perplexity": 48.7}, "ns/evaluation")
+    assert publish_results(repo, measured, index, "| 48.7 |")
+    assert publish_results(repo, measured, index, "| 48.7 |") is None
+    assert resolve(repo, "model").content == resolve(repo, "model", measured).content
+    assert ModelCard.load(repo).data.eval_results[0].metric_value == 48.7
+    publish(repo, "model", {"w.safetensors": b"2", **card}, LINEAGE, "two")
+    assert publish_results(repo, measured, index, "| 48.7 |") is None
+    assert "has changed since it was measured" in capsys.readouterr().out
+    assert "48.7" not in ModelCard.load(repo).text
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import pytest
 from huggingface_hub import HfApi
 
 from hub.errors import UserError, explain
-from hub.lineage import Input, Lineage, published, resolve, tree, up_to_date
+from hub.lineage import Input, Lineage, differences, found_as, published, resolve, tree, up_to_date
 from hub.local import free_port
 from hub.names import Names
 from hub.publish import publish
+from hub.verify import verify
 
 CORPUS = Input("corpus", "file", "a" * 64, "a" * 64)
 
@@ -93,15 +94,104 @@ def test_the_tree_reaches_the_corpus(namespace):
     inputs = (base, resolve(names.dialogue, "dataset"))
     sft = publish(names.adapter("sft"), "model", {"a": b"a"}, lineage("sft", inputs), "m")
     publish(names.dialogue, "dataset", {"d": b"newer"}, lineage("prepare"), "m")  # the tree shows what was used
+    hub = HfApi().endpoint
     expected = [
-        f"model {namespace}/repartee-starter-sft@{sft}  (sft)",
-        f"  model {namespace}/base@{base.revision}",
-        f"  dataset {namespace}/repartee-dialogue@{data}  (prepare)",
+        f"model {namespace}/repartee-starter-sft@{sft}  (sft)  {hub}/{namespace}/repartee-starter-sft/tree/{sft}",
+        f"  model {namespace}/base@{base.revision}  {hub}/{namespace}/base/tree/{base.revision}",
+        f"  dataset {namespace}/repartee-dialogue@{data}  (prepare)"
+        f"  {hub}/datasets/{namespace}/repartee-dialogue/tree/{data}",
         f"    file corpus sha256 {'a' * 64}",
     ]
     assert list(tree(names.adapter("sft"), "model")) == expected
     command = [sys.executable, "-m", "hub.lineage", names.adapter("sft")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines() == expected
+
+
+def test_a_name_is_found_whatever_its_type(hub_url):
+    from huggingface_hub import whoami
+
+    own = whoami()["name"]
+    publish(f"{own}/found-dataset", "dataset", {"d": b"d"}, lineage(), "m")
+    assert found_as("found-dataset") == found_as(f"{own}/found-dataset") == (f"{own}/found-dataset", "dataset")
+    with pytest.raises(UserError, match="check the name"):
+        found_as("found-nowhere")
+
+
+def test_why_something_is_stale():
+    other = Input("ns/data", "dataset", "b" * 40, "b")
+    old = lineage("sft", (CORPUS, other), sft={"rate": 1, "lora": {"r": 8}}, gone=1)
+    new = lineage(
+        "sft", (CORPUS, replace(other, content="c"), replace(other, repo="ns/more")), sft={"rate": 2, "lora": {"r": 8}}
+    )
+    assert differences(old, new) == ["sft.rate 1 -> 2", "gone 1 -> none", "ns/data has changed", "ns/more is new"]
+    assert differences(old, old) == []
+
+
+@pytest.fixture
+def family(namespace):
+    """An adapter made from a base of somebody else's and a dataset, which was made from a file."""
+    publish(f"{namespace}/data", "dataset", {"d.parquet": b"d", "README.md": b"# D"}, lineage("prepare"), "m")
+    HfApi().create_repo(f"{namespace}/base")
+    HfApi().upload_file(path_or_fileobj=b"w", path_in_repo="w.safetensors", repo_id=f"{namespace}/base")
+    inputs = (resolve(f"{namespace}/base", "model"), resolve(f"{namespace}/data", "dataset"))
+    publish(f"{namespace}/adapter", "model", {"a": b"a"}, lineage("sft", inputs), "m")
+    return namespace
+
+
+def test_what_is_true_verifies(family):
+    lines = list(verify(f"{family}/adapter", "model"))
+    assert all(right for right, _ in lines)
+    assert [line.split("@")[0] for _, line in lines] == [
+        f"model {family}/adapter",
+        f"model {family}/base",
+        f"dataset {family}/data",
+        "file corpus",
+    ]
+
+
+def test_what_is_not_true_is_named(family, monkeypatch):
+    base, data = resolve(f"{family}/base", "model"), resolve(f"{family}/data", "dataset")
+    cases = {
+        "its content is not the one": (replace(base, content="f" * 64), data),
+        "it is not there": (replace(base, revision="e" * 40), data),
+    }
+    for said, inputs in cases.items():
+        publish(f"{family}/adapter", "model", {"a": b"a"}, lineage("sft", inputs), "m")
+        wrong = [line for right, line in verify(f"{family}/adapter", "model") if not right]
+        assert len(wrong) == 1
+        assert said in wrong[0]
+        assert f"{family}/base@" in wrong[0]
+    forged = lineage("sft", (base, data)).to_json().replace('"stage": "sft"', '"stage": "dpo"')
+    HfApi().upload_file(path_or_fileobj=forged.encode(), path_in_repo="lineage.json", repo_id=f"{family}/adapter")
+    wrong = [line for right, line in verify(f"{family}/adapter", "model") if not right]
+    assert len(wrong) == 1
+    assert "fingerprint" in wrong[0]
+    download = huggingface_hub.hf_hub_download
+
+    def damaged(repo, path, **options):
+        file = download(repo, path, **options)
+        if path == "d.parquet":
+            with open(file, "wb") as content:
+                content.write(b"rotten")
+        return file
+
+    publish(f"{family}/adapter", "model", {"a": b"a"}, lineage("sft", (base, data)), "m")
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", damaged)
+    wrong = [line for right, line in verify(f"{family}/adapter", "model") if not right]
+    assert len(wrong) == 1
+    assert "d.parquet not as the Hub says" in wrong[0]
+
+
+def test_the_verify_command_ends_in_one_line(family):
+    command = [sys.executable, "-m", "hub.lineage", "--verify"]
+    done = subprocess.run([*command, f"{family}/adapter"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\nok    ") == 4
+    HfApi().delete_repo(f"{family}/base")
+    done = subprocess.run([*command, f"{family}/adapter"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "WRONG model" in done.stdout
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_tree_of_nothing_is_an_error(namespace):

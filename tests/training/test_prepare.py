@@ -155,9 +155,11 @@ def test_a_dry_run_shows_everything_and_sends_nothing(hub_url, tmp_path):
     command = [sys.executable, "-m", "training.prepare", "--dry-run", "--work", str(tmp_path), "hub.namespace=dry"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "test pairs: 52" in said
-    paths = [Path(line.rsplit(": ", 1)[1]) for line in said.splitlines() if "would publish" in line]
-    assert {path.name for path in paths} >= {"train.parquet", "README.md", "lengths.png"}
-    assert all(path.exists() for path in paths)
+    assert "dataset dry/repartee-dialogue: would be one commit on not there yet" in said
+    assert "  new       pairs/train.parquet (" in said
+    assert "+# Repartee dialogue" in said
+    (folder,) = [Path(line.split(" in ")[1]) for line in said.splitlines() if "to be looked at" in line]
+    assert all((folder / name).exists() for name in ("pairs/train.parquet", "README.md", "lengths.png"))
     with pytest.raises(RepositoryNotFoundError):
         HfApi().dataset_info("dry/repartee-dialogue")
 

@@ -1,0 +1,87 @@
+"""What was measured of a model, put into its card: the metadata that the Hub shows, and a table for its readers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hub.lineage import Input
+
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+
+
+def model_index(repo: str, dataset: Input, metrics: Mapping[str, float], evaluation: str) -> dict[str, Any]:
+    """The metadata that makes the Hub show a model's results.
+
+    Args:
+        dataset: the dialogue dataset, as pinned, on whose test split they were measured.
+        metrics: value by name, as in the results table.
+        evaluation: the published evaluation set that holds every response.
+    """
+    from huggingface_hub import EvalResult
+    from huggingface_hub.constants import ENDPOINT
+
+    results = [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=dataset.repo,
+            dataset_name=dataset.repo.split("/")[-1],
+            dataset_config="pairs",
+            dataset_split="test",
+            dataset_revision=dataset.revision,
+            metric_type=re.sub(r"\W+", "_", name.lower()).strip("_"),
+            metric_name=name,
+            metric_value=value,
+            source_name=evaluation,
+            source_url=f"{ENDPOINT}/datasets/{evaluation}",
+        )
+        for name, value in metrics.items()
+    ]
+    return {"model_name": repo.split("/")[-1], "eval_results": results}
+
+
+def with_results(card: str, index: dict[str, Any], table: str) -> str:
+    """A model card with these results in its metadata and between its two marks, in place of any older ones.
+
+    Raises ValueError where the card has no place for them.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    if BEGIN not in card or END not in card:
+        raise ValueError(f"the card has no {BEGIN} ... {END}")
+    before, _, rest = card.partition(BEGIN)
+    made = ModelCard(f"{before}{BEGIN}\n\n## Results\n\n{table}\n\n{END}{rest.partition(END)[2]}")
+    made.data = ModelCardData(**{**made.data.to_dict(), "model-index": None}, **index)
+    return str(made)
+
+
+def publish_results(repo: str, revision: str, index: dict[str, Any], table: str) -> str | None:
+    """Puts results into the card of the model that was measured, in one commit; returns it, or None for no change.
+
+    A card alone makes nothing stale. A model that has changed since `revision` keeps its card: the results are not its
+    own.
+
+    Raises:
+        HfHubHTTPError: the Hub refused, or somebody else committed meanwhile.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download
+
+    from hub.lineage import resolve
+
+    now = resolve(repo, "model")
+    if now.content != resolve(repo, "model", revision).content:
+        print(f"{repo} has changed since it was measured: its card is left as it is", flush=True)
+        return None
+    with open(hf_hub_download(repo, "README.md", revision=now.revision), encoding="utf-8") as file:
+        old = file.read()
+    if BEGIN not in old or (new := with_results(old, index, table)) == old:
+        return None
+    commit = HfApi().create_commit(
+        repo,
+        [CommitOperationAdd("README.md", new.encode())],
+        commit_message="Results",
+        parent_commit=now.revision,
+    )
+    print(f"results in the card of {repo}@{commit.oid}", flush=True)
+    return commit.oid
