@@ -18,7 +18,7 @@ from hub.local.disk import claimed
 from hub.local.tokens import USER, token_of, tokens_of
 
 
-def serve(data: Path, port: int, attached: bool) -> None:
+def serve(data: Path, port: int, attached: bool, run_spaces: bool, host: str) -> None:
     """Serves until stopped; attached to a parent process, tells it the address and stops when it is gone.
 
     Raises:
@@ -27,19 +27,20 @@ def serve(data: Path, port: int, attached: bool) -> None:
     import uvicorn
 
     from hub.local.app import build
+    from hub.local.runner import Runner
     from hub.local.store import Store
 
-    with bound(port) as listening, claimed(data):
+    with bound(host, port) as listening, claimed(data):
         tokens = tokens_of(data)
         if os.environ.get("HF_TOKEN"):  # the token that its clients will have, if they have one
             tokens.setdefault(os.environ["HF_TOKEN"], USER)
-        app = build(Store(data), tokens)
+        url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listening.getsockname()[1]}"
+        app = build(Store(data), tokens, Runner() if run_spaces else None, url)
         server = uvicorn.Server(
             uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=5
             )
         )
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         if attached:
             threading.Thread(target=stop_with_parent, args=[server], daemon=True).start()
             print(url, flush=True)
@@ -50,12 +51,12 @@ def serve(data: Path, port: int, attached: bool) -> None:
         server.run(sockets=[listening])
 
 
-def bound(port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
     """A listening socket: who connects before the server is ready waits in the queue."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind(("127.0.0.1", port))
+        listening.bind((host, port))
         listening.listen(128)
     except OSError as error:
         listening.close()
@@ -70,13 +71,13 @@ def stop_with_parent(server: object) -> None:
     server.should_exit = True  # type: ignore[attr-defined]
 
 
-def run(data: Path, port: int, command: list[str]) -> int:
+def run(data: Path, port: int, command: list[str], run_spaces: bool) -> int:
     """Runs a command against a server of its own; returns its exit status (128 + the signal that killed it).
 
     Raises:
         UserError: the command cannot be started.
     """
-    with running(data, port) as url:
+    with running(data, port, run_spaces) as url:
         try:
             child = subprocess.Popen(command, env=os.environ | client_environment(url, data))
         except OSError as error:
@@ -114,7 +115,9 @@ def read_arguments() -> argparse.Namespace:
         sub = commands.add_parser(verb)
         sub.add_argument("--data", type=Path, default=DATA, help="where repositories are kept (default: %(default)s)")
         sub.add_argument("--port", type=port_number, default=port, help="0 is any free one (default: %(default)s)")
+        sub.add_argument("--run-spaces", action="store_true", help="run each Space's app.py here, as this user")
         if verb == "serve":
+            sub.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
             sub.add_argument("--attached", action="store_true", help="print the address alone; stop when stdin ends")
         else:
             sub.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
@@ -125,13 +128,13 @@ def main() -> None:
     arguments = read_arguments()
     with one_line_errors():
         if arguments.verb == "serve":
-            serve(arguments.data, arguments.port, arguments.attached)
+            serve(arguments.data, arguments.port, arguments.attached, arguments.run_spaces, arguments.host)
             return
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command:
             raise UserError("nothing to run; write: python -m hub.local run -- COMMAND")
         try:
-            sys.exit(run(arguments.data, arguments.port, command))
+            sys.exit(run(arguments.data, arguments.port, command, arguments.run_spaces))
         except NotStarted:
             sys.exit(1)
 

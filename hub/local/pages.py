@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from hub.local.reading import card_of
+from hub.local.card import card_of
 from hub.local.request import opened, place, store_of, target, user_of
 from hub.local.shapes import commit, moment
 from hub.local.store import TYPES

@@ -6,14 +6,15 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-import yaml
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from hub.local import shapes
+from hub.local.card import front_matter
 from hub.local.errors import HubError
 from hub.local.repository import Repository
 from hub.local.request import flag, opened, part, store_of, target, user_of, writer
+from hub.local.space_state import runtime_of
 from hub.local.store import TYPES
 
 _BYTES = "application/octet-stream"
@@ -46,24 +47,17 @@ def info(request: Request) -> Response:
     store, revision = store_of(request), part(request, "rev", "main")
     with store.open(type, name) as repo:
         blobs = flag(request.query_params.get("blobs"))
-        return JSONResponse(_info(repo, name, revision, store.settings(type, name), blobs))
-
-
-def card_of(repo: Repository, revision: str = "main") -> str:
-    """The README of a revision, or nothing."""
-    commit = repo.commit_at(revision)
-    readme = repo.file(commit, "README.md")
-    return repo.content(readme).decode("utf-8", "replace") if readme else ""
+        found = _info(repo, name, revision, store.settings(type, name), blobs)
+    if type == "space":
+        runtime = runtime_of(store, request.app.state.runner, name)
+        found |= {"runtime": runtime, "host": runtime.get("host"), "subdomain": re.sub(r"[\W_]+", "-", name.lower())}
+    return JSONResponse(found)
 
 
 def _info(repo: Repository, name: str, revision: str, settings: dict[str, Any], blobs: bool) -> shapes.Json:
     commit = repo.commit_at(revision)
-    try:
-        card = shapes.card_data(card_of(repo, revision))
-    except yaml.YAMLError:  # committed past `validate-yaml`: a repository without metadata, as on the real Hub
-        card = {}
     siblings = [shapes.sibling(file, blobs) for file in repo.files(commit)]
-    return shapes.info(name, commit, card, settings, siblings)
+    return shapes.info(name, commit, front_matter(repo, revision), settings, siblings)
 
 
 def tree(request: Request) -> Response:

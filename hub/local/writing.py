@@ -17,6 +17,8 @@ from hub.local.errors import HubError
 from hub.local.files import Change, safe_path
 from hub.local.large import is_large
 from hub.local.request import address, body_of, field, opened, part, store_of, target, writer
+from hub.local.space_state import configure
+from hub.local.spaces import changed
 from hub.local.store import TYPES
 
 
@@ -25,6 +27,8 @@ async def create(request: Request) -> Response:
     type, name = _named(body, user)
     settings = {"private": _private(body), "sdk": body.get("sdk")}
     if await run_in_threadpool(store_of(request).create, type, name, settings, user):
+        if type == "space":
+            configure(store_of(request), name, body)
         return JSONResponse({"url": address(request, type, name), "name": name, "id": name})
     request.state.body = {"url": address(request, type, name)}
     raise HubError(409, "Conflict", f"You already created this {type} repo: {name}")
@@ -32,7 +36,10 @@ async def create(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     user, body = writer(request), await body_of(request)
-    await run_in_threadpool(store_of(request).delete, *_named(body, user))
+    type, name = _named(body, user)
+    await run_in_threadpool(store_of(request).delete, type, name)
+    if type == "space" and request.app.state.runner:
+        await run_in_threadpool(request.app.state.runner.stop, name)
     return Response()
 
 
@@ -131,6 +138,8 @@ async def commit(request: Request) -> Response:
             return repo.commit(part(request, "rev"), header.get("parentCommit"), changes, message, user)
 
     oid = await run_in_threadpool(write)
+    if type == "space" and part(request, "rev") == "main":
+        await changed(request, name)
     url = f"{address(request, type, name)}/commit/{oid}"
     return JSONResponse({"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": ""})
 
