@@ -1,4 +1,4 @@
-"""`python -m hub.local serve [--port N]` or `python -m hub.local run [--data DIR] -- COMMAND`."""
+"""`python -m hub.local serve [--port N]`, `run [--data DIR] -- COMMAND`, or `token [--role read]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from types import FrameType
 from hub.errors import UserError, one_line_errors
 from hub.local import DATA, NotStarted, client_environment, running
 from hub.local.disk import claimed
-from hub.local.tokens import USER, token_of, tokens_of
+from hub.local.tokens import ROLES, USER, Tokens, add_token, token_of, tokens_of
 
 
 def serve(data: Path, port: int, attached: bool, run_spaces: bool, host: str) -> None:
@@ -31,14 +31,18 @@ def serve(data: Path, port: int, attached: bool, run_spaces: bool, host: str) ->
     from hub.local.store import Store
 
     with bound(host, port) as listening, claimed(data):
-        tokens = tokens_of(data)
-        if os.environ.get("HF_TOKEN"):  # the token that its clients will have, if they have one
-            tokens.setdefault(os.environ["HF_TOKEN"], USER)
+        tokens_of(data)
+        tokens = Tokens(data, os.environ.get("HF_TOKEN"))  # the token that its clients will have, if they have one
         url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listening.getsockname()[1]}"
         app = build(Store(data), tokens, Runner() if run_spaces else None, url)
         server = uvicorn.Server(
             uvicorn.Config(
-                app, log_level="warning", access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=5
+                app,
+                log_level="warning",
+                access_log=False,
+                date_header=False,  # the application writes its own
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=5,
             )
         )
         if attached:
@@ -121,6 +125,10 @@ def read_arguments() -> argparse.Namespace:
             sub.add_argument("--attached", action="store_true", help="print the address alone; stop when stdin ends")
         else:
             sub.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    token = commands.add_parser("token", help="make one more token and print it")
+    token.add_argument("--data", type=Path, default=DATA, help="where repositories are kept (default: %(default)s)")
+    token.add_argument("--user", default=USER, help="whose it is (default: %(default)s)")
+    token.add_argument("--role", choices=ROLES, default="read", help="what it allows (default: %(default)s)")
     return parser.parse_args()
 
 
@@ -129,6 +137,9 @@ def main() -> None:
     with one_line_errors():
         if arguments.verb == "serve":
             serve(arguments.data, arguments.port, arguments.attached, arguments.run_spaces, arguments.host)
+            return
+        if arguments.verb == "token":
+            print(add_token(arguments.data, arguments.user, arguments.role))
             return
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.local import space_state
 from hub.local.errors import HubError
@@ -22,10 +23,11 @@ from hub.local.request import SLASH
 from hub.local.routes import ROUTES
 from hub.local.runner import Runner
 from hub.local.store import Store
+from hub.local.tokens import Tokens
 
 
-def build(store: Store, tokens: dict[str, str], runner: Runner | None = None, url: str = "") -> Starlette:
-    """The application over a store; `tokens` maps what a writer may carry to the writer's name.
+def build(store: Store, tokens: Tokens, runner: Runner | None = None, url: str = "") -> Starlette:
+    """The application over a store; `tokens` says what each token allows.
 
     With a runner, the Spaces run while the application does; `url` is what they know it by.
     """
@@ -51,7 +53,10 @@ def build(store: Store, tokens: dict[str, str], runner: Runner | None = None, ur
 
 
 class KeepSlashes:
-    """Reads the address part by part, so that a `%2F` inside a part (`feature%2Fx`) does not split it."""
+    """Reads the address part by part, so that a `%2F` inside a part (`feature%2Fx`) does not split it.
+
+    And dates every answer: uvicorn's own date may be more than a second old, and a client of logs stops at it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -60,7 +65,13 @@ class KeepSlashes:
         if scope["type"] == "http":
             parts = scope["raw_path"].decode("latin-1").split("/")
             scope = {**scope, "path": "/".join(unquote(part).replace("/", SLASH) for part in parts)}
-        await self.app(scope, receive, send)
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"date", formatdate(usegmt=True).encode())]
+            await send(message)
+
+        await self.app(scope, receive, dated)
 
 
 def _refused(request: Request, error: Exception) -> Response:

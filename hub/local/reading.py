@@ -12,34 +12,18 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from hub.local import shapes
 from hub.local.card import front_matter
 from hub.local.errors import HubError
+from hub.local.paging import page
 from hub.local.repository import Repository
-from hub.local.request import flag, opened, part, store_of, target, user_of, writer
+from hub.local.request import flag, opened, part, reader, store_of, target
 from hub.local.space_state import runtime_of
-from hub.local.store import TYPES
 
 _BYTES = "application/octet-stream"
 
 
 def whoami(request: Request) -> Response:
-    user = writer(request)
-    access = {"accessToken": {"displayName": "local", "role": "write"}}
-    return JSONResponse({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": access})
-
-
-def listing(request: Request) -> Response:
-    type = part(request, "types").removesuffix("s")
-    if type not in TYPES:
-        raise HubError(404, "NotFound", "Not found")
-    author, search = request.query_params.get("author"), request.query_params.get("search", "").lower()
-    store, found = store_of(request), []
-    for name in store.names(type):
-        if search in name.lower() and author in (None, name.split("/")[0]):
-            settings = store.settings(type, name)
-            if user_of(request) or not settings["private"]:
-                with store.open(type, name) as repo:
-                    found.append(_info(repo, name, "main", settings, blobs=False))
-    limit = request.query_params.get("limit", "")
-    return JSONResponse(found[: int(limit)] if limit.isdecimal() else found)
+    access = reader(request)
+    user, told = access.user, {"accessToken": {"displayName": "local", "role": access.role}}
+    return JSONResponse({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": told})
 
 
 def info(request: Request) -> Response:
@@ -75,7 +59,7 @@ def tree(request: Request) -> Response:
         files = [file for file in files if wanted(file.path)]
         folders = {path: oid for path, oid in folders.items() if wanted(path)}
         last = repo.last_changes(commit) if flag(query.get("expand")) else {}
-        return JSONResponse(shapes.entries(files, folders, last))
+        return page(request, shapes.entries(files, folders, last), 1000)
 
 
 async def paths_info(request: Request) -> Response:
@@ -91,12 +75,14 @@ async def paths_info(request: Request) -> Response:
 
 def commits(request: Request) -> Response:
     with opened(request) as repo:
-        return JSONResponse([shapes.commit(made) for made in repo.history(repo.commit_at(part(request, "rev")))])
+        history = repo.history(repo.commit_at(part(request, "rev")))
+        return page(request, [shapes.commit(made) for made in history], 50)
 
 
 def refs(request: Request) -> Response:
     with opened(request) as repo:
-        return JSONResponse(shapes.refs(repo.refs()))
+        found = shapes.refs(repo.refs())
+    return JSONResponse(found | ({"pullRequests": []} if "include_prs" in request.query_params else {}))
 
 
 def resolve(request: Request) -> Response:
@@ -109,11 +95,39 @@ def resolve(request: Request) -> Response:
             request.state.headers = headers
             raise HubError(404, "EntryNotFound", f"Entry not found: {path}")
         headers["ETag"] = f'"{file.large or file.blob}"'
+        if _unchanged(request, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
         headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(path.split('/')[-1], safe='')}"
         if file.large:
             headers |= {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(file.size)}
             return FileResponse(repo.large_path(file), headers=headers, media_type=_BYTES)
-        return _ranged(request.headers.get("range", ""), repo.content(file), headers)
+        asked = request.headers.get("range", "")
+        current = request.headers.get("if-range") in (None, headers["ETag"])
+        return _ranged(asked if current else "", repo.content(file), headers)
+
+
+def _unchanged(request: Request, etag: str) -> bool:
+    """Whether the client has this content already (RFC 9110, 13.1).
+
+    Raises:
+        HubError: 412, it wants this content only while it is another one.
+    """
+    wanted = request.headers.get("if-match")
+    if wanted and etag not in (tag.strip() for tag in wanted.split(",")) and wanted.strip() != "*":
+        raise HubError(412, "PreconditionFailed", f"the content is {etag} now")
+    had = request.headers.get("if-none-match", "")
+    return had.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in had.split(","))
+
+
+def raw(request: Request) -> Response:
+    """A file as git has it: of a large one, the pointer."""
+    with opened(request) as repo:
+        commit = repo.commit_at(part(request, "rev"))
+        file = repo.file(commit, part(request, "path"))
+        if file is None:
+            raise HubError(404, "EntryNotFound", f"Entry not found: {part(request, 'path')}")
+        headers = {"X-Repo-Commit": commit.id.decode(), "X-Content-Type-Options": "nosniff"}
+        return Response(repo.content(file), headers=headers, media_type="text/plain; charset=utf-8")
 
 
 def _ranged(asked: str, content: bytes, headers: dict[str, str]) -> Response:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hub.local import collecting, pages, reading, spaces, writing
+from hub.local import cloning, collecting, listing, moving, pages, reading, spaces, transfer, writing
 from hub.local.errors import HubError
 
 REPO = "/api/{types}/{ns}/{name}"
@@ -25,13 +25,24 @@ _GENERAL = [
     Route("/api/repos/create", writing.create, methods=["POST"]),
     Route("/api/repos/delete", writing.delete, methods=["DELETE"]),
     Route("/api/collections", collecting.create, methods=["POST"]),
-    Route(COLLECTION, collecting.get),
+    Route("/api/collections", collecting.listing),
+    Route(COLLECTION, collecting.get, methods=["GET"]),
+    Route(COLLECTION, collecting.change, methods=["PATCH"]),
+    Route(COLLECTION, collecting.remove, methods=["DELETE"]),
     Route(COLLECTION + "/items", collecting.add_item, methods=["POST"]),
-    Route("/large/verify", writing.verify_large, methods=["POST"]),
-    Route("/large/{oid}", writing.put_large, methods=["PUT"]),
+    Route(COLLECTION + "/items/{item}", collecting.change_item, methods=["PATCH"]),
+    Route(COLLECTION + "/items/{item}", collecting.remove_item, methods=["DELETE"]),
+    Route("/api/repos/move", moving.move, methods=["POST"]),
+    *(Route(f"/api/{kind}/{{user}}/overview", listing.overview) for kind in ("users", "organizations")),
+    Route("/api/settings/repositories", listing.storage),
+    Route("/api/organizations/{user}/settings/repositories", listing.storage),
+    Route("/api/spaces/hardware", spaces.hardware),
+    Route("/large/verify", transfer.verify, methods=["POST"]),
+    Route("/large/{oid}", transfer.put, methods=["PUT"]),
+    Route("/large/{oid}", transfer.get, methods=["GET"]),
 ]
 _REPOSITORIES = [
-    Route("/api/{types}", reading.listing),
+    Route("/api/{types}", listing.listing),
     Route(REPO, reading.info),
     Route(REPO + "/revision/{rev}", reading.info),
     Route(REPO + "/tree/{rev}", reading.tree),
@@ -39,6 +50,11 @@ _REPOSITORIES = [
     Route(REPO + "/paths-info/{rev}", reading.paths_info, methods=["POST"]),
     Route(REPO + "/commits/{rev}", reading.commits),
     Route(REPO + "/refs", reading.refs),
+    Route(REPO + "/auth-check", moving.auth_check),
+    Route(REPO + "/auth-check/write", moving.auth_check),
+    Route(REPO + "/lfs-files", moving.large_files),
+    Route(REPO + "/duplicate", moving.duplicate, methods=["POST"]),
+    Route(REPO + "/super-squash/{branch}", moving.squash, methods=["POST"]),
     Route(REPO + "/settings", writing.settings, methods=["PUT"]),
     Route(REPO + "/preupload/{rev}", writing.preupload, methods=["POST"]),
     Route(REPO + "/commit/{rev}", writing.commit, methods=["POST"]),
@@ -64,7 +80,16 @@ _FILES = [
     route
     for prefix in ("/datasets", "/spaces", "")
     for route in (
-        Route(prefix + "/{ns}/{name}.git/info/lfs/objects/batch", writing.lfs_batch, methods=["POST"]),
+        *(
+            route
+            for ending in (".git", "")
+            for route in (
+                Route(prefix + "/{ns}/{name}" + ending + "/info/refs", cloning.advertise),
+                Route(prefix + "/{ns}/{name}" + ending + "/git-upload-pack", cloning.upload_pack, methods=["POST"]),
+                Route(prefix + "/{ns}/{name}" + ending + "/info/lfs/objects/batch", transfer.batch, methods=["POST"]),
+            )
+        ),
+        Route(prefix + "/{ns}/{name}/raw/{rev}/{path:path}", reading.raw),
         Route(prefix + "/{ns}/{name}/resolve/{rev}/{path:path}", reading.resolve),
         Route(prefix + "/{ns}/{name}", pages.repository),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from hub.local.errors import HubError
 from hub.local.request import body_of, field, part, store_of, target, writer
 from hub.local.runner import ACTIVE, Run, Runner
 from hub.local.shapes import Json
-from hub.local.space_state import changing, kept, put_entry, runtime_of, start
+from hub.local.space_state import HARDWARE, changing, kept, put_entry, runtime_of, start
 
 
 async def changed(request: Request, name: str) -> None:
@@ -90,6 +91,24 @@ async def order(request: Request) -> Response:
     elif verb in ("restart", "hardware", "volumes"):
         await changed(request, name)
     return JSONResponse(await run_in_threadpool(runtime_of, store_of(request), runner, name))
+
+
+def hardware(request: Request) -> Response:
+    """What a Space can ask for: this machine."""
+    return JSONResponse(
+        [
+            {
+                "name": HARDWARE,
+                "prettyName": "this machine",
+                "cpu": f"{os.cpu_count()} cores",
+                "ram": "what it has",
+                "accelerator": None,
+                "unitCostMicroUSD": 0,
+                "unitCostUSD": 0,
+                "unitLabel": "minute",
+            }
+        ]
+    )
 
 
 async def logs(request: Request) -> Response:
