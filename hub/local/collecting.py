@@ -62,9 +62,10 @@ def listing(request: Request) -> Response:
     for path in store_of(request).root.glob("collections/*/[!.]*.json"):
         entry = json.loads(path.read_text())
         items = {(item["type"] + "s", item["id"]) for item in entry["items"]}
-        if (known or not entry["private"]) and query.get("owner") in (None, entry["owner"]["name"]):
-            if not name or (kind, name) in items:
-                found.append(entry | {"items": entry["items"][:4]})  # as many as the real Hub shows in a listing
+        wanted = query.get("owner") in (None, entry["owner"]["name"]) and (not name or (kind, name) in items)
+        if wanted and (known or not entry["private"]):
+            del entry["position"]  # which is the place in this listing
+            found.append(entry | {"items": entry["items"][:4]})  # as many as the real Hub shows here
     found.sort(key=lambda entry: entry["lastUpdated"], reverse=True)
     return page(request, found, 100)
 

@@ -11,7 +11,7 @@ from hub.local.card import front_matter
 from hub.local.errors import HubError
 from hub.local.paging import page
 from hub.local.request import field, flag, part, reader, store_of, user_of
-from hub.local.shapes import Json, info, sibling
+from hub.local.shapes import Json, expanded, info, sibling
 from hub.local.store import TYPES, Store
 
 SORTS = ("lastModified", "createdAt", "downloads", "likes", "trendingScore")
@@ -69,9 +69,8 @@ def _named(card: Json, kind: str, wanted: list[str]) -> bool:
 
 def _cut(entry: Json, type: str, request: Request) -> Json:
     query = request.query_params
-    expand = query.getlist("expand") + query.getlist("expand[]")
-    if expand:
-        return {key: entry[key] for key in ("_id", "id", *expand) if key in entry}
+    if "expand" in query or "expand[]" in query:
+        return expanded(entry, query)
     if flag(query.get("full")):
         return entry
     hidden = {"siblings"} if type != "model" else set(FULL) - ({"cardData"} if flag(query.get("cardData")) else set())

@@ -21,7 +21,7 @@ from hub.local.store import SETTINGS, Store
 
 
 async def move(request: Request) -> Response:
-    """Gives a repository another name. The old one is free at once: it does not redirect, as it does on the real Hub."""
+    """Gives a repository another name. The old one is free at once; on the real Hub it redirects."""
     writer(request)
     body = await body_of(request)
     type, old, new = typed(body), field(body, "fromRepo"), field(body, "toRepo")

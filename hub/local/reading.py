@@ -35,7 +35,7 @@ def info(request: Request) -> Response:
     if type == "space":
         runtime = runtime_of(store, request.app.state.runner, name)
         found |= {"runtime": runtime, "host": runtime.get("host"), "subdomain": re.sub(r"[\W_]+", "-", name.lower())}
-    return JSONResponse(found)
+    return JSONResponse(shapes.expanded(found, request.query_params))
 
 
 def _info(repo: Repository, name: str, revision: str, settings: dict[str, Any], blobs: bool) -> shapes.Json:

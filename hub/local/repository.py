@@ -46,6 +46,8 @@ class Repository:
         Raises:
             HubError: there is none of them.
         """
+        if revision == "HEAD":
+            revision = "main"
         for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
             ref = Ref(name.encode())
             if ref.startswith(b"refs/") and check_ref_format(ref) and ref in self.git.refs:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from dulwich.objects import Commit
+from starlette.datastructures import QueryParams
 
 from hub.local.files import File, pointer
 
@@ -49,6 +50,12 @@ def info(name: str, commit: Commit, card: Json, settings: Json, siblings: list[J
         "cardData": json.loads(json.dumps(card, default=str)),
         "siblings": siblings,
     }
+
+
+def expanded(entry: Json, query: QueryParams) -> Json:
+    """The fields that a request names with `expand`; all of them where it names none."""
+    wanted = query.getlist("expand") + query.getlist("expand[]")
+    return {key: entry[key] for key in ("_id", "id", *wanted) if key in entry} if wanted else entry
 
 
 def tags(card: Json) -> list[str]:

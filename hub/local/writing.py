@@ -32,7 +32,7 @@ from hub.local.space_state import configure
 from hub.local.spaces import changed
 
 COMMIT_LIMIT = 512 * 1024 * 1024
-"""Bytes of one commit: files below 10 MB travel in it, in base64; huggingface_hub sends at most some hundred of them."""
+"""Bytes of one commit: files below 10 MB travel in it, in base64."""
 
 
 async def create(request: Request) -> Response:
