@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub.local import space_state
+from hub.local import pages, space_state
 from hub.local.errors import HubError
 from hub.local.request import SLASH
 from hub.local.routes import ROUTES
@@ -78,6 +78,9 @@ def _refused(request: Request, error: Exception) -> Response:
     """An error in the real Hub's form; a handler may leave more for it in `request.state`."""
     assert isinstance(error, HubError)
     body: dict[str, Any] = getattr(request.state, "body", {})
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
+        headers = getattr(request.state, "headers", {}) | _told(error.code, str(error))
+        return pages.error(error.status, str(error), headers)
     told = _told(error.code, str(error)) | getattr(request.state, "headers", {})
     return JSONResponse({"error": str(error), **body}, error.status, told)
 

@@ -51,22 +51,27 @@ async def create(request: Request) -> Response:
 
 
 def get(request: Request) -> Response:
-    return JSONResponse(json.loads(_path(request).read_text()))
+    return JSONResponse(json.loads(collection_at(request).read_text()))
+
+
+def collections(request: Request) -> list[dict[str, Any]]:
+    """Those that this visitor may see, the newest change first."""
+    known = user_of(request) is not None
+    found = [json.loads(path.read_text()) for path in store_of(request).root.glob("collections/*/[!.]*.json")]
+    seen = [entry | {"items_count": len(entry["items"])} for entry in found if known or not entry["private"]]
+    return sorted(seen, key=lambda entry: entry["lastUpdated"], reverse=True)
 
 
 def listing(request: Request) -> Response:
-    """Collections, the newest change first; `owner` and `item` (`models/NAME`) choose among them."""
-    known, query = user_of(request) is not None, request.query_params
+    """Collections, of an `owner`, with an `item` (`models/NAME`); of their items the first four, as on the real Hub."""
+    query = request.query_params
     kind, _, name = query.get("item", "").partition("/")
     found = []
-    for path in store_of(request).root.glob("collections/*/[!.]*.json"):
-        entry = json.loads(path.read_text())
+    for entry in collections(request):
         items = {(item["type"] + "s", item["id"]) for item in entry["items"]}
-        wanted = query.get("owner") in (None, entry["owner"]["name"]) and (not name or (kind, name) in items)
-        if wanted and (known or not entry["private"]):
+        if query.get("owner") in (None, entry["owner"]["name"]) and (not name or (kind, name) in items):
             del entry["position"]  # which is the place in this listing
-            found.append(entry | {"items": entry["items"][:4]})  # as many as the real Hub shows here
-    found.sort(key=lambda entry: entry["lastUpdated"], reverse=True)
+            found.append(entry | {"items": entry["items"][:4]})
     return page(request, found, 100)
 
 
@@ -83,7 +88,7 @@ async def change(request: Request) -> Response:
 
 def remove(request: Request) -> Response:
     writer(request)
-    path = _path(request)
+    path = collection_at(request)
     with store_of(request).lock(path):
         path.unlink()
         sync_folder(path.parent)
@@ -142,7 +147,7 @@ def _number(items: list[dict[str, Any]]) -> None:
 
 @contextmanager
 def _changing(request: Request) -> Iterator[dict[str, Any]]:
-    path = _path(request)
+    path = collection_at(request)
     with store_of(request).lock(path):
         collection = json.loads(path.read_text())
         yield collection
@@ -160,7 +165,7 @@ def _folder(request: Request, owner: str) -> Path:
     return store_of(request).root / "collections" / owner
 
 
-def _path(request: Request) -> Path:
+def collection_at(request: Request) -> Path:
     slug = part(request, "slug")
     path = _folder(request, part(request, "ns")) / f"{slug}.json"
     if not re.fullmatch(r"[a-z0-9-]+", slug) or not path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 from typing import Any
 from urllib.parse import quote
@@ -14,10 +15,11 @@ from hub.local.card import front_matter
 from hub.local.errors import HubError
 from hub.local.paging import page
 from hub.local.repository import Repository
-from hub.local.request import flag, opened, part, reader, store_of, target
+from hub.local.request import body_of, field, flag, opened, part, reader, store_of, target
 from hub.local.space_state import runtime_of
 
 _BYTES = "application/octet-stream"
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def whoami(request: Request) -> Response:
@@ -63,9 +65,13 @@ def tree(request: Request) -> Response:
 
 
 async def paths_info(request: Request) -> Response:
-    async with request.form() as form:
-        paths = {str(path).rstrip("/") for path in form.getlist("paths")}
-        expand = flag(str(form.get("expand")))
+    if request.headers.get("content-type", "").startswith("application/json"):  # as JavaScript sends it
+        body = await body_of(request)
+        asked, expand = field(body, "paths", list), bool(body.get("expand"))
+    else:
+        async with request.form() as form:
+            asked, expand = form.getlist("paths"), flag(str(form.get("expand")))
+    paths = {str(path).strip("/") for path in asked}
     with opened(request) as repo:
         commit = repo.commit_at(part(request, "rev"))
         files = [file for file in repo.files(commit) if file.path in paths]
@@ -100,10 +106,17 @@ def resolve(request: Request) -> Response:
         headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(path.split('/')[-1], safe='')}"
         if file.large:
             headers |= {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(file.size)}
-            return FileResponse(repo.large_path(file), headers=headers, media_type=_BYTES)
+            return FileResponse(repo.large_path(file), headers=headers, media_type=_media_type(path))
         asked = request.headers.get("range", "")
         current = request.headers.get("if-range") in (None, headers["ETag"])
+        headers["Content-Type"] = _media_type(path)
         return _ranged(asked if current else "", repo.content(file), headers)
+
+
+def _media_type(path: str) -> str:
+    """Pictures as what they are, for pages; everything else, HTML above all, as bytes."""
+    kind = mimetypes.guess_type(path)[0] or ""
+    return kind if kind in PICTURES else _BYTES
 
 
 def _unchanged(request: Request, etag: str) -> bool:
@@ -134,11 +147,11 @@ def _ranged(asked: str, content: bytes, headers: dict[str, str]) -> Response:
     """The bytes that a Range header asks for (RFC 9110, one range); all of them where it asks for nothing sensible."""
     found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked)
     if not found or found[0] == "bytes=-":
-        return Response(content, headers=headers, media_type=_BYTES)
+        return Response(content, headers=headers)
     size = len(content)
     first = int(found[1]) if found[1] else max(size - int(found[2]), 0)
     last = min(int(found[2]), size - 1) if found[1] and found[2] else size - 1
     if first > last:
         return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
     span = {"Content-Range": f"bytes {first}-{last}/{size}"}
-    return Response(content[first : last + 1], 206, headers | span, _BYTES)
+    return Response(content[first : last + 1], 206, headers | span)

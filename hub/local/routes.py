@@ -20,6 +20,9 @@ def _nameless(request: Request) -> Response:
 
 _GENERAL = [
     Route("/", pages.start),
+    Route("/style.css", pages.style),
+    Route("/favicon.ico", pages.icon),
+    Route("/collections/{ns}/{slug}", pages.collection),
     Route("/api/whoami-v2", reading.whoami),
     Route("/api/validate-yaml", writing.validate_yaml, methods=["POST"]),
     Route("/api/repos/create", writing.create, methods=["POST"]),
@@ -92,10 +95,15 @@ _FILES = [
         Route(prefix + "/{ns}/{name}/raw/{rev}/{path:path}", reading.raw),
         Route(prefix + "/{ns}/{name}/resolve/{rev}/{path:path}", reading.resolve),
         Route(prefix + "/{ns}/{name}", pages.repository),
+        Route(prefix + "/{ns}/{name}/tree/{rev}", pages.tree),
+        Route(prefix + "/{ns}/{name}/tree/{rev}/{path:path}", pages.tree),
+        Route(prefix + "/{ns}/{name}/blob/{rev}/{path:path}", pages.blob),
+        Route(prefix + "/{ns}/{name}/commits/{rev}", pages.history),
+        Route(prefix + "/{ns}/{name}/commit/{rev}", pages.commit),
     )
 ]
 _NAMELESS = [
     Route(path, _nameless)
     for path in ("/api/{types}/{name}", "/api/{types}/{name}/revision/{rev}", "/{name}/resolve/{rev}/{path:path}")
 ]
-ROUTES = [*_GENERAL, *_REPOSITORIES, *_SPACES, *_FILES, *_NAMELESS]
+ROUTES = [*_GENERAL, *_REPOSITORIES, *_SPACES, *_FILES, *_NAMELESS, Route("/{user}", pages.start)]

@@ -19,7 +19,7 @@ UNSUPPORTED = {
     "Xet transfer, copies of large files between repositories": "the chunk store is a service of its own; large files "
     "come by LFS, and huggingface_hub copies them between repositories through Xet alone",
     "pull requests, discussions, likes, access requests, gated repositories": "for strangers who meet, and this Hub "
-    "is one household (`create_pr=True` gets a 400 that says so)",
+    "is one household (`create_pr=True` gets a 400 that says so, and so does datasets' delete_from_hub)",
     "organizations and fine-grained tokens": "a token reads or writes, everywhere; namespaces belong to nobody",
     "redirects from a moved repository's old name": "the old name is free at once, and asking for it is a 404",
     "permanently_delete_lfs_files": "it rewrites published history; delete the repository, or squash it",

@@ -52,16 +52,13 @@ def formats(hub: Hub):
     assert sorted(load_dataset(name, data_files="d/*.csv", split="train")["a"]) == [3, 4]
 
 
-@row("datasets", "IterableDataset.push_to_hub, delete_from_hub", "written from a stream; a configuration taken away")
+@row("datasets", "IterableDataset.push_to_hub", "written from a stream")
 def iterable(hub: Hub):
-    from datasets import Dataset, get_dataset_config_names
-    from datasets.hub import delete_from_hub
+    from datasets import Dataset, load_dataset
 
     name = f"{hub.namespace}/stream"
-    Dataset.from_dict(ROWS_OF).to_iterable_dataset().push_to_hub(name, "one")
-    Dataset.from_dict(ROWS_OF).push_to_hub(name, "two")
-    delete_from_hub(name, "one", revision="main")
-    assert get_dataset_config_names(name) == ["two"]
+    Dataset.from_dict(ROWS_OF).to_iterable_dataset().push_to_hub(name)
+    assert load_dataset(name, split="train")["line"] == ROWS_OF["line"]
 
 
 def tiny():

@@ -1,7 +1,10 @@
 """Each row of the table of client calls, against one local Hub over real HTTP; the README has this table."""
 
 import pytest
-from conformance import ROWS, Hub, in_readme, table
+
+pytest.register_assert_rewrite(*(f"conformance_{part}" for part in ("files", "libraries", "repos", "tools")))
+
+from conformance import ROWS, Hub, in_readme, table  # noqa: E402
 
 TABLE = table()
 
