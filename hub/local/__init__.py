@@ -38,13 +38,16 @@ def client_environment(url: str, data: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(data: Path, port: int = 0) -> Iterator[str]:
+def running(data: Path, port: int = 0, run_spaces: bool = False) -> Iterator[str]:
     """Runs a server in a process of its own; yields its address and stops it at the end, or when this process dies.
+
+    With `run_spaces`, it runs the app of every Space on this machine (see hub/local/runner.py).
 
     Raises:
         NotStarted: the port is taken, or another server has the data folder.
     """
     command = [sys.executable, "-m", "hub.local", "serve", "--data", str(data), "--port", str(port), "--attached"]
+    command += ["--run-spaces"] if run_spaces else []
     paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     server = subprocess.Popen(
         command,

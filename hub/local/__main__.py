@@ -1,4 +1,4 @@
-"""`python -m hub.local serve [--port N]` or `python -m hub.local run [--data DIR] -- COMMAND`."""
+"""`python -m hub.local serve [--port N]`, `run [--data DIR] -- COMMAND`, or `token [--role read]`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from types import FrameType
 from hub.errors import UserError, one_line_errors
 from hub.local import DATA, NotStarted, client_environment, running
 from hub.local.disk import claimed
-from hub.local.tokens import USER, token_of, tokens_of
+from hub.local.tokens import ROLES, USER, Tokens, add_token, token_of, tokens_of
 
 
-def serve(data: Path, port: int, attached: bool) -> None:
+def serve(data: Path, port: int, attached: bool, run_spaces: bool, host: str) -> None:
     """Serves until stopped; attached to a parent process, tells it the address and stops when it is gone.
 
     Raises:
@@ -27,19 +27,24 @@ def serve(data: Path, port: int, attached: bool) -> None:
     import uvicorn
 
     from hub.local.app import build
+    from hub.local.runner import Runner
     from hub.local.store import Store
 
-    with bound(port) as listening, claimed(data):
-        tokens = tokens_of(data)
-        if os.environ.get("HF_TOKEN"):  # the token that its clients will have, if they have one
-            tokens.setdefault(os.environ["HF_TOKEN"], USER)
-        app = build(Store(data), tokens)
+    with bound(host, port) as listening, claimed(data):
+        tokens_of(data)
+        tokens = Tokens(data, os.environ.get("HF_TOKEN"))  # the token that its clients will have, if they have one
+        url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listening.getsockname()[1]}"
+        app = build(Store(data), tokens, Runner() if run_spaces else None, url)
         server = uvicorn.Server(
             uvicorn.Config(
-                app, log_level="warning", access_log=False, timeout_keep_alive=75, timeout_graceful_shutdown=5
+                app,
+                log_level="warning",
+                access_log=False,
+                date_header=False,  # the application writes its own
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=5,
             )
         )
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         if attached:
             threading.Thread(target=stop_with_parent, args=[server], daemon=True).start()
             print(url, flush=True)
@@ -50,12 +55,12 @@ def serve(data: Path, port: int, attached: bool) -> None:
         server.run(sockets=[listening])
 
 
-def bound(port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
     """A listening socket: who connects before the server is ready waits in the queue."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind(("127.0.0.1", port))
+        listening.bind((host, port))
         listening.listen(128)
     except OSError as error:
         listening.close()
@@ -70,13 +75,13 @@ def stop_with_parent(server: object) -> None:
     server.should_exit = True  # type: ignore[attr-defined]
 
 
-def run(data: Path, port: int, command: list[str]) -> int:
+def run(data: Path, port: int, command: list[str], run_spaces: bool) -> int:
     """Runs a command against a server of its own; returns its exit status (128 + the signal that killed it).
 
     Raises:
         UserError: the command cannot be started.
     """
-    with running(data, port) as url:
+    with running(data, port, run_spaces) as url:
         try:
             child = subprocess.Popen(command, env=os.environ | client_environment(url, data))
         except OSError as error:
@@ -114,10 +119,16 @@ def read_arguments() -> argparse.Namespace:
         sub = commands.add_parser(verb)
         sub.add_argument("--data", type=Path, default=DATA, help="where repositories are kept (default: %(default)s)")
         sub.add_argument("--port", type=port_number, default=port, help="0 is any free one (default: %(default)s)")
+        sub.add_argument("--run-spaces", action="store_true", help="run each Space's app.py here, as this user")
         if verb == "serve":
+            sub.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
             sub.add_argument("--attached", action="store_true", help="print the address alone; stop when stdin ends")
         else:
             sub.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    token = commands.add_parser("token", help="make one more token and print it")
+    token.add_argument("--data", type=Path, default=DATA, help="where repositories are kept (default: %(default)s)")
+    token.add_argument("--user", default=USER, help="whose it is (default: %(default)s)")
+    token.add_argument("--role", choices=ROLES, default="read", help="what it allows (default: %(default)s)")
     return parser.parse_args()
 
 
@@ -125,13 +136,16 @@ def main() -> None:
     arguments = read_arguments()
     with one_line_errors():
         if arguments.verb == "serve":
-            serve(arguments.data, arguments.port, arguments.attached)
+            serve(arguments.data, arguments.port, arguments.attached, arguments.run_spaces, arguments.host)
+            return
+        if arguments.verb == "token":
+            print(add_token(arguments.data, arguments.user, arguments.role))
             return
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command:
             raise UserError("nothing to run; write: python -m hub.local run -- COMMAND")
         try:
-            sys.exit(run(arguments.data, arguments.port, command))
+            sys.exit(run(arguments.data, arguments.port, command, arguments.run_spaces))
         except NotStarted:
             sys.exit(1)
 

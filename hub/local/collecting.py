@@ -6,16 +6,20 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from hub.local.disk import write_durably
+from hub.local.disk import sync_folder, write_durably
 from hub.local.errors import HubError
+from hub.local.paging import page
 from hub.local.request import body_of, field, part, store_of, user_of, writer
 from hub.local.shapes import moment
+from hub.local.store import TYPES
 
 
 async def create(request: Request) -> Response:
@@ -38,33 +42,121 @@ async def create(request: Request) -> Response:
             "owner": {"name": owner},
             "private": bool(body.get("private")),
             "items": [],
+            "position": 0,
+            "theme": "blue",
+            "upvotes": 0,
         }
-        return _saved(folder / f"{slug}.json", made)
+        _save(folder / f"{slug}.json", made)
+    return JSONResponse(made)
 
 
 def get(request: Request) -> Response:
-    return JSONResponse(json.loads(_path(request).read_text()))
+    return JSONResponse(json.loads(collection_at(request).read_text()))
+
+
+def collections(request: Request) -> list[dict[str, Any]]:
+    """Those that this visitor may see, the newest change first."""
+    known = user_of(request) is not None
+    found = [json.loads(path.read_text()) for path in store_of(request).root.glob("collections/*/[!.]*.json")]
+    seen = [entry | {"items_count": len(entry["items"])} for entry in found if known or not entry["private"]]
+    return sorted(seen, key=lambda entry: entry["lastUpdated"], reverse=True)
+
+
+def listing(request: Request) -> Response:
+    """Collections, of an `owner`, with an `item` (`models/NAME`); of their items the first four, as on the real Hub."""
+    query = request.query_params
+    kind, _, name = query.get("item", "").partition("/")
+    found = []
+    for entry in collections(request):
+        items = {(item["type"] + "s", item["id"]) for item in entry["items"]}
+        if query.get("owner") in (None, entry["owner"]["name"]) and (not name or (kind, name) in items):
+            del entry["position"]  # which is the place in this listing
+            found.append(entry | {"items": entry["items"][:4]})
+    return page(request, found, 100)
+
+
+async def change(request: Request) -> Response:
+    """Changes title, description, privacy, theme or position; the address stays."""
+    writer(request)
+    body = await body_of(request)
+    with _changing(request) as collection:
+        collection |= {
+            key: body[key] for key in ("title", "description", "private", "theme", "position") if key in body
+        }
+    return JSONResponse({"success": True, "data": collection})
+
+
+def remove(request: Request) -> Response:
+    writer(request)
+    path = collection_at(request)
+    with store_of(request).lock(path):
+        path.unlink()
+        sync_folder(path.parent)
+    return Response()
 
 
 async def add_item(request: Request) -> Response:
     writer(request)
     body = await body_of(request)
     wanted = field(body, "item", dict)
-    path = _path(request)
-    with store_of(request).lock(path):
-        collection = json.loads(path.read_text())
+    with _changing(request) as collection:
         name, kind = field(wanted, "id"), field(wanted, "type")
         if any((item["id"], item["type"]) == (name, kind) for item in collection["items"]):
             raise HubError(409, "Conflict", f"{name} is in this collection already")
+        if kind in TYPES:
+            store_of(request).existing(kind, name)
         item = {"_id": secrets.token_hex(12), "id": name, "type": kind, "position": len(collection["items"])}
         collection["items"].append(item | ({"note": {"text": body["note"]}} if body.get("note") else {}))
-        return _saved(path, collection)
-
-
-def _saved(path: Path, collection: dict[str, Any]) -> Response:
-    collection |= {"lastUpdated": moment(int(time.time())), "position": 0, "theme": "blue", "upvotes": 0}
-    write_durably(path, json.dumps(collection).encode())
     return JSONResponse(collection)
+
+
+async def change_item(request: Request) -> Response:
+    """Changes an item's note or place; the others close up around it."""
+    writer(request)
+    body = await body_of(request)
+    with _changing(request) as collection:
+        items, item = collection["items"], _item(collection, part(request, "item"))
+        if "note" in body:
+            item["note"] = {"text": field(body, "note")}
+        if "position" in body:
+            items.remove(item)
+            items.insert(field(body, "position", int), item)
+        _number(items)
+    return JSONResponse({"success": True})
+
+
+def remove_item(request: Request) -> Response:
+    writer(request)
+    with _changing(request) as collection:
+        collection["items"].remove(_item(collection, part(request, "item")))
+        _number(collection["items"])
+    return JSONResponse({"success": True})
+
+
+def _item(collection: dict[str, Any], id: str) -> dict[str, Any]:
+    for item in collection["items"]:
+        if item["_id"] == id:
+            return item
+    raise HubError(404, "NotFound", "This item is not in the collection")
+
+
+def _number(items: list[dict[str, Any]]) -> None:
+    for position, item in enumerate(items):
+        item["position"] = position
+
+
+@contextmanager
+def _changing(request: Request) -> Iterator[dict[str, Any]]:
+    path = collection_at(request)
+    with store_of(request).lock(path):
+        collection = json.loads(path.read_text())
+        yield collection
+        _save(path, collection)
+
+
+def _save(path: Path, collection: dict[str, Any]) -> None:
+    collection["lastUpdated"] = moment(int(time.time()))
+    write_durably(path, json.dumps(collection).encode())
 
 
 def _folder(request: Request, owner: str) -> Path:
@@ -73,7 +165,7 @@ def _folder(request: Request, owner: str) -> Path:
     return store_of(request).root / "collections" / owner
 
 
-def _path(request: Request) -> Path:
+def collection_at(request: Request) -> Path:
     slug = part(request, "slug")
     path = _folder(request, part(request, "ns")) / f"{slug}.json"
     if not re.fullmatch(r"[a-z0-9-]+", slug) or not path.exists():

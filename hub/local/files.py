@@ -28,6 +28,7 @@ class Change:
     content: bytes | None = None
     large: str | None = None
     source: str | None = None
+    source_revision: str | None = None
     folder: bool = False
 
 

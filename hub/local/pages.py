@@ -1,59 +1,197 @@
-"""Two plain pages for people: what is published, and one repository with its card, files and history."""
+"""Pages for people: what is published, each repository's card, files and history, and collections. No script on any."""
 
 from __future__ import annotations
 
-from html import escape
+import difflib
+import json
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 
-from hub.local.reading import card_of
-from hub.local.request import opened, place, store_of, target, user_of
-from hub.local.shapes import commit, moment
+from hub.local import markdown
+from hub.local.card import card_of, front_matter
+from hub.local.collecting import collection_at, collections
+from hub.local.errors import HubError
+from hub.local.files import File
+from hub.local.listing import visible
+from hub.local.paging import number
+from hub.local.repository import Repository
+from hub.local.request import opened, part, place, store_of, target
+from hub.local.shapes import commit as told
+from hub.local.shapes import moment, tags
+from hub.local.space_state import runtime_of
 from hub.local.store import TYPES
 
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}"
-    ":root{color-scheme:light dark}pre{white-space:pre-wrap;border:1px solid #8884;border-radius:6px;padding:1rem}"
-    "td{padding:.1rem 1rem .1rem 0;overflow-wrap:anywhere}h1{font-size:1.4rem}h2{font-size:1.1rem}"
+_WEB = Path(__file__).parent / "web"
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_WEB), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
+_TEMPLATES.filters["size"] = lambda size: next(
+    f"{size / unit:,.1f} {name}" if unit > 1 else f"{size} bytes"
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, ""))
+    if size >= unit or unit == 1
+)
+_TEMPLATES.filters["path"] = lambda path: quote(path, safe="/")
+_TEMPLATES.filters["part"] = lambda part: quote(part, safe="")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+SHOWN = 256 * 1024  # bytes of a text file that a page shows
+COMMITS = 50  # on a page of history
+CHANGES = 50  # files of a commit whose difference is shown
+IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+
+
+def page(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
+    return HTMLResponse(_TEMPLATES.get_template(template).render(values), status, HEADERS | (headers or {}))
+
+
+def error(status: int, message: str, headers: dict[str, str]) -> Response:
+    """What went wrong, for a person; who is told 401 is also told what to do."""
+    if status == 401:
+        message = "There is nothing here, or it is private: sign in with any name, and a token as the password."
+    return page("error.html", status, headers, number=status, message=message)
+
+
+def icon(request: Request) -> Response:
+    """None, which browsers ask for all the same."""
+    return Response(status_code=204)
+
+
+def style(request: Request) -> Response:
+    return FileResponse(_WEB / "style.css", media_type="text/css")
 
 
 def start(request: Request) -> Response:
-    """Lists every repository by type, the private ones for those with a token."""
-    store, parts = store_of(request), []
+    """Every repository by type, and the collections; of one namespace where the address names it."""
+    namespace, store = part(request, "user"), store_of(request)
+    lists: dict[str, list[dict[str, Any]]] = {}
     for type in TYPES:
-        names = [n for n in store.names(type) if user_of(request) or not store.settings(type, n)["private"]]
-        items = "".join(f'<li><a href="{place(type, name)}">{escape(name)}</a></li>' for name in names)
-        parts.append(f"<h2>{type.capitalize()}s</h2><ul>{items or '<li>none yet</li>'}</ul>")
-    return _page("The local Hub", "".join(parts))
+        lists[type] = []
+        for name in visible(request, type):
+            if namespace in ("", name.split("/")[0]):
+                with store.open(type, name) as repo:
+                    when = moment(repo.commit_at("main").commit_time)[:16].replace("T", " ")
+                private = store.settings(type, name)["private"]
+                lists[type].append({"name": name, "place": place(type, name), "when": when, "private": private})
+        lists[type].sort(key=lambda row: row["when"], reverse=True)
+    families = [found for found in collections(request) if namespace in ("", found["owner"]["name"])]
+    if namespace and not (families or any(lists.values())):
+        raise HubError(404, "NotFound", f"nothing here is of {namespace}")
+    return page("start.html", namespace=namespace, lists=lists, collections=families)
+
+
+def _frame(request: Request, tab: str) -> dict[str, Any]:
+    """What the head of every page of a repository needs."""
+    (type, name), revision = target(request), part(request, "rev") or "main"
+    private = store_of(request).settings(type, name)["private"]
+    where = {"type": type, "name": name, "place": place(type, name), "revision": revision, "private": private}
+    return where | {"tab": tab, "url": str(request.base_url).rstrip("/")}
 
 
 def repository(request: Request) -> Response:
-    """Shows the card as it is written, the files with their sizes, and the commits."""
-    type, name = target(request)
+    """The card, rendered, beside what it says of itself."""
+    frame = _frame(request, "card")
     with opened(request) as repo:
-        head, card = repo.commit_at("main"), card_of(repo)
-        files = "".join(
-            f'<tr><td><a href="{place(type, name)}/resolve/main/{quote(file.path)}">{escape(file.path)}</a>'
-            f"</td><td>{file.size:,} bytes{', large' if file.large else ''}</td></tr>"
-            for file in repo.files(head)
-        )
-        history = "".join(
-            f"<tr><td><code>{made.id.decode()[:12]}</code></td><td>{moment(made.commit_time)[:16]}</td>"
-            f"<td>{escape(commit(made)['title'])}</td></tr>"
-            for made in repo.history(head)
-        )
-    return _page(
-        f"{type} {name}",
-        f'<p><a href="/">all repositories</a></p><h2>Card</h2><pre>{escape(card)}</pre>'
-        f"<h2>Files</h2><table>{files}</table><h2>History</h2><table>{history}</table>",
-    )
+        data = front_matter(repo)
+        text = markdown.render(markdown.body_of(card_of(repo)), frame["place"], "main")
+        refs = [ref for ref, _ in repo.refs() if ref.startswith("refs/tags/")]
+    runtime = None
+    if frame["type"] == "space":
+        runtime = runtime_of(store_of(request), request.app.state.runner, frame["name"])
+    return page("card.html", card=text, tags=tags(data), versions=[ref[10:] for ref in refs], runtime=runtime, **frame)
 
 
-def _page(title: str, body: str) -> HTMLResponse:
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style><h1>{escape(title)}</h1>{body}</html>"
-    )
+def tree(request: Request) -> Response:
+    """The files and folders in a folder."""
+    frame, below = _frame(request, "files"), part(request, "path").strip("/")
+    with opened(request) as repo:
+        commit = repo.commit_at(frame["revision"])
+        start = f"{below}/" if below else ""
+        inside = [file for file in repo.files(commit) if file.path.startswith(start)]
+    if below and not inside:
+        raise HubError(404, "EntryNotFound", f"there is no folder {below}")
+    folders = sorted({file.path[len(start) :].split("/")[0] for file in inside if "/" in file.path[len(start) :]})
+    files = [file for file in inside if "/" not in file.path[len(start) :]]
+    return page("files.html", below=below, folders=folders, files=files, sha=commit.id.decode(), **frame)
+
+
+def blob(request: Request) -> Response:
+    """One file: text as it is, Markdown rendered, a picture; of anything else its size and address."""
+    frame, path = _frame(request, "files"), part(request, "path")
+    with opened(request) as repo:
+        file = repo.file(repo.commit_at(frame["revision"]), path)
+        if file is None:
+            raise HubError(404, "EntryNotFound", f"there is no file {path}")
+        text = _text(repo, file)
+    rendered = None
+    if text is not None and path.endswith(".md"):
+        folder = path.rpartition("/")[0]
+        rendered = markdown.render(markdown.body_of(text), frame["place"], frame["revision"], folder)
+    picture = path.lower().endswith(IMAGES)
+    return page("file.html", file=file, text=text, rendered=rendered, picture=picture, **frame)
+
+
+def history(request: Request) -> Response:
+    """The commits of a branch, tag or sha, newest first."""
+    frame, first = _frame(request, "history"), number(request, "from", 0)
+    with opened(request) as repo:
+        made = [told(commit) for commit in repo.history(repo.commit_at(frame["revision"]))]
+    more = first + COMMITS if first + COMMITS < len(made) else None
+    return page("history.html", commits=made[first : first + COMMITS], count=len(made), more=more, **frame)
+
+
+def commit(request: Request) -> Response:
+    """What one commit changed, line by line where it is text."""
+    frame = _frame(request, "history")
+    with opened(request) as repo:
+        made = repo.commit_at(frame["revision"])
+        parent = repo.commit_at(made.parents[0].decode()) if made.parents else None
+        before = {file.path: file for file in repo.files(parent)} if parent else {}
+        after = {file.path: file for file in repo.files(made)}
+        changed = [
+            path
+            for path in sorted(before.keys() | after.keys())
+            if (before[path].blob if path in before else None) != (after[path].blob if path in after else None)
+        ]
+        changes = [_change(repo, path, before.get(path), after.get(path)) for path in changed[:CHANGES]]
+    return page("commit.html", commit=told(made), changes=changes, hidden=len(changed) - len(changes), **frame)
+
+
+def _change(repo: Repository, path: str, old: File | None, new: File | None) -> dict[str, Any]:
+    texts = [_text(repo, file) if file else "" for file in (old, new)]
+    kind = "added" if old is None else "deleted" if new is None else "changed"
+    lines: list[str] | None = None
+    if texts[0] is not None and texts[1] is not None:
+        lines = list(difflib.unified_diff(texts[0].splitlines(), texts[1].splitlines(), lineterm="", n=3))[2:]
+    return {"path": path, "kind": kind, "lines": lines, "old": old, "new": new}
+
+
+def _text(repo: Repository, file: File) -> str | None:
+    """The content of a file that is text, and short enough to show."""
+    if file.large or file.size > SHOWN:
+        return None
+    try:
+        text = repo.content(file).decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def collection(request: Request) -> Response:
+    """A collection's repositories, with their notes; those that are private or gone only by name, for those who may."""
+    found = json.loads(collection_at(request).read_text())
+    known = {type: set(visible(request, type)) for type in TYPES}
+    items = [
+        item | {"place": place(item["type"], item["id"]) if item["type"] in TYPES else None}
+        for item in found["items"]
+        if item["type"] not in TYPES or item["id"] in known[item["type"]]
+    ]
+    return page("collection.html", collection=found, items=items)

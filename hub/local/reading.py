@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 from typing import Any
 from urllib.parse import quote
 
-import yaml
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from hub.local import shapes
+from hub.local.card import front_matter
 from hub.local.errors import HubError
+from hub.local.paging import page
 from hub.local.repository import Repository
-from hub.local.request import flag, opened, part, store_of, target, user_of, writer
-from hub.local.store import TYPES
+from hub.local.request import body_of, field, flag, opened, part, reader, store_of, target
+from hub.local.space_state import runtime_of
 
 _BYTES = "application/octet-stream"
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def whoami(request: Request) -> Response:
-    user = writer(request)
-    access = {"accessToken": {"displayName": "local", "role": "write"}}
-    return JSONResponse({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": access})
-
-
-def listing(request: Request) -> Response:
-    type = part(request, "types").removesuffix("s")
-    if type not in TYPES:
-        raise HubError(404, "NotFound", "Not found")
-    author, search = request.query_params.get("author"), request.query_params.get("search", "").lower()
-    store, found = store_of(request), []
-    for name in store.names(type):
-        if search in name.lower() and author in (None, name.split("/")[0]):
-            settings = store.settings(type, name)
-            if user_of(request) or not settings["private"]:
-                with store.open(type, name) as repo:
-                    found.append(_info(repo, name, "main", settings, blobs=False))
-    limit = request.query_params.get("limit", "")
-    return JSONResponse(found[: int(limit)] if limit.isdecimal() else found)
+    access = reader(request)
+    user, told = access.user, {"accessToken": {"displayName": "local", "role": access.role}}
+    return JSONResponse({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": told})
 
 
 def info(request: Request) -> Response:
@@ -46,24 +33,17 @@ def info(request: Request) -> Response:
     store, revision = store_of(request), part(request, "rev", "main")
     with store.open(type, name) as repo:
         blobs = flag(request.query_params.get("blobs"))
-        return JSONResponse(_info(repo, name, revision, store.settings(type, name), blobs))
-
-
-def card_of(repo: Repository, revision: str = "main") -> str:
-    """The README of a revision, or nothing."""
-    commit = repo.commit_at(revision)
-    readme = repo.file(commit, "README.md")
-    return repo.content(readme).decode("utf-8", "replace") if readme else ""
+        found = _info(repo, name, revision, store.settings(type, name), blobs)
+    if type == "space":
+        runtime = runtime_of(store, request.app.state.runner, name)
+        found |= {"runtime": runtime, "host": runtime.get("host"), "subdomain": re.sub(r"[\W_]+", "-", name.lower())}
+    return JSONResponse(shapes.expanded(found, request.query_params))
 
 
 def _info(repo: Repository, name: str, revision: str, settings: dict[str, Any], blobs: bool) -> shapes.Json:
     commit = repo.commit_at(revision)
-    try:
-        card = shapes.card_data(card_of(repo, revision))
-    except yaml.YAMLError:  # committed past `validate-yaml`: a repository without metadata, as on the real Hub
-        card = {}
     siblings = [shapes.sibling(file, blobs) for file in repo.files(commit)]
-    return shapes.info(name, commit, card, settings, siblings)
+    return shapes.info(name, commit, front_matter(repo, revision), settings, siblings)
 
 
 def tree(request: Request) -> Response:
@@ -81,13 +61,17 @@ def tree(request: Request) -> Response:
         files = [file for file in files if wanted(file.path)]
         folders = {path: oid for path, oid in folders.items() if wanted(path)}
         last = repo.last_changes(commit) if flag(query.get("expand")) else {}
-        return JSONResponse(shapes.entries(files, folders, last))
+        return page(request, shapes.entries(files, folders, last), 1000)
 
 
 async def paths_info(request: Request) -> Response:
-    async with request.form() as form:
-        paths = {str(path).rstrip("/") for path in form.getlist("paths")}
-        expand = flag(str(form.get("expand")))
+    if request.headers.get("content-type", "").startswith("application/json"):  # as JavaScript sends it
+        body = await body_of(request)
+        asked, expand = field(body, "paths", list), bool(body.get("expand"))
+    else:
+        async with request.form() as form:
+            asked, expand = form.getlist("paths"), flag(str(form.get("expand")))
+    paths = {str(path).strip("/") for path in asked}
     with opened(request) as repo:
         commit = repo.commit_at(part(request, "rev"))
         files = [file for file in repo.files(commit) if file.path in paths]
@@ -97,12 +81,14 @@ async def paths_info(request: Request) -> Response:
 
 def commits(request: Request) -> Response:
     with opened(request) as repo:
-        return JSONResponse([shapes.commit(made) for made in repo.history(repo.commit_at(part(request, "rev")))])
+        history = repo.history(repo.commit_at(part(request, "rev")))
+        return page(request, [shapes.commit(made) for made in history], 50)
 
 
 def refs(request: Request) -> Response:
     with opened(request) as repo:
-        return JSONResponse(shapes.refs(repo.refs()))
+        found = shapes.refs(repo.refs())
+    return JSONResponse(found | ({"pullRequests": []} if "include_prs" in request.query_params else {}))
 
 
 def resolve(request: Request) -> Response:
@@ -115,22 +101,57 @@ def resolve(request: Request) -> Response:
             request.state.headers = headers
             raise HubError(404, "EntryNotFound", f"Entry not found: {path}")
         headers["ETag"] = f'"{file.large or file.blob}"'
+        if _unchanged(request, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
         headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(path.split('/')[-1], safe='')}"
         if file.large:
             headers |= {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(file.size)}
-            return FileResponse(repo.large_path(file), headers=headers, media_type=_BYTES)
-        return _ranged(request.headers.get("range", ""), repo.content(file), headers)
+            return FileResponse(repo.large_path(file), headers=headers, media_type=_media_type(path))
+        asked = request.headers.get("range", "")
+        current = request.headers.get("if-range") in (None, headers["ETag"])
+        headers["Content-Type"] = _media_type(path)
+        return _ranged(asked if current else "", repo.content(file), headers)
+
+
+def _media_type(path: str) -> str:
+    """Pictures as what they are, for pages; everything else, HTML above all, as bytes."""
+    kind = mimetypes.guess_type(path)[0] or ""
+    return kind if kind in PICTURES else _BYTES
+
+
+def _unchanged(request: Request, etag: str) -> bool:
+    """Whether the client has this content already (RFC 9110, 13.1).
+
+    Raises:
+        HubError: 412, it wants this content only while it is another one.
+    """
+    wanted = request.headers.get("if-match")
+    if wanted and etag not in (tag.strip() for tag in wanted.split(",")) and wanted.strip() != "*":
+        raise HubError(412, "PreconditionFailed", f"the content is {etag} now")
+    had = request.headers.get("if-none-match", "")
+    return had.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in had.split(","))
+
+
+def raw(request: Request) -> Response:
+    """A file as git has it: of a large one, the pointer."""
+    with opened(request) as repo:
+        commit = repo.commit_at(part(request, "rev"))
+        file = repo.file(commit, part(request, "path"))
+        if file is None:
+            raise HubError(404, "EntryNotFound", f"Entry not found: {part(request, 'path')}")
+        headers = {"X-Repo-Commit": commit.id.decode(), "X-Content-Type-Options": "nosniff"}
+        return Response(repo.content(file), headers=headers, media_type="text/plain; charset=utf-8")
 
 
 def _ranged(asked: str, content: bytes, headers: dict[str, str]) -> Response:
     """The bytes that a Range header asks for (RFC 9110, one range); all of them where it asks for nothing sensible."""
     found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked)
     if not found or found[0] == "bytes=-":
-        return Response(content, headers=headers, media_type=_BYTES)
+        return Response(content, headers=headers)
     size = len(content)
     first = int(found[1]) if found[1] else max(size - int(found[2]), 0)
     last = min(int(found[2]), size - 1) if found[1] and found[2] else size - 1
     if first > last:
         return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{size}"})
     span = {"Content-Range": f"bytes {first}-{last}/{size}"}
-    return Response(content[first : last + 1], 206, headers | span, _BYTES)
+    return Response(content[first : last + 1], 206, headers | span)

@@ -31,12 +31,12 @@ class Repository:
 
     def __init__(self, folder: Path, large: LargeFiles, lock: threading.Lock, sizes: dict[bytes, File]) -> None:
         self.folder, self._large, self._lock, self._sizes = folder, large, lock, sizes
-        self._git = Repo(str(folder))
-        self._git.object_store.fsync_object_files = True
+        self.git = Repo(str(folder))
+        self.git.object_store.fsync_object_files = True
         self._touched: set[Path] = set()
 
     def close(self) -> None:
-        self._git.close()
+        self.git.close()
 
     # ---- reading
 
@@ -46,40 +46,42 @@ class Repository:
         Raises:
             HubError: there is none of them.
         """
+        if revision == "HEAD":
+            revision = "main"
         for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
             ref = Ref(name.encode())
-            if ref.startswith(b"refs/") and check_ref_format(ref) and ref in self._git.refs:
-                return self._commit(self._git.refs[ref])
+            if ref.startswith(b"refs/") and check_ref_format(ref) and ref in self.git.refs:
+                return self._commit(self.git.refs[ref])
         sha = ObjectID(revision.encode())
-        if re.fullmatch("[0-9a-f]{40}", revision) and sha in self._git.object_store:
-            found = self._git[sha]
+        if re.fullmatch("[0-9a-f]{40}", revision) and sha in self.git.object_store:
+            found = self.git[sha]
             if isinstance(found, Commit):
                 return found
         raise HubError(404, "RevisionNotFound", f"Invalid rev id: {revision}")
 
     def files(self, commit: Commit) -> list[File]:
         """Every file of a commit, by path."""
-        entries = iter_tree_contents(self._git.object_store, commit.tree)
+        entries = iter_tree_contents(self.git.object_store, commit.tree)
         return [self._file(entry.path.decode(), entry.sha) for entry in entries if entry.path and entry.sha]
 
     def folders(self, commit: Commit) -> dict[str, str]:
         """The git tree of every folder of a commit, by path."""
-        entries = iter_tree_contents(self._git.object_store, commit.tree, include_trees=True)
+        entries = iter_tree_contents(self.git.object_store, commit.tree, include_trees=True)
         return {entry.path.decode(): entry.sha.decode() for entry in entries if entry.path and entry.mode == FOLDER}
 
     def file(self, commit: Commit, path: str) -> File | None:
         """The file at a path, or None."""
-        tree = self._git[commit.tree]
+        tree = self.git[commit.tree]
         assert isinstance(tree, Tree)
         try:
-            mode, sha = tree.lookup_path(self._git.object_store.__getitem__, path.encode())
+            mode, sha = tree.lookup_path(self.git.object_store.__getitem__, path.encode())
         except (KeyError, NotTreeError):
             return None
         return self._file(path, sha) if mode != FOLDER else None
 
     def content(self, file: File) -> bytes:
         """What git holds for a file: its content, or the pointer to a large one."""
-        blob = self._git[ObjectID(file.blob.encode())]
+        blob = self.git[ObjectID(file.blob.encode())]
         assert isinstance(blob, Blob)
         return blob.data
 
@@ -106,9 +108,14 @@ class Repository:
 
     def refs(self) -> Iterator[tuple[str, str]]:
         """Every ref and its commit."""
-        for ref, sha in sorted(self._git.refs.as_dict().items()):
+        for ref, sha in sorted(self.git.refs.as_dict().items()):
             if ref.startswith(b"refs/"):
                 yield ref.decode(), sha.decode()
+
+    def holds(self, oid: str) -> bool:
+        """Whether any commit of any branch or tag has this large file."""
+        commits = (commit for _, head in self.refs() for commit in self.history(self.commit_at(head)))
+        return any(file.large == oid for commit in commits for file in self.files(commit))
 
     # ---- writing
 
@@ -125,40 +132,51 @@ class Repository:
         with self._lock:
             head = self.commit_at(branch)
             ref = Ref(f"refs/heads/{branch}".encode())
-            if ref not in self._git.refs:
+            if ref not in self.git.refs:
                 raise HubError(400, "NotABranch", f"{branch} is not a branch")
             if parent and parent != head.id.decode():
                 raise HubError(412, "PreconditionFailed", f"{branch} is at {head.id.decode()}, not at {parent}")
             return self._write(ref, head, changes, message, author)
 
+    def squash(self, branch: str, message: str, author: str) -> str:
+        """Puts one commit without history in place of a branch's head, with the same files; returns its sha."""
+        with self._lock:
+            head, ref = self.commit_at(branch), Ref(f"refs/heads/{branch}".encode())
+            return self._move(ref, head, head.tree, [], message, author)
+
     def add_ref(self, ref: str, revision: str) -> None:
         """Makes a branch or tag where there is none of that name."""
         name = self._checked(ref)
         with self._lock:
-            if not self._git.refs.add_if_new(name, self.commit_at(revision).id):
+            if not self.git.refs.add_if_new(name, self.commit_at(revision).id):
                 raise HubError(409, "Conflict", f"Reference exists already: {ref}")
             sync_folder((self.folder / ref).parent)
 
     def remove_ref(self, ref: str) -> None:
         name = self._checked(ref)
         with self._lock:
-            if name not in self._git.refs:
+            if name not in self.git.refs:
                 raise HubError(404, "RevisionNotFound", f"Invalid rev id: {ref}")
-            self._git.refs.remove_if_equals(name, None)
+            self.git.refs.remove_if_equals(name, None)
 
     # ---- git underneath
 
     def _write(self, ref: Ref, head: Commit | None, changes: Iterable[Change], message: str, author: str) -> str:
-        entries = iter_tree_contents(self._git.object_store, head.tree) if head else ()
+        entries = iter_tree_contents(self.git.object_store, head.tree) if head else ()
         before = {entry.path: entry.sha for entry in entries if entry.path and entry.sha}
         after = dict(before)
         for change in changes:
             self._apply(after, change)
         if head and after == before:
             return head.id.decode()
+        return self._move(ref, head, self._add_tree(after), [head.id] if head else [], message, author)
+
+    def _move(
+        self, ref: Ref, head: Commit | None, tree: ObjectID, parents: list[ObjectID], message: str, author: str
+    ) -> str:
+        """Writes a commit and lets the branch point at it, where it still points at `head`."""
         commit = Commit()
-        commit.tree = self._add_tree(after)
-        commit.parents = [head.id] if head else []
+        commit.tree, commit.parents = tree, parents
         commit.author = commit.committer = f"{author} <{author}@localhost>".encode()
         commit.author_time = commit.commit_time = int(time.time())
         commit.author_timezone = commit.commit_timezone = 0
@@ -167,7 +185,7 @@ class Repository:
         self._add(commit)
         for folder in self._touched:
             sync_folder(folder)
-        if not self._git.refs.set_if_equals(ref, head.id if head else None, commit.id):
+        if not self.git.refs.set_if_equals(ref, head.id if head else None, commit.id):
             raise HubError(412, "PreconditionFailed", "the branch moved meanwhile")
         sync_folder((self.folder / ref.decode()).parent)
         return commit.id.decode()
@@ -180,10 +198,13 @@ class Repository:
             size = self._large.size(change.large)
             files[path] = self._add_content(pointer(change.large, size or 0), change.path)
         elif change.source is not None:
-            source = safe_path(change.source).encode()
-            if source not in files:
+            source, there = safe_path(change.source).encode(), files
+            if change.source_revision:
+                entries = iter_tree_contents(self.git.object_store, self.commit_at(change.source_revision).tree)
+                there = {entry.path: entry.sha for entry in entries if entry.path and entry.sha}
+            if source not in there:
                 raise HubError(404, "EntryNotFound", f"A file with this name doesn't exist: {change.source}")
-            files[path] = files[source]
+            files[path] = there[source]
         else:
             gone = [name for name in files if name.startswith(path + b"/")] if change.folder else [path]
             if not gone or not all(name in files for name in gone):
@@ -212,14 +233,14 @@ class Repository:
         return self._add(tree)
 
     def _add(self, thing: ShaFile) -> ObjectID:
-        if thing.id not in self._git.object_store:
-            self._git.object_store.add_object(thing)
+        if thing.id not in self.git.object_store:
+            self.git.object_store.add_object(thing)
             objects = self.folder / "objects"
             self._touched |= {objects / thing.id[:2].decode(), objects}
         return thing.id
 
     def _commit(self, sha: ObjectID) -> Commit:
-        found = self._git[sha]
+        found = self.git[sha]
         assert isinstance(found, Commit)
         return found
 
@@ -234,7 +255,7 @@ class Repository:
         return File(path, known.blob, known.size, known.large)
 
     def _hashes(self, commit: Commit) -> dict[str, bytes]:
-        entries = iter_tree_contents(self._git.object_store, commit.tree, include_trees=True)
+        entries = iter_tree_contents(self.git.object_store, commit.tree, include_trees=True)
         return {entry.path.decode(): entry.sha for entry in entries if entry.path and entry.sha}
 
     def _checked(self, ref: str) -> Ref:

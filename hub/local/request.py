@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -12,7 +13,10 @@ from starlette.requests import Request
 from hub.local.errors import HubError
 from hub.local.repository import Repository
 from hub.local.store import TYPES, Store
+from hub.local.tokens import Access
 
+JSON_LIMIT = 16 * 1024 * 1024
+"""Bytes of a request that is one JSON object: 10,000 paths of a preupload with their samples fit."""
 SLASH = "\x1f"
 """Stands for a `%2F` within one part of an address (`feature/x` as a revision), which is no border between parts."""
 
@@ -39,23 +43,53 @@ def address(request: Request, type: str, name: str) -> str:
     return str(request.base_url).rstrip("/") + place(type, name)
 
 
+def access_of(request: Request) -> Access | None:
+    """What the token allows; None without one. git and git-lfs send it as a password.
+
+    Raises:
+        HubError: there is a token, and nobody knows it. The real Hub refuses that for public things as well.
+    """
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    if not given:
+        return None
+    if kind.lower() == "basic":
+        with suppress(ValueError):
+            given = base64.b64decode(given).decode().partition(":")[2]
+    access = request.app.state.tokens.access(given)
+    if access is None:
+        raise HubError(401, "Unauthorized", "Invalid credentials in Authorization header")
+    return access
+
+
 def user_of(request: Request) -> str | None:
-    """Whose token it is; None without a known one."""
-    return request.app.state.tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+    """Whose token it is; None without one."""
+    access = access_of(request)
+    return access.user if access else None
+
+
+def reader(request: Request) -> Access:
+    """What a visitor with a token may do.
+
+    Raises:
+        HubError: 401 with the real Hub's words.
+    """
+    access = access_of(request)
+    if access is None:
+        request.state.headers = {"WWW-Authenticate": 'Basic realm="the local Hub"'}  # git asks for a password then
+        raise HubError(401, "Unauthorized", "Invalid username or password.")
+    return access
 
 
 def writer(request: Request) -> str:
     """The user who may write.
 
     Raises:
-        HubError: 401 with the real Hub's words, which tell clients a missing token from a wrong one.
+        HubError: 401 without a token, 403 with one that may only read.
     """
-    user = user_of(request)
-    if user is None:
-        wrong = "authorization" in request.headers
-        said = "Invalid credentials in Authorization header" if wrong else "Invalid username or password."
-        raise HubError(401, "Unauthorized", said)
-    return user
+    access = reader(request)
+    if access.role != "write":
+        raise HubError(403, "Forbidden", "you must use a write token to upload to a repository")
+    return access.user
 
 
 def target(request: Request) -> tuple[str, str]:
@@ -65,9 +99,32 @@ def target(request: Request) -> tuple[str, str]:
     if part(request, "types") not in ("", *kinds):
         raise HubError(404, "NotFound", f"No such thing here: {request.url.path}")
     name = f"{part(request, 'ns')}/{part(request, 'name')}"
-    if store_of(request).settings(type, name)["private"] and user_of(request) is None:
-        raise HubError(401, "RepoNotFound", "Invalid username or password.")
+    if access_of(request) is None:
+        try:
+            hidden = store_of(request).settings(type, name)["private"]
+        except HubError:
+            hidden = True  # a stranger cannot tell what is private from what is not there
+        if hidden:
+            request.state.headers = {"WWW-Authenticate": 'Basic realm="the local Hub"'}
+            raise HubError(401, "RepoNotFound", "Invalid username or password.")
+    store_of(request).existing(type, name)
     return type, name
+
+
+def typed(body: dict[str, Any]) -> str:
+    """The type of repository that a request is about."""
+    type = body.get("type") or "model"
+    if type not in TYPES:
+        raise HubError(400, "InvalidType", f"'{type}' is not a repository type here; take one of {', '.join(TYPES)}")
+    return type
+
+
+def private(body: dict[str, Any]) -> bool:
+    """Clients of today say `visibility`; the HTTP API takes `private` as well."""
+    visibility = body.get("visibility", "private" if body.get("private") else "public")
+    if visibility not in ("private", "public"):
+        raise HubError(400, "NotSupported", f"a repository is public or private here, not '{visibility}'")
+    return visibility == "private"
 
 
 @contextmanager
@@ -77,10 +134,26 @@ def opened(request: Request) -> Iterator[Repository]:
         yield repo
 
 
+async def read_limited(request: Request, limit: int) -> bytes:
+    """A request's body.
+
+    Raises:
+        HubError: it is larger than `limit` bytes; no more than that is held.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise HubError(
+                413, "PayloadTooLarge", f"the request is larger than {limit:,} bytes, the most that this takes"
+            )
+    return bytes(body)
+
+
 async def body_of(request: Request) -> dict[str, Any]:
     """The JSON object in a request."""
     try:
-        body = json.loads(await request.body())
+        body = json.loads(await read_limited(request, JSON_LIMIT))
     except ValueError as error:
         raise HubError(400, "BadRequest", f"the request is not JSON: {error}") from error
     if not isinstance(body, dict):

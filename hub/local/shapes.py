@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from dulwich.objects import Commit
+from starlette.datastructures import QueryParams
 
 from hub.local.files import File, pointer
 
@@ -28,7 +29,6 @@ def card_data(readme: str) -> Json:
 
 
 def info(name: str, commit: Commit, card: Json, settings: Json, siblings: list[Json]) -> Json:
-    tags = card.get("tags")
     return {
         "_id": name,
         "id": name,
@@ -43,12 +43,41 @@ def info(name: str, commit: Commit, card: Json, settings: Json, siblings: list[J
         "downloads": 0,
         "likes": 0,
         "sdk": settings.get("sdk"),
-        "tags": tags if isinstance(tags, list) else [],
+        "tags": tags(card),
+        "trendingScore": 0,
         "library_name": card.get("library_name"),
         "pipeline_tag": card.get("pipeline_tag"),
         "cardData": json.loads(json.dumps(card, default=str)),
         "siblings": siblings,
     }
+
+
+def expanded(entry: Json, query: QueryParams) -> Json:
+    """The fields that a request names with `expand`; all of them where it names none."""
+    wanted = query.getlist("expand") + query.getlist("expand[]")
+    return {key: entry[key] for key in ("_id", "id", *wanted) if key in entry} if wanted else entry
+
+
+def tags(card: Json) -> list[str]:
+    """A card's tags and those that the Hub derives from its other fields, as clients filter by them."""
+    found = [str(tag) for tag in _list(card.get("tags"))]
+    found += [str(card[key]) for key in ("library_name", "pipeline_tag") if card.get(key)]
+    for key, kind in (
+        ("datasets", "dataset"),
+        ("base_model", "base_model"),
+        ("language", ""),
+        ("license", "license"),
+        ("task_categories", "task_categories"),
+        ("size_categories", "size_categories"),
+    ):
+        found += [f"{kind}:{value}" if kind else str(value) for value in _list(card.get(key))]
+    relation = card.get("base_model_relation")
+    found += [f"base_model:{relation}:{base}" for base in _list(card.get("base_model")) if relation]
+    return list(dict.fromkeys(found))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def sibling(file: File, blobs: bool) -> Json:

@@ -1,4 +1,8 @@
-"""Who may write: `tokens.json` in the data folder maps each token to the name of its user."""
+"""Who may read and write: `tokens.json` in the data folder maps each token to a user and a role.
+
+A plain name is a user who may write; `{"user": NAME, "role": "read"}` is one who may read. Whoever has a token sees the
+private repositories, and whoever may write may write to every namespace: the local Hub is one household.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,49 @@ import json
 import os
 import secrets
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from hub.local.disk import draft_of, write_durably
 
 USER = "repartee"
+ROLES = ("read", "write")
 
 
-def tokens_of(data: Path) -> dict[str, str]:
-    """Every known token and its user; the first run makes one, readable by the owner alone."""
+@dataclass(frozen=True)
+class Access:
+    """What a token allows."""
+
+    user: str
+    role: str = "write"
+
+
+class Tokens:
+    """The tokens of a data folder, as they are now, and one more from the server's environment."""
+
+    def __init__(self, data: Path, own: str | None = None) -> None:
+        self._data, self._read_at = data, -1
+        self._own = {own: Access(USER)} if own else {}
+        self._known: dict[str, Access] = {}
+
+    def access(self, token: str) -> Access | None:
+        changed = (self._data / "tokens.json").stat().st_mtime_ns
+        if changed != self._read_at:
+            self._known, self._read_at = self._own | _accesses(tokens_of(self._data)), changed
+        return self._known.get(token)
+
+
+def _accesses(tokens: dict[str, str | dict[str, str]]) -> dict[str, Access]:
+    return {token: Access(who) if isinstance(who, str) else Access(**who) for token, who in tokens.items()}
+
+
+def tokens_of(data: Path) -> dict[str, str | dict[str, str]]:
+    """What is in the file; the first run makes one token, readable by the owner alone."""
     path = data / "tokens.json"
     if not path.exists():
         data.mkdir(parents=True, exist_ok=True)
         draft = draft_of(path)
-        write_durably(draft, json.dumps({f"hf_local{secrets.token_hex(16)}": USER}).encode(), mode=0o600)
+        write_durably(draft, json.dumps({_new(): USER}).encode(), mode=0o600)
         with suppress(FileExistsError):  # somebody else was first: theirs counts
             os.link(draft, path)
         draft.unlink()
@@ -29,3 +62,15 @@ def tokens_of(data: Path) -> dict[str, str]:
 def token_of(data: Path) -> str:
     """The token that `run` gives to its command."""
     return next(iter(tokens_of(data)))
+
+
+def add_token(data: Path, user: str, role: str) -> str:
+    """Makes one more token; a running server knows it at once."""
+    token = _new()
+    tokens = tokens_of(data) | {token: {"user": user, "role": role}}
+    write_durably(data / "tokens.json", json.dumps(tokens).encode(), mode=0o600)
+    return token
+
+
+def _new() -> str:
+    return f"hf_local{secrets.token_hex(16)}"

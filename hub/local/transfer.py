@@ -1,0 +1,80 @@
+"""Large files come and go as git-lfs has them (docs/api/batch.md): ask where, then PUT or GET, then verify."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from hub.local.errors import HubError
+from hub.local.repository import Repository
+from hub.local.request import body_of, field, opened, part, store_of, target, writer
+
+_JSON = "application/vnd.git-lfs+json"
+
+
+async def batch(request: Request) -> Response:
+    """Tells a client where to put the large files that are not here yet, or where to get those of a repository."""
+    body = await body_of(request)
+    wanted = [(field(item, "oid"), field(item, "size", int)) for item in field(body, "objects", list)]
+    match body.get("operation"):
+        case "upload":
+            writer(request)
+            target(request)
+            answers = [_upload(request, oid, size) for oid, size in wanted]
+        case "download":
+            with opened(request) as repo:
+                answers = [_download(request, repo, oid, size) for oid, size in wanted]
+        case other:
+            raise HubError(400, "BadRequest", f"'{other}' is not an operation of git-lfs")
+    return JSONResponse({"transfer": "basic", "objects": answers}, media_type=_JSON)
+
+
+def _upload(request: Request, oid: str, size: int) -> dict[str, Any]:
+    if store_of(request).large.size(oid) is not None:
+        return {"oid": oid, "size": size}
+    actions = {"upload": _place(request, "PUT", oid), "verify": {"href": f"{request.base_url}large/verify"}}
+    return {"oid": oid, "size": size, "actions": actions}
+
+
+def _download(request: Request, repo: Repository, oid: str, size: int) -> dict[str, Any]:
+    """Only what the repository itself holds: its hash alone opens nobody's private file."""
+    if not repo.holds(oid) or store_of(request).large.size(oid) != size:
+        return {"oid": oid, "size": size, "error": {"code": 404, "message": f"{oid} is not in this repository"}}
+    return {"oid": oid, "size": size, "authenticated": True, "actions": {"download": _place(request, "GET", oid)}}
+
+
+def _place(request: Request, method: str, oid: str) -> dict[str, str]:
+    return {"href": f"{request.base_url}large/{oid}?signature={_signature(request, method, oid)}"}
+
+
+def _signature(request: Request, method: str, oid: str) -> str:
+    """Opens one address for one purpose without a token, as the presigned addresses of the real Hub do."""
+    return hmac.new(request.app.state.secret, f"{method} {oid}".encode(), "sha256").hexdigest()
+
+
+def _signed(request: Request, method: str) -> str:
+    oid = part(request, "oid")
+    signature = request.query_params.get("signature", "").encode()
+    if not hmac.compare_digest(signature, _signature(request, method, oid).encode()):
+        raise HubError(403, "Forbidden", "This address is not valid.")
+    return oid
+
+
+def get(request: Request) -> Response:
+    return FileResponse(store_of(request).large.path(_signed(request, "GET")), media_type="application/octet-stream")
+
+
+async def put(request: Request) -> Response:
+    await store_of(request).large.receive(_signed(request, "PUT"), request.stream())
+    return Response()
+
+
+async def verify(request: Request) -> Response:
+    writer(request)
+    body = await body_of(request)
+    if store_of(request).large.size(field(body, "oid")) != field(body, "size", int):
+        raise HubError(404, "LfsMissing", f"{body['oid']} is not here with {body['size']} bytes")
+    return Response()

@@ -1,0 +1,272 @@
+"""Rows of huggingface_hub about files: commits, listings, downloads, the file system and cards."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import httpx2
+import pytest
+from conformance import Hub, row
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationCopy,
+    CommitOperationDelete,
+    CommitScheduler,
+    HfFileSystem,
+    ModelCard,
+    ModelCardData,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    metadata_update,
+    snapshot_download,
+)
+from huggingface_hub.errors import BadRequestError, EntryNotFoundError, HfHubHTTPError
+
+HFAPI = "huggingface_hub"
+LARGE = 10 * 1024 * 1024 + 1  # one byte more than a regular file may have
+
+
+@row(HFAPI, "HfApi.create_commit", "additions, deletions of files and folders, copies, in one commit")
+def create_commit(hub: Hub):
+    name = hub.repo(a_txt="1", d__b_txt="2", d__c_txt="3", e_txt="4")
+    operations = [
+        CommitOperationAdd("f.txt", b"5"),
+        CommitOperationDelete("d/"),
+        CommitOperationDelete("e.txt"),
+        CommitOperationCopy("a.txt", "g/a.txt"),
+    ]
+    made = hub.api.create_commit(name, operations, commit_message="all", commit_description="why")
+    assert hub.api.model_info(name).sha == made.oid
+    assert set(hub.api.list_repo_files(name)) == {".gitattributes", "a.txt", "f.txt", "g/a.txt"}
+
+
+@row(HFAPI, "HfApi.create_commit(parent_commit=)", "412 where the branch has moved")
+def parent_commit(hub: Hub):
+    name = hub.repo()
+    head = hub.api.model_info(name).sha
+    hub.api.create_commit(name, [CommitOperationAdd("a", b"1")], commit_message="m", parent_commit=head)
+    with pytest.raises(HfHubHTTPError) as caught:
+        hub.api.create_commit(name, [CommitOperationAdd("a", b"2")], commit_message="m", parent_commit=head)
+    assert caught.value.response.status_code == 412
+
+
+@row(HFAPI, "HfApi.create_commit(create_pr=True)", "400 that says there are no pull requests; nothing is committed")
+def create_pr(hub: Hub):
+    name = hub.repo()
+    with pytest.raises(BadRequestError, match="no pull requests"):
+        hub.api.create_commit(name, [CommitOperationAdd("a", b"1")], commit_message="m", create_pr=True)
+    assert hub.api.list_repo_files(name) == [".gitattributes"]
+
+
+@row(HFAPI, "CommitOperationCopy", "regular and large files, also from an older revision")
+def copies(hub: Hub):
+    name = hub.repo(a_bin=b"old", b_txt="old")
+    old = hub.api.model_info(name).sha
+    for path in ("a.bin", "b.txt"):
+        hub.api.upload_file(path_or_fileobj=b"new", path_in_repo=path, repo_id=name)
+    copies = [CommitOperationCopy(path, f"copy/{path}", src_revision=old) for path in ("a.bin", "b.txt")]
+    hub.api.create_commit(name, copies, commit_message="copy")
+    for path in ("a.bin", "b.txt"):
+        assert Path(hf_hub_download(name, f"copy/{path}")).read_bytes() == b"old"
+        assert Path(hf_hub_download(name, path)).read_bytes() == b"new"
+
+
+@row(HFAPI, "HfApi.upload_file", "regular content and, above 10 MB, by LFS; the same again makes no commit")
+def upload_file(hub: Hub):
+    name, content = hub.repo(), os.urandom(LARGE)
+    for path, bytes in (("a.txt", b"1"), ("large", content)):
+        first = hub.api.upload_file(path_or_fileobj=bytes, path_in_repo=path, repo_id=name).oid
+        assert hub.api.upload_file(path_or_fileobj=bytes, path_in_repo=path, repo_id=name).oid == first
+    (large,) = hub.api.get_paths_info(name, "large")
+    assert (large.size, large.lfs.sha256) == (LARGE, hashlib.sha256(content).hexdigest())
+
+
+@row(HFAPI, "HfApi.upload_folder", "patterns, deletions and a message; 120 files in one commit")
+def upload_folder(hub: Hub):
+    name = hub.repo(old__x_txt="1")
+    for number in range(120):
+        path = hub.tmp / "folder" / f"d{number % 7}" / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(number))
+    (hub.tmp / "folder/no.log").write_text("no")
+    hub.api.upload_folder(
+        repo_id=name, folder_path=hub.tmp / "folder", ignore_patterns="*.log", delete_patterns="old/*"
+    )
+    assert len(hub.api.list_repo_files(name)) == 121
+    assert len(hub.api.list_repo_commits(name)) == 3
+
+
+@row(HFAPI, "HfApi.preupload_lfs_files", "sent ahead, committed later")
+def preupload(hub: Hub):
+    name, addition = hub.repo(), CommitOperationAdd("a.bin", b"12345")
+    hub.api.preupload_lfs_files(name, [addition])
+    hub.api.create_commit(name, [addition], commit_message="m")
+    assert Path(hf_hub_download(name, "a.bin")).read_bytes() == b"12345"
+
+
+@row(HFAPI, "HfApi.delete_file, delete_folder, delete_files", "and 404 for what is not there")
+def delete_files(hub: Hub):
+    name = hub.repo(a_txt="1", d__b_txt="2", x_log="3", y_log="4", z_txt="5")
+    hub.api.delete_file("a.txt", name)
+    hub.api.delete_folder("d", name)
+    hub.api.delete_files(name, ["*.log"])
+    assert set(hub.api.list_repo_files(name)) == {".gitattributes", "z.txt"}
+    with pytest.raises(EntryNotFoundError):
+        hub.api.delete_file("a.txt", name)
+
+
+@row(HFAPI, "HfApi.list_repo_tree", "1,100 entries over pages; recursive, expand, one folder; 404 for none")
+def tree(hub: Hub):
+    name = hub.repo()
+    adds = [CommitOperationAdd(f"d/{number:04}", str(number).encode()) for number in range(1100)]
+    hub.api.create_commit(name, adds, commit_message="many")
+    listed = [entry.path for entry in hub.api.list_repo_tree(name, "d")]
+    assert listed == [f"d/{number:04}" for number in range(1100)]
+    assert len(list(hub.api.list_repo_tree(name, recursive=True))) == 1102
+    top = {entry.path: entry.last_commit.title for entry in hub.api.list_repo_tree(name, expand=True)}
+    assert top == {".gitattributes": "initial commit", "d": "many"}
+    with pytest.raises(EntryNotFoundError):
+        list(hub.api.list_repo_tree(name, "none"))
+
+
+@row(HFAPI, "HfApi.get_paths_info", "files, folders, with their last commits; nothing for what is not there")
+def paths_info(hub: Hub):
+    name = hub.repo(a_bin=b"123", d__b_txt="2")
+    found = {entry.path: entry for entry in hub.api.get_paths_info(name, ["a.bin", "d", "none"], expand=True)}
+    assert set(found) == {"a.bin", "d"}
+    assert found["a.bin"].last_commit.title == "files"
+
+
+@row(HFAPI, "HfApi.list_lfs_files", "every large file of the history")
+def lfs_files(hub: Hub):
+    name = hub.repo(a_bin=b"1")
+    hub.api.upload_file(path_or_fileobj=b"2", path_in_repo="a.bin", repo_id=name)
+    assert {file.oid for file in hub.api.list_lfs_files(name)} == {
+        hashlib.sha256(content).hexdigest() for content in (b"1", b"2")
+    }
+
+
+@row(HFAPI, "hf_hub_download", "from the cache the second time; by tag and sha; into a folder; 404 for no file")
+def download(hub: Hub):
+    name = hub.repo(a_txt="1")
+    first = Path(hf_hub_download(name, "a.txt", cache_dir=hub.tmp))
+    before = first.resolve().stat().st_mtime_ns
+    assert Path(hf_hub_download(name, "a.txt", cache_dir=hub.tmp)).resolve().stat().st_mtime_ns == before
+    hub.api.create_tag(name, tag="v1")
+    sha = hub.api.model_info(name).sha
+    for revision in ("v1", sha):
+        assert Path(hf_hub_download(name, "a.txt", revision=revision)).read_text() == "1"
+    assert Path(hf_hub_download(name, "a.txt", local_dir=hub.tmp / "x")).read_text() == "1"
+    with pytest.raises(EntryNotFoundError):
+        hf_hub_download(name, "none.txt")
+
+
+@row(HFAPI, "hf_hub_download(force_download), interrupted", "a half file is continued with Range")
+def resume(hub: Hub):
+    content = os.urandom(LARGE)
+    name = hub.repo(large=content)
+    folder = hub.tmp / "x"
+    metadata = get_hf_file_metadata(hf_hub_url(name, "large"))
+    half = folder / ".cache/huggingface/download"
+    half.mkdir(parents=True)
+    from huggingface_hub._local_folder import get_local_download_paths
+
+    paths = get_local_download_paths(folder, "large")
+    paths.incomplete_path(metadata.etag).write_bytes(content[:5_000_000])
+    assert Path(hf_hub_download(name, "large", local_dir=folder)).read_bytes() == content
+
+
+@row(HFAPI, "snapshot_download", "all files, by patterns, of a revision")
+def snapshot(hub: Hub):
+    name = hub.repo("dataset", a_txt="1", d__b_bin=b"2", c_log="3")
+    folder = Path(snapshot_download(name, repo_type="dataset", ignore_patterns="*.log", cache_dir=hub.tmp))
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == {".gitattributes", "a.txt", "d/b.bin"}
+
+
+@row(HFAPI, "get_hf_file_metadata", "commit, ETag, size; If-None-Match is 304, If-Match another 412")
+def metadata(hub: Hub):
+    name = hub.repo(a_txt="12", b_bin=b"123")
+    for path, size in (("a.txt", 2), ("b.bin", 3)):
+        url = hf_hub_url(name, path)
+        found = get_hf_file_metadata(url)
+        assert (found.commit_hash, found.size) == (hub.api.model_info(name).sha, size)
+        tag = f'"{found.etag}"'
+        assert httpx2.get(url, headers={"If-None-Match": tag}).status_code == 304
+        assert httpx2.get(url, headers={"If-None-Match": '"x"'}).status_code == 200
+        assert httpx2.get(url, headers={"If-Match": '"x"'}).status_code == 412
+        assert httpx2.get(url, headers={"Range": "bytes=1-1", "If-Range": tag}).content == b"2"
+        assert httpx2.get(url, headers={"Range": "bytes=1-1", "If-Range": '"x"'}).status_code == 200
+
+
+@row(HFAPI, "HfApi.get_safetensors_metadata", "the header alone, by Range")
+def safetensors(hub: Hub):
+    import torch
+    from safetensors.torch import save
+
+    name = hub.repo(model_safetensors=save({"w": torch.zeros(3, 5)}))
+    assert hub.api.get_safetensors_metadata(name).parameter_count == {"F32": 15}
+
+
+@row(HFAPI, "HfApi.verify_repo_checksums", "a download is what the listing says")
+def verify(hub: Hub):
+    name = hub.repo(a_txt="1", b_bin=b"2")
+    folder = Path(snapshot_download(name, local_dir=hub.tmp / "x"))
+    assert not hub.api.verify_repo_checksums(name, local_dir=folder).mismatches
+    (folder / "b.bin").write_bytes(b"3")
+    assert [bad["path"] for bad in hub.api.verify_repo_checksums(name, local_dir=folder).mismatches] == ["b.bin"]
+
+
+@row(HFAPI, "HfFileSystem.ls, glob, find, info, exists, walk", "sizes and paths of a branch")
+def file_system(hub: Hub):
+    name, fs = hub.repo("dataset", a_txt="12345", d__e__b_txt="2"), HfFileSystem(skip_instance_cache=True)
+    root = f"datasets/{name}"
+    assert sorted(fs.ls(root, detail=False)) == [f"{root}/.gitattributes", f"{root}/a.txt", f"{root}/d"]
+    assert fs.glob(f"{root}/**/b.txt") == [f"{root}/d/e/b.txt"]
+    assert len(fs.find(root)) == 3
+    assert fs.info(f"{root}/a.txt")["size"] == 5
+    assert (fs.exists(f"{root}/none"), fs.isdir(f"{root}/d/e")) == (False, True)
+    assert [top for top, _, _ in fs.walk(f"{root}/d")] == [f"{root}/d", f"{root}/d/e"]
+
+
+@row(HFAPI, "HfFileSystem.open, read_block, put, cp, rm", "reads by Range; writes are commits")
+def file_system_writes(hub: Hub):
+    name, fs = hub.repo("dataset", a_txt="0123456789"), HfFileSystem(skip_instance_cache=True)
+    root = f"datasets/{name}"
+    with fs.open(f"{root}/a.txt", "rb", block_size=4) as file:
+        file.seek(3)
+        assert file.read(4) == b"3456"
+    with fs.open(f"{root}/w.txt", "w") as file:
+        file.write("written")
+    fs.cp_file(f"{root}/w.txt", f"{root}/copy.txt")
+    fs.rm(f"{root}/w.txt")
+    fs.invalidate_cache()
+    assert fs.cat(f"{root}/copy.txt") == b"written"
+    assert not fs.exists(f"{root}/w.txt")
+
+
+@row(HFAPI, "ModelCard.push_to_hub, load, validate; metadata_update", "checked by the Hub; a bad card is refused")
+def card(hub: Hub):
+    name = hub.repo()
+    card = ModelCard.from_template(
+        ModelCardData(license="mit", tags=["film"]), template_str="---\n{{card_data}}\n---\nHi"
+    )
+    card.push_to_hub(name)
+    metadata_update(name, {"language": ["en"]})
+    loaded = ModelCard.load(name)
+    loaded.validate()
+    assert (loaded.data.license, loaded.data.language, loaded.text.strip()) == ("mit", ["en"], "Hi")
+    with pytest.raises(ValueError, match="Invalid metadata"):
+        hub.api.upload_file(path_or_fileobj=b"---\na: [\n---\n", path_in_repo="README.md", repo_id=name)
+
+
+@row(HFAPI, "CommitScheduler", "a folder that fills is pushed; append-only")
+def scheduler(hub: Hub):
+    name, folder = hub.repo("dataset"), hub.tmp / "votes"
+    folder.mkdir()
+    with CommitScheduler(repo_id=name, repo_type="dataset", folder_path=folder, every=60) as scheduler:
+        with scheduler.lock:
+            (folder / "one.jsonl").write_text("{}\n")
+        scheduler.trigger().result()
+    assert "one.jsonl" in hub.api.list_repo_files(name, repo_type="dataset")
