@@ -123,13 +123,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_port(settings.host, settings.port)
         models = find_models(settings)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+        zero = bool(os.environ.get("SPACES_ZERO_GPU"))
+        if zero:
+            import spaces  # noqa: F401 - before torch, so that it can lend the GPU
         from chat import voices  # heavy, and so after everything that a wrong setting can stop
         from chat.engine import LocalEngine
         from space.handlers import Handlers
         from space.page import build_page, launch
 
-        loaded = voices.load(models.base, models.adapters, models.revisions)
-        with closing(LocalEngine(loaded)) as engine:
+        loaded = voices.load(models.base, models.adapters, models.revisions, device="cuda" if zero else None)
+        if zero:
+            from chat.zero import ZeroEngine
+
+        with closing(ZeroEngine(loaded) if zero else LocalEngine(loaded)) as engine:
             print(engine.describe(), flush=True)
             page = build_page(Handlers(engine, loaded.context_turns), models.base, models.adapters, models.revisions)
             address = launch(page, settings.host, settings.port)

@@ -40,6 +40,15 @@ def dataset_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
     return str(DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{_render(template, values)}"))
 
 
+def space_card(metadata: dict[str, Any], **values: Any) -> str:
+    """Renders the README of the Space; `sdk`, `sdk_version` and `app_file` must be among the metadata."""
+    from huggingface_hub import SpaceCard, SpaceCardData
+
+    if missing := [name for name in ("sdk", "sdk_version", "app_file") if not metadata.get(name)]:
+        raise ValueError(f"a card without {' and '.join(missing)}")
+    return str(SpaceCard(f"---\n{SpaceCardData(**metadata).to_yaml()}\n---\n\n{_render('space', values)}"))
+
+
 def _complete(metadata: dict[str, Any], *required: str) -> dict[str, Any]:
     if missing := [name for name in required if not metadata.get(name)]:
         raise ValueError(f"a card without {' and '.join(missing)}")

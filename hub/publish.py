@@ -27,12 +27,16 @@ def publish(
     lineage: Lineage,
     message: str,
     private: bool = False,
+    **creation: Any,
 ) -> str:
     """Makes the repository hold exactly `files` and the lineage, in one commit; returns its full sha.
 
     Files that are no longer among them are deleted; unchanged content makes no commit. After a lost answer the Hub is
     asked whether the commit has landed before it is sent again. Where somebody else commits meanwhile, ours goes on top
     of theirs if they touched none of its paths.
+
+    Args:
+        creation: further arguments of `create_repo`, for a Space.
 
     Raises:
         UserError: there is no token, it would be published, or somebody else changed what we would change.
@@ -52,7 +56,7 @@ def publish(
     parent = ""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            api.create_repo(repo, repo_type=type, private=private, exist_ok=True)
+            api.create_repo(repo, repo_type=type, private=private, exist_ok=True, **creation)
             present, main = _present(api, repo, type)
             if plan is None:
                 plan, before, parent = plan_of(wanted, present), present, main

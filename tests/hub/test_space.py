@@ -1,0 +1,182 @@
+"""Deploying the page: what it is made of, and a Hub that really runs it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from huggingface_hub import HfApi, SpaceCard
+
+from hub import bundle
+from hub.errors import UserError
+from hub.lineage import Input, Lineage
+from hub.local import client_environment, running
+from hub.local.tokens import token_of
+from hub.names import Names
+from hub.space import Deployment, checked, deploy, secret
+
+NAMES = Names("films", "starter")
+SECRET = "value-never-to-be-printed"
+
+
+# ---- what it is made of
+
+
+def test_the_space_has_what_the_app_needs_and_nothing_else():
+    files = bundle.shipped()
+    assert {name.split("/")[0] for name in files} == {"app.py", "chat", "hub", "space"}
+    assert {"space/page.css", "chat/engine.py", "hub/errors.py"} <= set(files)
+    assert not {"hub/publish.py", "chat/likelihood.py", "hub/space.py"} & set(files)
+
+
+def test_the_requirements_name_every_import_and_suit_zero_gpu():
+    named = {line.split("==")[0].split(">=")[0] for line in bundle.requirements(bundle.shipped()).splitlines()}
+    assert bundle.foreign(bundle.shipped()) - named == {"gradio"}
+    assert {"torch", "transformers", "peft", "spaces", "accelerate"} <= named
+    assert not named & {"trl", "datasets", "bitsandbytes", "dulwich"}
+    assert bundle.TORCH in bundle.requirements(bundle.shipped())
+
+
+def test_what_an_app_imports_is_found(tmp_path):
+    (tmp_path / "room").mkdir()
+    for name, code in {
+        "app.py": "import os\ndef f():\n    from room import deep\n    import torch.nn\n",
+        "room/__init__.py": "",
+        "room/deep.py": "from room.deeper import x\nfrom json import loads\n",
+        "room/deeper.py": "import peft as p\n",
+        "room/other.py": "import trl\n",
+        "room/look.css": "",
+    }.items():
+        (tmp_path / name).write_text(code)
+    files = bundle.shipped(tmp_path)
+    assert list(files) == ["app.py", "room/__init__.py", "room/deep.py", "room/deeper.py", "room/look.css"]
+    assert bundle.foreign(files) == {"torch", "peft"}
+    (tmp_path / "requirements.txt").write_text("peft==1  # for adapters\n")
+    with pytest.raises(KeyError):
+        bundle.requirements(files, tmp_path)
+
+
+def test_its_readme_is_one_that_the_hub_takes(hub_url):
+    voices = {
+        name: bundle.Voice(f"films/{name}", name[0] * 40, ["config.json", "a.safetensors"])
+        for name in ("base", "sft", "dpo")
+    }
+    lineage = Lineage("space", {}, (Input("films/sft", "model", "s" * 40, "c"),))
+    files = bundle.files_of("films/repartee", voices, ["films/repartee-dialogue"], lineage)
+    card = SpaceCard(files["README.md"].decode())
+    card.validate(repo_type="space")
+    data = card.data.to_dict()
+    assert data["preload_from_hub"][1] == f"films/sft config.json,a.safetensors {'s' * 40}"
+    assert (data["app_file"], data["sdk"], data["python_version"]) == ("app.py", "gradio", "3.12.12")
+    assert len(data["short_description"]) <= 60
+    assert "s" * 40 in card.text
+
+
+def test_a_secret_is_no_variable_and_comes_from_the_environment(monkeypatch, hub_url):
+    assert checked({"A": "films"}, {"KEY": SECRET}) == {"A": "films"}
+    for value in (f"x{SECRET}", "hf_abcdefgh1234", os.environ["HF_TOKEN"]):
+        with pytest.raises(UserError, match="public variable") as caught:
+            checked({"A": value}, {"KEY": SECRET})
+        assert value not in str(caught.value)
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    with pytest.raises(UserError, match="export it"):
+        secret("NOT_THERE")
+
+
+def test_a_plan_that_does_not_allow_it_is_explained(namespace, monkeypatch):
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    names = Names(namespace, "starter")
+    for repo in (f"{namespace}/base", names.adapter("sft"), names.adapter("dpo")):
+        HfApi().create_repo(repo)
+
+    def refused(self, *arguments, **options):
+        raise HfHubHTTPError("no", response=httpx2.Response(402, request=httpx2.Request("POST", "http://hub/x")))
+
+    monkeypatch.setattr(HfApi, "create_repo", refused)
+    with pytest.raises(UserError, match="zero-a10g"):
+        deploy(Deployment(names, f"{namespace}/base"))
+
+
+# ---- a Hub that runs it
+
+
+@pytest.fixture(scope="module")
+def hub(starter, adapters, tmp_path_factory):
+    """A local Hub of its own that runs Spaces, with a family of models on it."""
+    data = tmp_path_factory.mktemp("deploy")
+    with running(data, run_spaces=True) as url:
+        api = HfApi(url, token_of(data))
+        for repo, folder in {
+            NAMES.starter: starter,
+            **{NAMES.adapter(kind): adapters[kind] for kind in adapters},
+        }.items():
+            api.create_repo(repo)
+            api.upload_folder(repo_id=repo, folder_path=str(folder), ignore_patterns=["checkpoint.pt"])
+        yield api, os.environ | client_environment(url, data) | {"HF_TOKEN": token_of(data), "MY_KEY": SECRET}
+
+
+def run(hub, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hub.space", "--namespace", "films", "--base", NAMES.starter, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=hub[1])
+
+
+def tree(api: HfApi) -> dict[str, str]:
+    return {file.rfilename: file.blob_id for file in api.space_info(NAMES.space, files_metadata=True).siblings}
+
+
+def test_a_deployment_runs_answers_and_a_bad_one_is_rolled_back(hub):
+    api, _ = hub
+    dry = run(hub, "--dry-run", "--secret", "MY_KEY")
+    assert dry.returncode == 0, dry.stderr
+    assert "  variable REPARTEE_SIZE=starter" in dry.stdout
+    assert "  new       app.py" in dry.stdout
+    assert not api.repo_exists(NAMES.space, repo_type="space")
+
+    adapter, good = NAMES.adapter("dpo"), "adapter_config.json"
+    config = api.hf_hub_download(adapter, good)
+    with open(config, "rb") as file:
+        whole = file.read()
+    api.upload_file(path_or_fileobj=b"{}", path_in_repo=good, repo_id=adapter)
+    first = run(hub)
+    assert first.returncode == 1
+    assert "KeyError" in first.stdout  # the log of the app that did not start
+    assert "It was the first deployment: the Space is paused" in first.stderr
+    assert api.get_space_runtime(NAMES.space).stage == "PAUSED"
+    api.delete_repo(NAMES.space, repo_type="space")
+
+    api.upload_file(path_or_fileobj=whole, path_in_repo=good, repo_id=adapter)
+    done = run(hub, "--secret", "MY_KEY")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert f"{NAMES.space}/chat answers" in done.stdout
+    commit = done.stdout.splitlines()[-1].split("@")[1].split()[0]
+    assert api.space_info(NAMES.space).sha == commit
+    assert set(tree(api)) == {".gitattributes", "README.md", "requirements.txt", "lineage.json", *bundle.shipped()}
+    variables = {name: one.value for name, one in api.get_space_variables(NAMES.space).items()}
+    assert variables["REPARTEE_DPO_REVISION"] == api.model_info(adapter).sha
+
+    before = tree(api)
+    api.upload_file(path_or_fileobj=b"{}", path_in_repo=good, repo_id=adapter)
+    bad = run(hub)
+    assert bad.returncode == 1
+    assert len(bad.stderr.strip().splitlines()) == 1, bad.stderr
+    assert "Put back what ran before" in bad.stderr
+    assert tree(api) == before
+    assert {name: one.value for name, one in api.get_space_variables(NAMES.space).items()} == variables
+    assert api.wait_for_space(NAMES.space, timeout=60).stage == "RUNNING"
+
+
+def test_the_zero_gpu_engine_answers_as_the_local_one(voices):
+    from chat.engine import LocalEngine
+    from chat.sampling import Sampling
+    from chat.zero import ZeroEngine
+
+    prompt, sampling = [{"role": "user", "content": "Who is it?"}], Sampling(temperature=0, max_new_tokens=6)
+    said = []
+    for kind in (LocalEngine, ZeroEngine):
+        engine = kind(voices)
+        said.append([row.text for row in list(engine.stream([prompt] * 2, ["base", "dpo"], sampling))[-1]])
+        engine.close()
+    assert said[0] == said[1]
