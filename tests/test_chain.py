@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -51,7 +52,9 @@ def run(namespace: str, work: Path, *overrides: str) -> str:
 def chain(hub_url, tmp_path_factory):
     """A namespace with a finished chain, and the work folder that it was made in."""
     namespace, work = "chain", tmp_path_factory.mktemp("work")
-    assert "the whole chain" in run(namespace, work)
+    said = run(namespace, work)
+    assert "the whole chain" in said
+    (work / "said.log").write_text(said)
     return namespace, work
 
 
@@ -151,6 +154,19 @@ def test_published_trees_are_exact(chain):
         assert set(HfApi().list_repo_files(f"{chain[0]}/repartee-starter-{kind}")) - {".gitattributes"} == (
             ADAPTER_FILES - {".gitattributes"}
         )
+
+
+def test_no_secret_lies_in_any_repository_log_or_card(chain, hub_data):
+    """The token that everything was published with is in nothing that the Hub keeps, and in nothing that was printed."""
+    from hub_scan import everything
+
+    token, places = os.environ["HF_TOKEN"].encode(), 0
+    for place, content in everything(hub_data, chain[1]):
+        places += 1
+        assert token not in content, place
+        assert not re.search(rb"hf_[A-Za-z]{20,}|sk-[A-Za-z0-9]{20,}", content), place
+    assert places > 100
+    assert any(token in content for _, content in everything(hub_data, chain[1], kept_secrets=True))  # it can find it
 
 
 def test_hf_command_downloads(chain, tmp_path):

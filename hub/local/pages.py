@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from hub.local import markdown
 from hub.local.card import card_of, front_matter
-from hub.local.collecting import collection_at, collections
+from hub.local.collecting import collection_at, collections, shown
 from hub.local.errors import HubError
 from hub.local.files import File
 from hub.local.listing import visible
@@ -186,12 +186,9 @@ def _text(repo: Repository, file: File) -> str | None:
 
 
 def collection(request: Request) -> Response:
-    """A collection's repositories, with their notes; those that are private or gone only by name, for those who may."""
-    found = json.loads(collection_at(request).read_text())
-    known = {type: set(visible(request, type)) for type in TYPES}
+    """A collection's repositories, with their notes."""
+    found = shown(request, json.loads(collection_at(request).read_text()))
     items = [
-        item | {"place": place(item["type"], item["id"]) if item["type"] in TYPES else None}
-        for item in found["items"]
-        if item["type"] not in TYPES or item["id"] in known[item["type"]]
+        item | {"place": place(item["type"], item["id"]) if item["type"] in TYPES else None} for item in found["items"]
     ]
     return page("collection.html", collection=found, items=items)

@@ -140,7 +140,10 @@ async def read_limited(request: Request, limit: int) -> bytes:
     Raises:
         HubError: it is larger than `limit` bytes; no more than that is held.
     """
+    announced = request.headers.get("content-length", "0")
     body = bytearray()
+    if announced.isdecimal() and int(announced) > limit:
+        raise HubError(413, "PayloadTooLarge", f"the request has {announced} bytes; at most {limit:,} are taken here")
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
