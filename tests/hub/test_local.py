@@ -64,6 +64,16 @@ def test_commit_read_and_history(api, repo):
     assert api.create_repo(repo, exist_ok=True).repo_id == repo
 
 
+def test_copies_of_an_older_revision(api, repo, hub_url):
+    """As the HTTP API has it; huggingface_hub sends the content itself."""
+    old = api.create_commit(repo, [add("a", b"old")], commit_message="old").oid
+    api.create_commit(repo, [add("a", b"new")], commit_message="new")
+    for source, revision, status in (("a", old, 200), ("b", old, 404), ("a", "none", 404)):
+        line = {"key": "copyFile", "value": {"path": "copy", "srcPath": source, "srcRevision": revision}}
+        assert post(f"{hub_url}/api/models/{repo}/commit/main", content=json.dumps(line)).status_code == status
+    assert Path(api.hf_hub_download(repo, "copy")).read_bytes() == b"old"
+
+
 def test_a_stale_parent_is_refused(api, repo):
     parent = api.model_info(repo).sha
     wins = api.create_commit(repo, [add("a", b"1")], commit_message="wins", parent_commit=parent)
