@@ -1,4 +1,4 @@
-"""Rows of commands: `hf`, git with git-lfs, curl's kind of HTTP, and the JavaScript client."""
+"""Rows of commands: `hf`, git with git-lfs, plain HTTP, and the JavaScript client."""
 
 import json
 import os

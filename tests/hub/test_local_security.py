@@ -296,6 +296,12 @@ def test_git_asks_for_a_password_and_takes_a_token(api, namespace, hub_url):
     for password, status in ((os.environ["HF_TOKEN"], 200), ("wrong", 401)):
         basic = base64.b64encode(f"anyone:{password}".encode()).decode()
         assert httpx2.get(address, headers={"Authorization": f"Basic {basic}"}).status_code == status
+    basic = {"Authorization": "Basic " + base64.b64encode(f"anyone:{os.environ['HF_TOKEN']}".encode()).decode()}
+    assert name in httpx2.get(hub_url, headers=basic).text  # a browser that has signed in sees it too
+    for path in ("/api/repos/create", f"/api/models/{name}/commit/main"):  # but no page makes it write
+        assert httpx2.post(hub_url + path, headers=basic, json={"name": "x"}).status_code == 403
+    assert httpx2.get(f"{hub_url}/sign-in").headers["WWW-Authenticate"].startswith("Basic")
+    assert httpx2.get(f"{hub_url}/sign-in", headers=basic).headers["Location"] == "/"
     assert httpx2.get(address, headers={"Authorization": "Basic \u0026\u0026"}).status_code == 401
     for body in (b"", b"0000", b"zzzz", b"0032want " + b"0" * 40 + b"\n00000009done\n"):
         assert post(f"{hub_url}/{name}.git/git-upload-pack", content=body).status_code in (200, 400), body
