@@ -8,7 +8,7 @@ PORT ?= 7860
 HUB := .repartee/hub
 OVERRIDES := $(if $(CORPUS),data.sources=$(CORPUS))
 
-.PHONY: setup demo chain test proof bench check browser
+.PHONY: setup demo chain test proof bench check browser git-lfs
 
 setup: .venv/ready
 
@@ -25,7 +25,7 @@ demo: setup
 chain: setup  # the chain alone, without the page
 	$(PY) -m hub.local run --data $(HUB) -- $(PY) -m training.pipeline --recipe $(RECIPE) $(OVERRIDES)
 
-test: setup browser
+test: setup browser git-lfs
 	$(PY) -m pytest
 
 # The browser tests drive Debian's Chromium; elsewhere, install Chromium so that `chromium` is on the PATH.
@@ -34,7 +34,13 @@ browser:
 	  && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	  || echo "chromium not found: the browser tests will be skipped (apt-get install chromium)"
 
-proof: setup browser  # the long proofs at full count: the same tests, more repetitions
+# `git clone` of large files is tested where git-lfs is there (and the JavaScript client where npm is).
+git-lfs:
+	@command -v git-lfs >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq git-lfs >/dev/null; } \
+	  || echo "git-lfs not found: the tests of git clone will be skipped (apt-get install git-lfs)"
+
+proof: setup browser git-lfs  # the long proofs at full count: the same tests, more repetitions
 	REPARTEE_PROOF=1 $(PY) -m pytest
 
 bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER]: the bounds are for the real corpus and Qwen's tokenizer

@@ -34,6 +34,12 @@ def hub_url():
         yield url
 
 
+@pytest.fixture(scope="session")
+def hub_data(hub_url):
+    """The folder that the local Hub keeps everything in."""
+    return _FOLDER / "hub"
+
+
 @pytest.fixture
 def namespace(hub_url):
     """A namespace that nobody else writes to."""

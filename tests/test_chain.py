@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,7 @@ def command(namespace: str, work: Path, *overrides: str) -> list[str]:
 def run(namespace: str, work: Path, *overrides: str) -> str:
     done = subprocess.run(command(namespace, work, *overrides), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    (work / "said.log").write_text(done.stdout + done.stderr)
     return done.stdout
 
 
@@ -151,6 +153,19 @@ def test_published_trees_are_exact(chain):
         assert set(HfApi().list_repo_files(f"{chain[0]}/repartee-starter-{kind}")) - {".gitattributes"} == (
             ADAPTER_FILES - {".gitattributes"}
         )
+
+
+def test_no_secret_lies_in_any_repository_log_or_card(chain, hub_data):
+    """The token that everything was published with is in nothing that the Hub keeps or that was printed."""
+    from hub_scan import everything
+
+    token, places = os.environ["HF_TOKEN"].encode(), 0
+    for place, content in everything(hub_data, chain[1]):
+        places += 1
+        assert token not in content, place
+        assert not re.search(rb"hf_[A-Za-z]{20,}|sk-[A-Za-z0-9]{20,}", content), place
+    assert places > 100
+    assert any(token in content for _, content in everything(hub_data, chain[1], kept_secrets=True))  # it can find it
 
 
 def test_hf_command_downloads(chain, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -25,6 +26,8 @@ from hub.local.runner import Runner
 from hub.local.store import Store
 from hub.local.tokens import Tokens
 
+HEADERS = 64 * 1024  # bytes of a request's address and headers
+
 
 def build(store: Store, tokens: Tokens, runner: Runner | None = None, url: str = "") -> Starlette:
     """The application over a store; `tokens` says what each token allows.
@@ -44,7 +47,7 @@ def build(store: Store, tokens: Tokens, runner: Runner | None = None, url: str =
     app = Starlette(
         routes=ROUTES,
         middleware=[Middleware(KeepSlashes)],
-        exception_handlers={HubError: _refused, HTTPException: _unknown},
+        exception_handlers={HubError: _refused, HTTPException: _unknown, Exception: _broken},
         lifespan=lifespan,
     )
     app.state.store, app.state.tokens, app.state.secret = store, tokens, secrets.token_bytes(32)
@@ -63,6 +66,11 @@ class KeepSlashes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            address = len(scope["raw_path"]) + len(scope["query_string"])
+            if address + sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS:
+                said = f"the headers of a request have at most {HEADERS:,} bytes here"
+                await JSONResponse({"error": said}, 431, _told("HeadersTooLarge", said))(scope, receive, send)
+                return
             parts = scope["raw_path"].decode("latin-1").split("/")
             scope = {**scope, "path": "/".join(unquote(part).replace("/", SLASH) for part in parts)}
 
@@ -90,6 +98,13 @@ def _unknown(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = f"{error.detail}: the local Hub does not know {request.method} {request.url.path}"
     return JSONResponse({"error": said}, error.status_code, _told("NotFound", said))
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    """Our own bug: its traceback goes to the server's stderr, under the id that the client is told."""
+    told = _told("InternalError", "the local Hub has failed; its traceback is on its stderr")
+    print(f"request {told['X-Request-Id']}: {request.method} {request.url.path}", file=sys.stderr, flush=True)
+    return JSONResponse({"error": told["X-Error-Message"]}, 500, told)
 
 
 def _told(code: str, message: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from hub.local.disk import sync_folder, write_durably
 from hub.local.errors import HubError
+from hub.local.listing import visible
 from hub.local.paging import page
 from hub.local.request import body_of, field, part, store_of, user_of, writer
 from hub.local.shapes import moment
@@ -51,15 +52,22 @@ async def create(request: Request) -> Response:
 
 
 def get(request: Request) -> Response:
-    return JSONResponse(json.loads(collection_at(request).read_text()))
+    return JSONResponse(shown(request, json.loads(collection_at(request).read_text())))
 
 
 def collections(request: Request) -> list[dict[str, Any]]:
     """Those that this visitor may see, the newest change first."""
     known = user_of(request) is not None
     found = [json.loads(path.read_text()) for path in store_of(request).root.glob("collections/*/[!.]*.json")]
-    seen = [entry | {"items_count": len(entry["items"])} for entry in found if known or not entry["private"]]
+    seen = [shown(request, entry) for entry in found if known or not entry["private"]]
     return sorted(seen, key=lambda entry: entry["lastUpdated"], reverse=True)
+
+
+def shown(request: Request, collection: dict[str, Any]) -> dict[str, Any]:
+    """A collection without the repositories that are gone, or that this visitor may not know of."""
+    known = {type: set(visible(request, type)) for type in TYPES}
+    items = [item for item in collection["items"] if item["type"] not in TYPES or item["id"] in known[item["type"]]]
+    return collection | {"items": items}
 
 
 def listing(request: Request) -> Response:

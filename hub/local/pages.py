@@ -10,17 +10,17 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from hub.local import markdown
 from hub.local.card import card_of, front_matter
-from hub.local.collecting import collection_at, collections
+from hub.local.collecting import collection_at, collections, shown
 from hub.local.errors import HubError
 from hub.local.files import File
 from hub.local.listing import visible
 from hub.local.paging import number
 from hub.local.repository import Repository
-from hub.local.request import opened, part, place, store_of, target
+from hub.local.request import opened, part, place, reader, store_of, target
 from hub.local.shapes import commit as told
 from hub.local.shapes import moment, tags
 from hub.local.space_state import runtime_of
@@ -58,6 +58,12 @@ def error(status: int, message: str, headers: dict[str, str]) -> Response:
     if status == 401:
         message = "There is nothing here, or it is private: sign in with any name, and a token as the password."
     return page("error.html", status, headers, number=status, message=message)
+
+
+def sign_in(request: Request) -> Response:
+    """Lets a browser ask for a token, which it then sends to every page: they show the private repositories too."""
+    reader(request)
+    return RedirectResponse("/")
 
 
 def icon(request: Request) -> Response:
@@ -186,12 +192,9 @@ def _text(repo: Repository, file: File) -> str | None:
 
 
 def collection(request: Request) -> Response:
-    """A collection's repositories, with their notes; those that are private or gone only by name, for those who may."""
-    found = json.loads(collection_at(request).read_text())
-    known = {type: set(visible(request, type)) for type in TYPES}
+    """A collection's repositories, with their notes."""
+    found = shown(request, json.loads(collection_at(request).read_text()))
     items = [
-        item | {"place": place(item["type"], item["id"]) if item["type"] in TYPES else None}
-        for item in found["items"]
-        if item["type"] not in TYPES or item["id"] in known[item["type"]]
+        item | {"place": place(item["type"], item["id"]) if item["type"] in TYPES else None} for item in found["items"]
     ]
     return page("collection.html", collection=found, items=items)

@@ -95,7 +95,7 @@ def resolve(request: Request) -> Response:
     path = part(request, "path")
     with opened(request) as repo:
         commit = repo.commit_at(part(request, "rev"))
-        headers = {"X-Repo-Commit": commit.id.decode(), "Accept-Ranges": "bytes"}
+        headers = {"X-Repo-Commit": commit.id.decode(), "Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
         file = repo.file(commit, path)
         if file is None:
             request.state.headers = headers

@@ -112,11 +112,6 @@ class Repository:
             if ref.startswith(b"refs/"):
                 yield ref.decode(), sha.decode()
 
-    def holds(self, oid: str) -> bool:
-        """Whether any commit of any branch or tag has this large file."""
-        commits = (commit for _, head in self.refs() for commit in self.history(self.commit_at(head)))
-        return any(file.large == oid for commit in commits for file in self.files(commit))
-
     # ---- writing
 
     def start(self, changes: Iterable[Change], author: str) -> None:

@@ -44,7 +44,10 @@ def address(request: Request, type: str, name: str) -> str:
 
 
 def access_of(request: Request) -> Access | None:
-    """What the token allows; None without one. git and git-lfs send it as a password.
+    """What the token allows; None without one.
+
+    git, git-lfs and browsers send it as a password, and that only reads: a browser adds a password that it remembers to
+    what any page makes it send.
 
     Raises:
         HubError: there is a token, and nobody knows it. The real Hub refuses that for public things as well.
@@ -58,7 +61,7 @@ def access_of(request: Request) -> Access | None:
     access = request.app.state.tokens.access(given)
     if access is None:
         raise HubError(401, "Unauthorized", "Invalid credentials in Authorization header")
-    return access
+    return Access(access.user, "read") if kind.lower() == "basic" else access
 
 
 def user_of(request: Request) -> str | None:
@@ -140,7 +143,10 @@ async def read_limited(request: Request, limit: int) -> bytes:
     Raises:
         HubError: it is larger than `limit` bytes; no more than that is held.
     """
+    announced = request.headers.get("content-length", "0")
     body = bytearray()
+    if announced.isdecimal() and int(announced) > limit:
+        raise HubError(413, "PayloadTooLarge", f"the request has {announced} bytes; at most {limit:,} are taken here")
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:

@@ -21,6 +21,7 @@ def _nameless(request: Request) -> Response:
 _GENERAL = [
     Route("/", pages.start),
     Route("/style.css", pages.style),
+    Route("/sign-in", pages.sign_in),
     Route("/favicon.ico", pages.icon),
     Route("/collections/{ns}/{slug}", pages.collection),
     Route("/api/whoami-v2", reading.whoami),

@@ -41,9 +41,15 @@ def _upload(request: Request, oid: str, size: int) -> dict[str, Any]:
 
 def _download(request: Request, repo: Repository, oid: str, size: int) -> dict[str, Any]:
     """Only what the repository itself holds: its hash alone opens nobody's private file."""
-    if not repo.holds(oid) or store_of(request).large.size(oid) != size:
+    if not _holds(repo, oid) or store_of(request).large.size(oid) != size:
         return {"oid": oid, "size": size, "error": {"code": 404, "message": f"{oid} is not in this repository"}}
     return {"oid": oid, "size": size, "authenticated": True, "actions": {"download": _place(request, "GET", oid)}}
+
+
+def _holds(repo: Repository, oid: str) -> bool:
+    """Whether any commit of any branch or tag has this large file."""
+    commits = (commit for _, head in repo.refs() for commit in repo.history(repo.commit_at(head)))
+    return any(file.large == oid for commit in commits for file in repo.files(commit))
 
 
 def _place(request: Request, method: str, oid: str) -> dict[str, str]:

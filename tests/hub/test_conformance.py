@@ -1,10 +1,9 @@
 """Each row of the table of client calls, against one local Hub over real HTTP; the README has this table."""
 
 import pytest
+from conformance import PARTS, ROWS, Hub, in_readme, table
 
-pytest.register_assert_rewrite(*(f"conformance_{part}" for part in ("files", "libraries", "repos", "tools")))
-
-from conformance import ROWS, Hub, in_readme, table  # noqa: E402
+pytest.register_assert_rewrite(*PARTS)  # before `table` imports them
 
 TABLE = table()
 

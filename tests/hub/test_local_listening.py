@@ -1,0 +1,60 @@
+"""Whom the local Hub listens to, and whom it knows."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
+
+from hub.local import running
+
+
+@contextmanager
+def serving(data, *options):
+    """A server's port."""
+    command = [sys.executable, "-m", "hub.local", "serve", "--data", str(data), "--port", "0", "--attached", *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        yield server.stdout.readline().strip().rsplit(":", 1)[1]
+        server.terminate()
+
+
+@pytest.mark.parametrize(("options", "open_to_others"), [((), False), (("--host", "0.0.0.0"), True)])
+def test_it_listens_to_this_machine_unless_told_otherwise(tmp_path, options, open_to_others):
+    with serving(tmp_path, *options) as port:
+        assert httpx2.get(f"http://127.0.0.1:{port}/").status_code == 200
+        try:
+            answered = httpx2.get(f"http://127.0.0.2:{port}/").status_code == 200  # an address that is not the default
+        except httpx2.ConnectError:
+            answered = False
+    assert answered == open_to_others
+
+
+def test_a_new_token_is_known_at_once(tmp_path):
+    with running(tmp_path) as url:
+        for role, status in (("read", 403), ("write", 200)):
+            command = [
+                sys.executable,
+                "-m",
+                "hub.local",
+                "token",
+                "--data",
+                str(tmp_path),
+                "--role",
+                role,
+                "--user",
+                "me",
+            ]
+            token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            api = HfApi(url, token)
+            assert (api.whoami()["name"], api.whoami()["auth"]["accessToken"]["role"]) == ("me", role)
+            if status == 403:
+                with pytest.raises(HfHubHTTPError, match="403"):
+                    api.create_repo("me/x")
+            else:
+                api.create_repo("me/x")
+    assert (tmp_path / "tokens.json").stat().st_mode & 0o077 == 0
+    assert os.environ.get("HF_TOKEN") != token
