@@ -36,6 +36,11 @@ class Names:
         return self._repo("votes")
 
     @property
+    def code(self) -> str:
+        """What HF Jobs runs."""
+        return self._repo("code")
+
+    @property
     def space(self) -> str:
         return f"{self.namespace}/repartee"
 

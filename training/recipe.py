@@ -168,6 +168,18 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Jobs:
+    """A stage on HF Jobs (`training.jobs`)."""
+
+    flavor: str = "l4x1"
+    """Hardware, as `hf jobs hardware` lists it."""
+    timeout: str = "6h"
+    """The job is ended after this long: 30m, 6h, 1d."""
+    secrets: list[str] = field(default_factory=list)
+    """Environment variables whose values the job gets as secrets, beside HF_TOKEN."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     hub: Hub = field(default_factory=Hub)
     model: Model = field(default_factory=Model)
@@ -176,6 +188,7 @@ class Recipe:
     preferences: Preferences = field(default_factory=Preferences)
     dpo: Dpo = field(default_factory=Dpo)
     eval: Evaluation = field(default_factory=Evaluation)
+    jobs: Jobs = field(default_factory=Jobs)
 
     @property
     def names(self) -> Names:

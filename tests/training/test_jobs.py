@@ -1,0 +1,118 @@
+"""HF Jobs: what is sent, and that it runs in a process that has nothing of ours but what the Hub gives it."""
+
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
+
+from hub import jobs
+from hub.errors import UserError
+from training.jobs import job_of
+
+RECIPE = "training/recipes/starter.yaml"
+
+
+class Service:
+    """Runs a job here and now, and tells of it as HF Jobs does."""
+
+    def __init__(self, folder, stage=None):
+        self.folder, self.stage, self.sent = folder, stage, {}
+
+    def run_uv_job(self, script, **sent):
+        self.sent = sent
+        if self.stage:  # it never got to run
+            self.done = subprocess.CompletedProcess(script, 1, "", "")
+            return SimpleNamespace(id="j1", url="http://jobs/j1")
+        kept = {name: os.environ[name] for name in ("PATH", "HF_ENDPOINT", "HF_HUB_DISABLE_XET")}
+        environment = kept | {"HF_HOME": str(self.folder / "home")} | sent["env"] | sent["secrets"]
+        self.done = subprocess.run(
+            [sys.executable, script], env=environment, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        return SimpleNamespace(id="j1", url="http://jobs/j1")
+
+    def fetch_job_logs(self, *, job_id, follow):
+        yield from (self.done.stdout + self.done.stderr).splitlines()
+
+    def wait_for_job(self, job_id):
+        stage = self.stage or ("ERROR" if self.done.returncode else "COMPLETED")
+        return SimpleNamespace(status=SimpleNamespace(stage=stage, message="why" if stage != "COMPLETED" else None))
+
+
+@pytest.fixture
+def service(monkeypatch, tmp_path):
+    found = Service(tmp_path)
+    for name in ("run_uv_job", "fetch_job_logs", "wait_for_job"):
+        monkeypatch.setattr(HfApi, name, lambda self, *a, called=name, **k: getattr(found, called)(*a, **k))
+    return found
+
+
+def job(namespace, *overrides):
+    return job_of("prepare", jobs.ROOT / RECIPE, [f"hub.namespace={namespace}", *overrides])
+
+
+def test_a_stage_runs_from_what_the_hub_has(service, namespace, capsys, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "never-shown")
+    jobs.run(job(namespace, "jobs.secrets=[OPENAI_API_KEY]", "jobs.flavor=a10g-small"))
+    said = capsys.readouterr().out
+    assert f"published {namespace}/repartee-dialogue@" in said
+    assert "job j1 completed" in said
+    assert HfApi().dataset_info(f"{namespace}/repartee-code").private
+    assert (service.sent["flavor"], service.sent["timeout"]) == ("a10g-small", "6h")
+    assert service.sent["secrets"] == {"HF_TOKEN": os.environ["HF_TOKEN"], "OPENAI_API_KEY": "never-shown"}
+    assert "trl==" in " ".join(service.sent["dependencies"])
+    told = json.loads(service.sent["env"]["REPARTEE_JOB"])
+    assert (told["module"], len(told["revision"])) == ("training.prepare", 40)
+    for value in service.sent["secrets"].values():
+        assert value not in said + json.dumps(service.sent["env"])
+
+
+def test_a_job_that_fails_is_one_line(service, namespace):
+    with pytest.raises(UserError, match=r"j1 ended as ERROR \(why\)"):
+        jobs.run(job(namespace, "data.sources=nowhere.zip"))
+    assert "nowhere.zip" in service.done.stderr
+    service.stage = "CANCELED"
+    with pytest.raises(UserError, match="CANCELED"):
+        jobs.run(job(namespace))
+
+
+def test_ctrl_c_leaves_it_running(service, namespace, monkeypatch, capsys):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HfApi, "run_uv_job", lambda *a, **k: SimpleNamespace(id="j1", url="u"))
+    monkeypatch.setattr(HfApi, "fetch_job_logs", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.run(job(namespace))
+    assert "hf jobs cancel j1" in capsys.readouterr().out
+
+
+def test_a_preview_sends_nothing_and_shows_no_secret(namespace, capsys):
+    jobs.preview(job(namespace))
+    said = capsys.readouterr().out
+    assert "runs python -m training.prepare --recipe recipe.yaml" in said
+    assert "secret HF_TOKEN: ***" in said
+    assert os.environ["HF_TOKEN"] not in said
+    with pytest.raises(RepositoryNotFoundError):
+        HfApi().dataset_info(f"{namespace}/repartee-code")
+
+
+def test_what_cannot_be_sent_is_said(namespace, monkeypatch):
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    with pytest.raises(UserError, match="NOT_THERE"):
+        jobs.run(job(namespace, "jobs.secrets=[NOT_THERE]"))
+    with pytest.raises(UserError, match="no stage"):
+        job_of("dance", jobs.ROOT / RECIPE, [])
+
+
+def test_the_code_is_ours_and_small():
+    files = jobs.code_files()
+    assert {"training/sft.py", "hub/templates/adapter.md.jinja", "training/recipes/starter.yaml"} <= set(files)
+    assert not [name for name in files if name.endswith((".pyc", "checkpoint.pt")) or name.startswith("tests")]
+    header = jobs.SCRIPT.read_text()
+    assert header.startswith("# /// script\n")
+    assert next(line for line in jobs.requirements() if line.startswith("huggingface_hub")) in header
