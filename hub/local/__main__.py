@@ -34,7 +34,7 @@ def serve(data: Path, port: int, attached: bool, run_spaces: bool, host: str) ->
         tokens_of(data)
         tokens = Tokens(data, os.environ.get("HF_TOKEN"))  # the token that its clients will have, if they have one
         url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listening.getsockname()[1]}"
-        app = build(Store(data), tokens, Runner() if run_spaces else None, url)
+        app = build(Store(data), tokens, Runner(data.resolve() / "running") if run_spaces else None, url)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

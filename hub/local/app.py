@@ -76,7 +76,10 @@ class KeepSlashes:
 
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"date", formatdate(usegmt=True).encode())]
+                headers = [*message["headers"], (b"date", formatdate(usegmt=True).encode())]
+                if not any(name.lower() == b"x-request-id" for name, _ in headers):
+                    headers.append((b"x-request-id", secrets.token_hex(16).encode()))
+                message["headers"] = headers
             await send(message)
 
         await self.app(scope, receive, dated)

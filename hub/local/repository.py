@@ -18,6 +18,7 @@ from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.refs import Ref, check_ref_format
 from dulwich.repo import Repo
 
+from hub.local import attributes
 from hub.local.disk import sync_folder
 from hub.local.errors import HubError
 from hub.local.files import POINTER, Change, File, pointer, safe_path
@@ -160,8 +161,8 @@ class Repository:
         entries = iter_tree_contents(self.git.object_store, head.tree) if head else ()
         before = {entry.path: entry.sha for entry in entries if entry.path and entry.sha}
         after = dict(before)
-        for change in changes:
-            self._apply(after, change)
+        placed = [change.path for change in changes if self._apply(after, change) and change.content is None]
+        self._cover(after, [path for path in placed if path.encode() in after])
         if head and after == before:
             return head.id.decode()
         return self._move(ref, head, self._add_tree(after), [head.id] if head else [], message, author)
@@ -185,7 +186,17 @@ class Repository:
         sync_folder((self.folder / ref.decode()).parent)
         return commit.id.decode()
 
-    def _apply(self, files: dict[bytes, ObjectID], change: Change) -> None:
+    def _cover(self, files: dict[bytes, ObjectID], paths: list[str]) -> None:
+        """Gives the large files among these to git-lfs, as the real Hub does with a commit."""
+        large = [path for path in paths if self._file(path, files[path.encode()]).large]
+        name = attributes.FILE.encode()
+        before = self.content(File(attributes.FILE, files[name].decode(), 0)) if name in files else b""
+        after = attributes.covering(before, large)
+        if after != before:
+            files[name] = self._add(Blob.from_string(after))
+
+    def _apply(self, files: dict[bytes, ObjectID], change: Change) -> bool:
+        """Makes one change; True where it puts a file in place."""
         path = safe_path(change.path).encode()
         if change.content is not None:
             files[path] = self._add_content(change.content, change.path)
@@ -206,6 +217,8 @@ class Repository:
                 raise HubError(404, "EntryNotFound", f"A file with this name doesn't exist: {change.path}")
             for name in gone:
                 del files[name]
+            return False
+        return True
 
     def _add_content(self, content: bytes, path: str) -> ObjectID:
         found = POINTER.fullmatch(content)

@@ -8,13 +8,16 @@ from starlette.routing import Route
 
 from hub.local import cloning, collecting, listing, moving, pages, reading, spaces, transfer, writing
 from hub.local.errors import HubError
+from hub.local.store import TYPES
 
 REPO = "/api/{types}/{ns}/{name}"
 COLLECTION = "/api/collections/{ns}/{slug}"
 
 
 def _nameless(request: Request) -> Response:
-    """Ids without a namespace (`gpt2`) are of the real Hub alone."""
+    """Ids without a namespace (`gpt2`) are of the real Hub alone, and so is what is no repository."""
+    if request.path_params.get("types", "models") not in {f"{type}s" for type in TYPES}:
+        raise HubError(404, "NotFound", f"the local Hub does not know {request.method} {request.url.path}")
     raise HubError(404, "RepoNotFound", f"Repository not found: {request.path_params['name']}")
 
 

@@ -150,10 +150,12 @@ class Run:
 
 
 class Runner:
-    """The runs of all Spaces of one server, the newest of each."""
+    """The runs of all Spaces of one server, the newest of each; `root` is a folder for their files while they run."""
 
-    def __init__(self) -> None:
-        self._root = Path(tempfile.mkdtemp(prefix="repartee-spaces-"))
+    def __init__(self, root: Path) -> None:
+        shutil.rmtree(root, ignore_errors=True)  # what a killed server has left
+        root.mkdir(parents=True, mode=0o700)
+        self._root = root
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
 

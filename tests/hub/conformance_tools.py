@@ -31,11 +31,14 @@ def lfs(hub: Hub) -> None:
 def clone(hub: Hub):
     large = os.urandom(11_000_000)
     name = hub.repo("dataset", a_txt="1", d__b_bin=large)
+    for path in ("d/no ending", "odd [1]*.x"):
+        hub.api.upload_file(path_or_fileobj=large, path_in_repo=path, repo_id=name, repo_type="dataset")
     hub.api.create_tag(name, tag="v1", repo_type="dataset")
     lfs(hub)
     git(hub, "clone", "-q", f"{hub.url}/datasets/{name}", "whole")
-    assert (hub.tmp / "whole/d/b.bin").read_bytes() == large
-    assert git(hub, "-C", "whole", "log", "--format=%s").split("\n")[:2] == ["files", "initial commit"]
+    for path in ("d/b.bin", "d/no ending", "odd [1]*.x"):  # whatever its name is
+        assert (hub.tmp / "whole" / path).read_bytes() == large
+    assert git(hub, "-C", "whole", "log", "--format=%s").split("\n")[2:] == ["files", "initial commit", ""]
     assert git(hub, "-C", "whole", "tag").strip() == "v1"
     assert git(hub, "-C", "whole", "status", "--porcelain") == ""
     git(hub, "-C", "whole", "fsck", "--strict")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -110,14 +111,28 @@ def test_gradio_client_finds_a_space_by_its_name(running_hub):
     api.pause_space(name)
 
 
-def test_an_app_dies_with_its_server(tmp_path):
-    with running(tmp_path, run_spaces=True) as url:
-        api = HfApi(url, token_of(tmp_path))
+def closes(url: str) -> bool:
+    """Whether an app goes away in time: the system tells it of a killed server a moment later."""
+    for _ in range(50):
+        try:
+            httpx2.get(url)
+        except httpx2.TransportError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_app_dies_with_its_server(tmp_path, number):
+    command = [sys.executable, "-m", "hub.local", "serve", "--data", str(tmp_path), "--port", "0", "--run-spaces"]
+    with subprocess.Popen([*command, "--attached"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        api = HfApi(server.stdout.readline().strip(), token_of(tmp_path))
         publish(api, "me/x", APP)
         api.wait_for_space("me/x", timeout=30, poll_interval=0.1)
         first = api.space_info("me/x").host
-    with pytest.raises(httpx2.ConnectError):
-        httpx2.get(first)
+        assert httpx2.get(first).text == "me/x"
+        server.send_signal(number)
+    assert closes(first)
     with running(tmp_path, run_spaces=True) as url:  # and starts with it
         api = HfApi(url, token_of(tmp_path))
         assert api.wait_for_space("me/x", timeout=30, poll_interval=0.1).stage == SpaceStage.RUNNING
