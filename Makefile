@@ -46,6 +46,7 @@ proof: setup browser git-lfs  # the long proofs at full count: the same tests, m
 bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER]: the bounds are for the real corpus and Qwen's tokenizer
 	@test -n "$(CORPUS)" || { echo "error: make bench needs CORPUS=path/to/cornell_movie_dialogs_corpus.zip"; exit 1; }
 	$(PY) -m benchmarks.starter --corpus $(CORPUS)
+	$(PY) -m benchmarks.hub
 	$(PY) -m benchmarks.prepare --corpus $(CORPUS) --tokenizer $(TOKENIZER)
 
 check: setup

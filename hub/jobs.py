@@ -111,12 +111,12 @@ def run(job: Job) -> str:
 
 
 def preview(job: Job) -> None:
-    """Prints what would be sent, secrets by name alone, and sends nothing."""
+    """Prints what would be sent, secrets by name alone, and sends nothing. Raises as `run` where one is missing."""
     files = code_files()
     size = sum(path.stat().st_size for path in files.values() if isinstance(path, Path))
     print(f"job {job.name} on {job.flavor}, at most {job.timeout}")
     print(f"  runs python -m {job.module} {' '.join(job.arguments)}")
     print(f"  code: {len(files)} files, {size:,} bytes, to the private dataset {job.code}")
     print(f"  installs {', '.join(requirements())}")
-    for name in ("HF_TOKEN", *job.secrets):
-        print(f"  secret {name}: {'***' if os.environ.get(name) or name == 'HF_TOKEN' else 'MISSING'}")
+    for name in secrets_of(job):
+        print(f"  secret {name}: ***")

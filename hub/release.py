@@ -1,8 +1,8 @@
 """Releases the family: `python -m hub.release --namespace NAMESPACE --size starter [--dry-run]`.
 
 Every repository of a model size gets the same tag `vN` at the commit where it is now, and the collection "Repartee"
-holds them all. Started again after a kill, it completes the release that it had begun; with nothing new it changes
-nothing.
+holds them all. Started again after a kill, it completes the release that it had begun, unless what has its tag has
+moved since: then it makes the next one. With nothing new it changes nothing.
 """
 
 from __future__ import annotations

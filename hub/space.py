@@ -10,10 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +20,13 @@ from hub.errors import UserError, one_line_errors
 from hub.lineage import Input, Lineage, resolve
 from hub.names import Names
 from hub.publish import publish, rehearse
+from hub.trial import running, try_out
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 HARDWARE = "zero-a10g"  # the one that free accounts may have; zero-a10g is ZeroGPU
-LOOKS_SECRET = re.compile(r"(hf_|sk-|ghp_)\w{8,}")
+LOOKS_SECRET = re.compile(r"(?<![\w-])(hf_|sk-|ghp_)\w{8,}")
 CANNOT_CREATE = (
     "this account's plan does not allow such a Space (402). Free accounts may have two of --hardware zero-a10g; CPU "
     "and GPU hardware takes a PRO account or credits"
@@ -97,20 +96,31 @@ def deploy(deployment: Deployment, minutes: float = 20, interval: float = 2) -> 
     for name, value in secrets.items():
         api.add_space_secret(repo, name, value)
         print(f"secret {name} set", flush=True)
-    set_variables(api, repo, old, variables)
-    commit = publish(repo, "space", files, lineage, "Deploy", private=deployment.private, **creation)
     try:
+        set_variables(api, repo, old, variables)
+        commit = publish(repo, "space", files, lineage, "Deploy", private=deployment.private, **creation)
         running(api, repo, commit, minutes, interval)
         try_out(api, repo)
-    except UserError as error:
-        if first:
-            api.pause_space(repo)
-            raise UserError(f"{error}. It was the first deployment: the Space is paused") from error
-        restored = roll_back(api, repo, before)
-        set_variables(api, repo, variables, old)
-        raise UserError(f"{error}. Put back what ran before: {repo}@{restored}") from error
+    except BaseException as error:  # Ctrl-C and a Hub in trouble as well: what is half deployed does not stay
+        said = put_back(api, repo, before, old, variables, first)
+        if isinstance(error, UserError):
+            raise UserError(f"{error}. {said}") from error
+        print(said, flush=True)
+        raise
     print(f"{repo}@{commit} runs and answers", flush=True)
     return commit
+
+
+def put_back(
+    api: HfApi, repo: str, before: str, old: Mapping[str, str], variables: Mapping[str, str], first: bool
+) -> str:
+    """Brings back the commit and the variables from before a deployment, or pauses a first one; says what it did."""
+    if first:
+        api.pause_space(repo)
+        return "It was the first deployment: the Space is paused"
+    restored = before if str(api.space_info(repo).sha) == before else roll_back(api, repo, before)
+    set_variables(api, repo, variables, old)
+    return f"Put back what ran before: {repo}@{restored}"
 
 
 def secret(name: str) -> str:
@@ -138,61 +148,6 @@ def set_variables(api: HfApi, repo: str, present: Mapping[str, str], wanted: Map
     for name in present:
         if name.startswith("REPARTEE_") and name not in wanted:
             api.delete_space_variable(repo, name)
-
-
-def running(api: HfApi, repo: str, commit: str, minutes: float, interval: float) -> None:
-    """Waits until the Space runs this very commit.
-
-    Raises:
-        UserError: it ended otherwise, or did not get there in time; the end of its log is printed.
-    """
-    until, said = time.monotonic() + 60 * minutes, ""
-    while time.monotonic() < until:
-        runtime = api.get_space_runtime(repo)
-        if runtime.stage != said:
-            said = runtime.stage
-            print(f"{repo}: {said}", flush=True)
-        current = (runtime.raw or {}).get("sha", commit) == commit  # not every Hub says it
-        if said == "RUNNING" and current:
-            return
-        if current and (said in ("PAUSED", "STOPPED", "NO_APP_FILE", "CONFIG_ERROR") or said.endswith("_ERROR")):
-            break
-        time.sleep(interval)
-    print_log(api, repo, build=said == "BUILD_ERROR")
-    raise UserError(f"{repo} does not run: its stage is {said}, see its log above")
-
-
-def print_log(api: HfApi, repo: str, build: bool, lines: int = 60) -> None:
-    import httpx2
-
-    try:
-        for line in islice(list(api.fetch_space_logs(repo, build=build))[-lines:], lines):
-            print(f"  | {line.rstrip()}", flush=True)
-    except httpx2.TransportError as error:
-        print(f"  | the log cannot be read ({error})", flush=True)
-
-
-def try_out(api: HfApi, repo: str) -> None:
-    """Asks both endpoints as a visitor's program would.
-
-    Raises:
-        UserError: one of them does not answer.
-    """
-    from gradio_client import Client
-    from huggingface_hub import get_token
-
-    line, knobs = "Where were you last night?", (0.9, 25, 0.95)
-    asked = {"/compare": (line, *knobs), "/chat": (line, "dpo", *knobs)}
-    try:
-        client = Client(repo, token=get_token(), verbose=False)
-        for name, arguments in asked.items():
-            if not any(client.predict(*arguments, api_name=name)):
-                raise UserError(f"{repo}{name} answers nothing")
-            print(f"{repo}{name} answers", flush=True)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a strange server makes of a client: it does not answer
-        raise UserError(f"{repo} does not answer as it should ({type(error).__name__}: {error})") from error
 
 
 def roll_back(api: HfApi, repo: str, revision: str) -> str:

@@ -73,7 +73,7 @@ def test_its_readme_is_one_that_the_hub_takes(hub_url):
 
 
 def test_a_secret_is_no_variable_and_comes_from_the_environment(monkeypatch, hub_url):
-    assert checked({"A": "films"}, {"KEY": SECRET}) == {"A": "films"}
+    assert checked({"A": "films/mask-language_1"}, {"KEY": SECRET}) == {"A": "films/mask-language_1"}
     for value in (f"x{SECRET}", "hf_abcdefgh1234", os.environ["HF_TOKEN"]):
         with pytest.raises(UserError, match="public variable") as caught:
             checked({"A": value}, {"KEY": SECRET})
@@ -166,6 +166,28 @@ def test_a_deployment_runs_answers_and_a_bad_one_is_rolled_back(hub):
     assert tree(api) == before
     assert {name: one.value for name, one in api.get_space_variables(NAMES.space).items()} == variables
     assert api.wait_for_space(NAMES.space, timeout=60).stage == "RUNNING"
+
+
+def test_a_hub_in_trouble_leaves_nothing_half_deployed(hub):
+    """Somebody else's commit gets in: ours is refused, and the variables are those of the code that stays."""
+    api, environment = hub
+    adapter = NAMES.adapter("sft")
+    if not api.repo_exists(NAMES.space, repo_type="space"):
+        assert run(hub).returncode == 0
+    variables = {name: one.value for name, one in api.get_space_variables(NAMES.space).items()}
+    api.upload_file(path_or_fileobj=b"note", path_in_repo="note.txt", repo_id=adapter)  # another revision to pin
+    code = (
+        "import hub.space, hub.errors\n"
+        "def refused(*a, **k): raise hub.errors.UserError('changed meanwhile')\n"
+        "hub.space.publish = refused\nhub.space.main()\n"
+    )
+    arguments = ["--namespace", "films", "--base", NAMES.starter]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 1
+    assert "changed meanwhile. Put back what ran before" in done.stderr
+    assert {name: one.value for name, one in api.get_space_variables(NAMES.space).items()} == variables
 
 
 def test_the_zero_gpu_engine_answers_as_the_local_one(voices):

@@ -1,0 +1,70 @@
+"""Whether a Space runs, and answers: waits for it, shows its log where it fails, asks it as a visitor would."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hub.errors import UserError
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+
+def running(api: HfApi, repo: str, commit: str, minutes: float, interval: float) -> None:
+    """Waits until the Space runs this very commit.
+
+    Raises:
+        UserError: it ended otherwise, or did not get there in time; the end of its log is printed.
+    """
+    until, said = time.monotonic() + 60 * minutes, ""
+    while time.monotonic() < until:
+        runtime = api.get_space_runtime(repo)
+        if runtime.stage != said:
+            said = runtime.stage
+            print(f"{repo}: {said}", flush=True)
+        current = (runtime.raw or {}).get("sha", commit) == commit  # not every Hub says it
+        if said == "RUNNING" and current:
+            return
+        if current and (said in ("PAUSED", "STOPPED", "NO_APP_FILE", "CONFIG_ERROR") or said.endswith("_ERROR")):
+            break
+        time.sleep(interval)
+    print_log(api, repo, build=said == "BUILD_ERROR")
+    raise UserError(f"{repo} does not run: its stage is {said}, see its log above")
+
+
+def print_log(api: HfApi, repo: str, build: bool, lines: int = 60) -> None:
+    import httpx2
+
+    try:
+        for line in islice(list(api.fetch_space_logs(repo, build=build))[-lines:], lines):
+            print(f"  | {line.rstrip()}", flush=True)
+    except httpx2.TransportError as error:
+        print(f"  | the log cannot be read ({error})", flush=True)
+
+
+def try_out(api: HfApi, repo: str) -> None:
+    """Asks both endpoints as a visitor's program would.
+
+    Raises:
+        UserError: one of them does not answer.
+    """
+    from gradio_client import Client
+    from huggingface_hub import get_token
+
+    line, knobs = "Where were you last night?", (0.9, 25, 0.95)
+    asked = {
+        "/compare": ((line, *knobs), lambda said: all(said[3:])),  # after the replies, how each of them ended
+        "/chat": ((line, "dpo", *knobs), any),
+    }
+    try:
+        client = Client(repo, token=get_token(), verbose=False)
+        for name, (arguments, whole) in asked.items():
+            if not whole(client.predict(*arguments, api_name=name)):
+                raise UserError(f"{repo}{name} does not answer in every voice")
+            print(f"{repo}{name} answers", flush=True)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a strange server makes of a client: it does not answer
+        raise UserError(f"{repo} does not answer as it should ({type(error).__name__}: {error})") from error
