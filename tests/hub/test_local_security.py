@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import urllib.parse
 from contextlib import suppress
@@ -10,6 +11,9 @@ from contextlib import suppress
 import httpx2
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
+
+from hub.local import running
+from hub.local.tokens import token_of
 
 
 @pytest.fixture
@@ -129,3 +133,20 @@ def test_oversize_headers_and_bodies_get_a_clear_error(api, hub_url, repo):
     with suppress(httpx2.TransportError):  # without a Content-Length: cut off at the limit, or hung up on
         assert post(f"{hub_url}/api/repos/create", content=endless()).status_code == 413
     assert api.list_repo_files(repo) == [".gitattributes"]
+
+
+def test_a_bug_is_told_with_an_id_and_without_its_traceback(tmp_path, capfd):
+    with running(tmp_path) as url:
+        HfApi(url, token_of(tmp_path)).create_repo("me/x")
+        shutil.rmtree(tmp_path / "models/me/x.git/objects")
+        (tmp_path / "models/me/x.git/objects").mkdir()
+        broken = httpx2.get(f"{url}/api/models/me/x")
+    assert (broken.status_code, broken.headers["X-Error-Code"]) == (500, "InternalError")
+    assert "Traceback" not in broken.text
+    assert f"request {broken.headers['X-Request-Id']}: GET /api/models/me/x" in capfd.readouterr().err
+
+
+def test_every_answer_has_an_id_and_a_date(hub_url, repo):
+    for path in ("/", f"/api/models/{repo}", f"/api/models/{repo}x", "/api/nothing/at/all/here", "/style.css"):
+        answer = httpx2.get(hub_url + path)
+        assert len(answer.headers.get_list("X-Request-Id")) == len(answer.headers.get_list("Date")) == 1, path
