@@ -1,11 +1,11 @@
 """Publishing: one commit, nothing twice, through a Hub that drops, delays and fails."""
 
-import threading
-from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import os
+import random
 
 import httpx2
 import pytest
+from fault_proxy import FaultProxy
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
@@ -65,62 +65,6 @@ def test_a_token_is_never_published(monkeypatch, namespace):
     assert not HfApi().repo_exists(f"{namespace}/leak")
 
 
-class FaultProxy:
-    """Stands between client and Hub; `faults` says what happens to the next commits.
-
-    A number: the Hub answers it. drop: the request never arrives. lose: it does, and nobody hears the answer. late: it
-    arrives just before the next one. other: somebody else's commit gets in before it.
-    """
-
-    def __init__(self, target: str) -> None:
-        self.faults: deque[str] = deque()
-        self.late: list[tuple[str, bytes, dict[str, str]]] = []
-        self.other = lambda: None
-        proxy, client = self, httpx2.Client(base_url=target, trust_env=False, timeout=60)
-
-        class Handler(BaseHTTPRequestHandler):
-            def relay(self) -> None:
-                fault = proxy.faults.popleft() if "/commit/" in self.path and proxy.faults else ""
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
-                if fault.isdigit():
-                    return self.answer(int(fault), {"Retry-After": "7"}, b"")
-                if fault == "late":
-                    proxy.late.append((self.path, body, headers))
-                if fault in ("drop", "late"):
-                    self.close_connection = True
-                    return None
-                if "/commit/" in self.path:
-                    for path, content, its_headers in proxy.late:
-                        client.post(path, content=content, headers=its_headers)
-                    proxy.late.clear()
-                if fault == "other":
-                    proxy.other()
-                said = client.request(self.command, self.path, content=body, headers=headers)
-                if fault == "lose":
-                    self.close_connection = True
-                    return None
-                return self.answer(said.status_code, said.headers, said.content)
-
-            def answer(self, status: int, headers, content: bytes) -> None:
-                self.send_response(status)
-                for key, value in headers.items():
-                    if key.lower() not in ("content-length", "content-encoding", "transfer-encoding", "connection"):
-                        self.send_header(key, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = do_PUT = do_HEAD = relay
-
-            def log_message(self, *arguments) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-
 @pytest.fixture
 def waits(monkeypatch):
     """The seconds that publishing wanted to wait, without the waiting."""
@@ -132,11 +76,9 @@ def waits(monkeypatch):
 @pytest.fixture
 def proxied(hub_url, monkeypatch, waits):
     """A client whose commits go through a proxy with faults."""
-    proxy = FaultProxy(hub_url)
-    monkeypatch.setattr("huggingface_hub.HfApi", lambda: HfApi(endpoint=proxy.url))
-    yield proxy
-    proxy.server.shutdown()
-    proxy.server.server_close()
+    with FaultProxy(hub_url) as proxy:
+        monkeypatch.setattr("huggingface_hub.HfApi", lambda: HfApi(endpoint=proxy.url))
+        yield proxy
 
 
 @pytest.mark.parametrize(
@@ -259,3 +201,28 @@ def test_a_hub_that_is_down_is_one_line(monkeypatch, waits):
         publish("a/b", "model", {}, lineage(), "m")
     assert "does not answer" in str(explain(caught.value))
     assert len(waits) == module.ATTEMPTS - 1
+
+
+@pytest.mark.parametrize("seed", range(300 if os.environ.get("REPARTEE_PROOF") else 30))
+def test_whatever_happens_on_the_way_it_ends_complete_or_with_a_clear_error(proxied, namespace, seed):
+    """A fifth of all requests go wrong, of every kind; small files and a large one, on top of an older commit."""
+    name, chance = f"{namespace}/chaos", random.Random(seed)
+    old = {"a": b"old", "gone": b"gone"}
+    publish(name, "model", old, lineage(), "old")
+    files = {"a": b"new", "sub/b": chance.randbytes(30_000), "w.safetensors": chance.randbytes(300_000)}
+    proxied.chaos = chance
+    trouble = None
+    try:
+        sha = publish(name, "model", files, lineage(), "new")
+    except Exception as error:
+        trouble = error
+    proxied.chaos = None
+    assert titles(name) in ([["new", "old", "initial commit"]] + [["old", "initial commit"]] * bool(trouble))
+    if trouble:
+        assert str(explain(trouble)) != "None", repr(trouble)
+    else:
+        assert HfApi().model_info(name).sha == sha
+    expected = files if titles(name)[0] == "new" else old
+    assert set(HfApi().list_repo_files(name)) == {".gitattributes", "lineage.json", *expected}
+    for path, content in expected.items():
+        assert httpx2.get(f"{HfApi().endpoint}/{name}/resolve/main/{path}").content == content
