@@ -64,6 +64,21 @@ def fresh(code: str) -> str:
     return done.stdout
 
 
+def test_results_stand_in_the_cards_and_verify(chain):
+    from huggingface_hub import ModelCard
+
+    for kind in ("sft", "dpo"):
+        card = ModelCard.load(f"{chain[0]}/repartee-starter-{kind}")
+        assert {result.metric_name for result in card.data.eval_results} >= {"Reply perplexity", "Distinct-2"}
+        assert "## Results" in card.text
+        assert "| Reply perplexity (per token, lower is better) |" in card.text
+    command = [sys.executable, "-m", "hub.lineage", "--verify", f"{chain[0]}/repartee-starter-dpo"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"dataset {chain[0]}/repartee-dialogue" in said
+    assert "file repartee-sample" in said
+    assert "WRONG" not in said
+
+
 def test_again_every_stage_is_up_to_date(chain, tmp_path):
     said = run(chain[0], tmp_path)  # another work folder: the Hub alone is the build cache
     assert said.count("up to date") == len(STAGES)
@@ -92,21 +107,6 @@ def test_a_dry_run_says_what_would_be_made_and_why(chain, tmp_path):
     assert "[sft] up to date" in said
     assert f"[dpo] would make model {chain[0]}/repartee-starter-dpo: dpo.beta " in said
     assert "[evaluation] would make dataset" in said
-
-
-def test_results_stand_in_the_cards_and_verify(chain):
-    from huggingface_hub import ModelCard
-
-    for kind in ("sft", "dpo"):
-        card = ModelCard.load(f"{chain[0]}/repartee-starter-{kind}")
-        assert {result.metric_name for result in card.data.eval_results} >= {"Reply perplexity", "Distinct-2"}
-        assert "## Results" in card.text
-        assert "| Reply perplexity (per token, lower is better) |" in card.text
-    command = [sys.executable, "-m", "hub.lineage", "--verify", f"{chain[0]}/repartee-starter-dpo"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert f"dataset {chain[0]}/repartee-dialogue" in said
-    assert "file repartee-sample" in said
-    assert "WRONG" not in said
 
 
 def test_datasets_load_by_name(chain):

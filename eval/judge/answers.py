@@ -1,0 +1,81 @@
+"""What a judge is asked and what it said, and the probabilities that stand in its answer. Pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Alternatives = list[tuple[str, float]]  # tokens that could have stood here, with their log-probabilities in nats
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that changes an answer, but who is asked."""
+
+    messages: tuple[tuple[str, str], ...]
+    """Role and content."""
+    max_tokens: int
+    temperature: float = 0.0
+    logprobs: bool = False
+    """Ask for the alternatives of each token."""
+    n: int = 1
+    schema: str | None = None
+    """JSON schema of the answer, as JSON."""
+    salt: int = 0
+    """Tells apart requests that are otherwise the same: the second sample of one prompt."""
+
+    def key(self, *asked: str | None) -> str:
+        """sha256 over the request and who is asked (endpoint, model, effort)."""
+        return hashlib.sha256(json.dumps([asdict(self), asked], sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Answer:
+    texts: tuple[str, ...]
+    first: tuple[tuple[str, float], ...] = ()
+    """The alternatives of the first answer's first token, as they came."""
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    model: str = ""
+    """As the endpoint names what answered."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Answer:
+        content: dict[str, Any] = json.loads(text)
+        first = tuple((str(token), float(value)) for token, value in content.pop("first"))
+        return cls(**{**content, "texts": tuple(content["texts"])}, first=first)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Probabilities of the labels that were offered, summing to 1."""
+
+    probabilities: dict[str, float]
+    mass: float
+    """What the labels had together of the probability that was seen, before they were made to sum to 1. A small one
+    says that the judge wanted to say something else."""
+
+    def mean(self) -> float:
+        """The probability-weighted mean of labels that are numbers (G-Eval, Liu et al., 2023, equation 1)."""
+        return sum(float(label) * p for label, p in self.probabilities.items())
+
+
+def distribution(alternatives: Iterable[tuple[str, float]], labels: Sequence[str]) -> Distribution | None:
+    """Reads the probability of each label from the alternatives of one token; None where no label is among them.
+
+    White space around a token does not count (" A" is "A"), and tokens that come to the same label are summed, not
+    overwritten (deepeval#853). Only a whole label counts: "10" is no "1" (UltraFeedback#8).
+    """
+    sums = dict.fromkeys(labels, 0.0)
+    for token, value in alternatives:
+        if (label := token.strip()) in sums:
+            sums[label] += math.exp(value)
+    mass = sum(sums.values())
+    return Distribution({label: p / mass for label, p in sums.items()}, mass) if mass > 0 else None

@@ -1,0 +1,231 @@
+"""The one client for every AI judgement: an OpenAI-compatible endpoint, asked by threads, paid for once.
+
+`Client.ask` answers requests in any number. What was answered before comes from the cache; the rest is asked with
+bounded concurrency, at the pace and within the budget of the settings. What passes (429, 5xx, a broken connection, half
+an answer) is tried again; what does not (no quota, a wrong key, an unknown model) stops everything with one line.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.judge.answers import Answer, Request
+from eval.judge.cache import Cache
+from eval.judge.pace import Limit, Purse
+from eval.judge.prices import price_of
+from eval.judge.settings import JudgeSettings
+from hub.errors import UserError
+
+if TYPE_CHECKING:
+    import openai
+
+ATTEMPTS = 8
+LONGEST_WAIT = 60.0  # seconds between two attempts, whatever Retry-After asks
+CHARACTERS_A_TOKEN = 3  # fewer than English has (about 4): the budget is promised for the worst
+
+
+class Unfit(UserError):
+    """The endpoint refuses a request for what it asks; the message is the endpoint's."""
+
+
+class Client:
+    """Asks one judge. Close it after use.
+
+    Raises UserError where no key is in the environment, or a budget is given and no price known.
+    """
+
+    def __init__(self, settings: JudgeSettings, cache: Path, progress: bool = True) -> None:
+        import openai
+
+        if not settings.model:
+            raise UserError(
+                "judge.model is not set; name the model that judges, and judge.base_url unless it is OpenAI's"
+            )
+        key = os.environ.get(settings.key_env)
+        if not key and settings.base_url is None:
+            raise UserError(
+                f"no key for the judge: set {settings.key_env}, or judge.base_url for a server without keys"
+            )
+        self.settings = settings
+        self.purse = Purse(price_of(settings), settings.budget)
+        self.cache = Cache(cache)
+        self.progress = progress
+        self.retries = 0
+        self._requests, self._tokens = Limit(settings.requests_per_minute), Limit(settings.tokens_per_minute)
+        self._stop = threading.Event()
+        # ours are the retries: openai's own cannot be stopped, and do not know an empty account from a busy server
+        self.openai = openai.OpenAI(
+            api_key=key or "none", base_url=settings.base_url, timeout=settings.timeout, max_retries=0
+        )
+
+    def close(self) -> None:
+        self.openai.close()
+        self.cache.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def asked(self) -> tuple[str | None, ...]:
+        """Who is asked: with the request, all that changes an answer."""
+        return (str(self.openai.base_url), self.settings.model, self.settings.effort)
+
+    def ask(self, requests: Sequence[Request], what: str = "asking") -> list[Answer]:
+        """Answers every request, in order; equal ones are asked once.
+
+        Raises:
+            UserError: the endpoint will not answer, or the budget is at its end. What was answered is in the cache.
+        """
+        from tqdm import tqdm
+
+        keys = [request.key(*self.asked) for request in requests]
+        open_ones = dict(zip(keys, requests, strict=True))
+        found = {key: answer for key in open_ones if (answer := self.cache.get(key))}
+        open_ones = {key: request for key, request in open_ones.items() if key not in found}
+        self._stop.clear()
+        bar = tqdm(total=len(open_ones), desc=what, unit="call", disable=None if self.progress else True)
+
+        def work(key: str, request: Request) -> None:
+            if self._stop.is_set():
+                return
+            try:
+                answer = self.call(request)
+                self.cache.put(key, answer)
+                found[key] = answer
+                bar.update()
+                bar.set_postfix_str(self.purse.told(), refresh=False)
+            except BaseException:
+                self._stop.set()  # the others finish what they have sent, and send no more
+                raise
+
+        with bar, ThreadPoolExecutor(self.settings.in_flight) as pool:
+            for done in [pool.submit(work, key, request) for key, request in open_ones.items()]:
+                done.result()
+        return [found[key] for key in keys]
+
+    def call(self, request: Request) -> Answer:
+        """One answer from the endpoint, tried as often as what goes wrong is of the kind that passes."""
+        most_prompt = sum(len(content) for _, content in request.messages) // CHARACTERS_A_TOKEN + 20
+        for attempt in range(1, ATTEMPTS + 1):
+            if self._stop.is_set():
+                raise UserError("stopped; what was answered is kept")
+            promised = self.purse.promise(most_prompt, request.max_tokens * request.n)
+            used = (0, 0)
+            try:
+                self._requests.wait()
+                self._tokens.wait(most_prompt + request.max_tokens * request.n)
+                answer = self._once(request)
+                used = (answer.prompt_tokens, answer.answer_tokens)
+                return answer
+            except Exception as error:
+                wait = passing(error, self.settings)
+                if attempt == ATTEMPTS:
+                    raise UserError(
+                        f"the judge at {self.openai.base_url} is in trouble ({error or type(error).__name__}), "
+                        f"{ATTEMPTS} times in a row; what was answered is kept, run again later"
+                    ) from error
+                self.retries += 1
+            finally:
+                self.purse.settle(promised, *used)
+            self._stop.wait(
+                min(wait if wait is not None else 0.25 * 2**attempt, LONGEST_WAIT) * random.uniform(0.8, 1.2)
+            )
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, request: Request) -> Answer:
+        response = self.openai.chat.completions.create(**parameters(request, self.settings))
+        answer = read(response)
+        if request.logprobs and not answer.first:
+            raise Garbled("no log-probabilities in the answer")
+        return answer
+
+
+class Garbled(Exception):
+    """An answer that is no whole answer."""
+
+
+def parameters(request: Request, settings: JudgeSettings) -> dict[str, Any]:
+    """A request in the words of the OpenAI protocol."""
+    from eval.judge.probe import MOST_ALTERNATIVES
+
+    asked: dict[str, Any] = {
+        "model": settings.model,
+        "messages": [{"role": role, "content": content} for role, content in request.messages],
+        "max_completion_tokens": request.max_tokens,
+    }
+    if settings.effort is not None:
+        asked["reasoning_effort"] = settings.effort
+    if request.temperature >= 0:  # below 0: the endpoint takes none
+        asked["temperature"] = request.temperature
+    if request.logprobs:
+        asked |= {"logprobs": True, "top_logprobs": MOST_ALTERNATIVES}
+    if request.n > 1:
+        asked["n"] = request.n
+    if request.schema:
+        import json
+
+        schema = {"name": "answer", "strict": True, "schema": json.loads(request.schema)}
+        asked["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return asked
+
+
+def read(response: openai.types.chat.ChatCompletion) -> Answer:
+    """An answer from what the endpoint sent. Raises Garbled where something is missing."""
+    try:
+        texts = tuple(choice.message.content or "" for choice in response.choices)
+        usage, spoken = response.usage, response.choices[0].logprobs
+        tokens = spoken.content if spoken and spoken.content else []
+        first = tuple((one.token, one.logprob) for one in tokens[0].top_logprobs) if tokens else ()
+        counted = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        return Answer(texts, first, *counted, response.model)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise Garbled(f"the answer is not one of the OpenAI protocol: {error}") from error
+
+
+def passing(error: Exception, settings: JudgeSettings) -> float | None:
+    """How long to wait before another attempt, as the endpoint asks (None where it does not say).
+
+    Raises:
+        UserError: another attempt would not help; `Unfit` where it is the request that is refused.
+    """
+    import openai
+
+    who = f"the judge {settings.model} at {settings.base_url or 'OpenAI'}"
+    if isinstance(error, UserError):
+        raise error
+    if isinstance(error, openai.APIStatusError):
+        body: Any = error.body if isinstance(error.body, dict) else {}
+        code = str(error.code or body.get("code") or "")
+        if code == "insufficient_quota" or error.status_code == 402:
+            raise UserError(
+                f"{who} says that no quota is left; add credit and start again, nothing is lost"
+            )
+        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            raise UserError(f"{who} refuses the key in {settings.key_env} ({error.status_code}); set another")
+        if isinstance(error, openai.NotFoundError):
+            raise UserError(f"{who} is not there (404); check judge.model and judge.base_url")
+        if error.status_code < 500 and error.status_code not in (408, 409, 429):
+            raise Unfit(f"{who} refuses the request ({error.status_code}): {body.get('message') or error.message}")
+        return seconds(error.response.headers.get("retry-after"))
+    if isinstance(error, openai.APIError | Garbled | ValueError):  # ValueError: JSON that is cut off
+        return None
+    raise error
+
+
+def seconds(retry_after: str | None) -> float | None:
+    try:
+        return max(0.0, float(retry_after)) if retry_after else None
+    except ValueError:  # a date
+        return None
+
+
+Ask = Callable[[Sequence[Request]], list[Answer]]
