@@ -53,7 +53,7 @@ def loading(model: Model) -> dict[str, Any]:
 
 
 def attention() -> str:
-    """Flash attention where it is built and there is a GPU for it, else torch's own sdpa. Both keep packed pairs apart."""
+    """Flash attention where it is built for a GPU, else torch's own sdpa. Both keep packed pairs apart."""
     import torch
 
     return "flash_attention_2" if torch.cuda.is_available() and find_spec("flash_attn") else "sdpa"

@@ -161,7 +161,7 @@ class Dpo(Trainer):
     """Direct preference optimization (Rafailov et al., 2023), continuing the SFT adapter."""
 
     max_similarity: float = 0.9
-    """Drop pairs whose replies are more alike (difflib's ratio, case and spaces aside); 1 drops identical ones alone."""
+    """Drop pairs whose replies are more alike (difflib's ratio, case and spaces aside); 1 drops only identical ones."""
     validation_pairs: int | None = None
     """Hold this many pairs out of training, drawn by seed, and measure on them; null holds out none."""
 
@@ -199,7 +199,7 @@ class Sweep:
     """A search over fields of this recipe by Optuna."""
 
     stage: Literal["sft", "dpo"] = "dpo"
-    """What a trial trains: `sft` is scored by validation loss, `dpo` by the accuracy of its rewards on held-out pairs."""
+    """What a trial trains: `sft` is scored by validation loss, `dpo` by reward accuracy on held-out pairs."""
     trials: int = 12
     """How many of all workers together are to end."""
     space: dict[str, list] = field(default_factory=dict)
