@@ -105,7 +105,7 @@ def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lin
         "library_name": "peft",
         "base_model": base.repo,
         "base_model_relation": "adapter",
-        "datasets": [names.dialogue] + ([names.preferences] if kind == "dpo" else []),
+        "datasets": [names.dialogue] + ([names.preferences] if kind in ("dpo", "reward") else []),
         "tags": ["trl", "lora", kind],
     }
     return model_card(
