@@ -2,9 +2,9 @@
 
 Random weights of the true shapes (the starter's are real), real pairs of the corpus, the code of training.models,
 training.packing and training.sft. The newcomer gives SFTTrainer the same model, adapter and pairs, unpacked, in padded
-batches of 8. Both take as many examples an optimizer step, and their loss on the same held-out pairs is compared
-after as many examples. Each side is a process of its own, so that its peak memory is its own. `--cap-gb 8` holds a
-GPU's allocator to a limit, under which 3B is trained by SFT and by DPO. Without --corpus the pairs are those of the sample.
+batches of 8. Both take as many examples an optimizer step, and their loss on the same held-out pairs is compared after
+as many examples. Each side is a process of its own, so that its peak memory is its own. `--cap-gb 8` holds a GPU's
+allocator to a limit, under which 3B is trained by SFT and by DPO. Without --corpus the pairs are those of the sample.
 """
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, float], dict[str, 
             result = child(shape, name)
             results.setdefault(shape, {})[name] = result
             print(
-                f"| {shape} | {name} | {result['tokens_per_s']:,.0f} | {result['fill']:.1%} | {result['peak_gb']:.2f} | "
-                f"{result['mfu']:.1%} | {result['hours_paper_run']:.1f} | {result['loss']:.4f} |",
+                f"| {shape} | {name} | {result['tokens_per_s']:,.0f} | {result['fill']:.1%} | "
+                f"{result['peak_gb']:.2f} | {result['mfu']:.1%} | "
+                f"{result['hours_paper_run']:.1f} | {result['loss']:.4f} |",
                 flush=True,
             )
     ratios = {s: r["packed"]["tokens_per_s"] / r["newcomer"]["tokens_per_s"] for s, r in results.items()}
@@ -141,18 +142,16 @@ def side(arguments: argparse.Namespace, shape: str, scratch: Path) -> dict[str, 
     sizes = Shape.of(base.config)
     model = add_lora(base, tokenizer, Lora(r=16, alpha=32, dropout=0.05 if gpu else 0.0))
     make = {"packed": packed, "newcomer": newcomer, "dpo": preference}[arguments.side]
-    trainer, tokens = make(model, tokenizer, train.slice(0, needed), arguments.steps, batches, scratch, gpu)
-    clock = stopwatch()
+    trainer = make(model, tokenizer, train.slice(0, needed), arguments.steps, batches, scratch, gpu)
+    clock = stopwatch(tokenizer.pad_token_id)
     trainer.add_callback(clock)
     trainer.train()
-    steps = len(clock.times) - 1
-    seconds = clock.times[-1] - clock.times[0]
-    speed = tokens / arguments.steps * steps / seconds
+    speed = (clock.tokens - clock.at_first) / (clock.times[-1] - clock.times[0])
     work = flops_per_token(sizes, False)  # the useful ones: what checkpointing does twice counts once
     peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else resident_gb()
     return {
         "tokens_per_s": round(speed, 1),
-        "fill": round(tokens / clock.places, 4) if clock.places else 1.0,
+        "fill": round(clock.tokens / clock.places, 4),
         "peak_gb": round(peak, 3),
         "mfu": round(speed * work / matrix_speed(4096, 4096), 4),
         "hours_paper_run": round(PAPER_PAIRS * mean / speed / 3600, 2),
@@ -185,7 +184,8 @@ def random_base(shape: str, tokenizer: Any, scratch: Path) -> Path:
         num_key_value_heads=kv, vocab_size=VOCABULARY, tie_word_embeddings=True, max_position_embeddings=32_768,
         rms_norm_eps=1e-6, rope_parameters={"rope_theta": 1e6, "rope_type": "default"},
     )  # fmt: skip
-    Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(scratch / "base")
+    model: Any = Qwen2ForCausalLM(config)
+    model.to(torch.bfloat16).save_pretrained(scratch / "base")
     return scratch / "base"
 
 
@@ -199,10 +199,8 @@ def common(steps: int, scratch: Path, gpu: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def packed(
-    model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool
-) -> tuple[Any, int]:
-    """Our trainer, and the real tokens of all its steps. The rows of a step hold the newcomer's number of examples."""
+def packed(model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool) -> Any:
+    """Our trainer. The rows of a step hold the newcomer's number of examples."""
     from training.packing import encode, examples
     from training.sft import arguments_of, trainer_of
 
@@ -211,48 +209,41 @@ def packed(
     arguments = arguments_of(settings, scratch)
     dataset = examples(encoded, arguments)
     arguments.gradient_accumulation_steps = max(1, round(len(dataset) / steps))
-    return trainer_of(model, tokenizer, arguments, encoded, dataset), encoded.tokens
+    return trainer_of(model, tokenizer, arguments, encoded, dataset)
 
 
-def newcomer(
-    model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool
-) -> tuple[Any, int]:
-    """SFTTrainer on the pairs as they are published, padded, and their real tokens."""
+def newcomer(model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool) -> Any:
+    """SFTTrainer on the pairs as they are published, padded."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from training.packing import encode
-
     settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": NEWCOMER_BATCH}
     arguments = SFTConfig(**settings, gradient_accumulation_steps=batches)
-    trainer = SFTTrainer(model=model, args=arguments, train_dataset=Dataset(train), processing_class=tokenizer)
-    return trainer, encode(tokenizer, train, ROW).tokens
+    return SFTTrainer(model=model, args=arguments, train_dataset=Dataset(train), processing_class=tokenizer)
 
 
-def preference(
-    model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool
-) -> tuple[Any, int]:
+def preference(model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool) -> Any:
     """DPO of each reply against another prompt's, at the recipe's batch of 2 by 8."""
     from datasets import Dataset
     from trl import DPOConfig
 
-    from training.dpo import as_text, longest, trainer_of
+    from training.dpo import as_text, trainer_of
 
     rows = train.slice(0, 16 * steps + 1).to_pylist()
     pairs = [{**row, "chosen": row["completion"], "rejected": rows[i]["completion"]} for i, row in enumerate(rows[1:])]
     settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8}
     dataset = Dataset.from_list([as_text(tokenizer, pair) for pair in pairs])
-    return trainer_of(model, tokenizer, DPOConfig(**settings), dataset), sum(2 * longest(tokenizer, p) for p in pairs)
+    return trainer_of(model, tokenizer, DPOConfig(**settings), dataset)
 
 
-def stopwatch() -> Any:
-    """Notes the time after each optimizer step; `places` counts the places of all batches, padding and all."""
+def stopwatch(pad: int) -> Any:
+    """Notes the time after each optimizer step, and counts what really went in: places, and tokens without padding."""
     from transformers import TrainerCallback
 
     class Stopwatch(TrainerCallback):
         def __init__(self) -> None:
             self.times: list[float] = []
-            self.places = 0
+            self.places = self.tokens = self.at_first = 0
 
         def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
             model.get_input_embeddings().register_forward_pre_hook(self.count)
@@ -260,12 +251,14 @@ def stopwatch() -> Any:
         def count(self, module: Any, inputs: Any) -> None:
             if module.training:
                 self.places += inputs[0].numel()
+                self.tokens += int((inputs[0] != pad).sum())
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             import torch
 
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
+            self.at_first = self.at_first or self.tokens
             self.times.append(time.perf_counter())
 
     return Stopwatch()

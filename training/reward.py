@@ -34,9 +34,10 @@ def run(recipe: Recipe, work: Path) -> str:
     made = task(recipe)
     if revision := made.done():
         return revision
-    files, facts = train(recipe, *made.lineage.inputs, work_folder(work, made.lineage))
+    base, preferences = made.lineage.inputs
+    files, facts = train(recipe, base, preferences, work_folder(work, made.lineage))
     lineage = replace(made.lineage, facts=facts)
-    files["README.md"] = adapter_card(recipe, made.repo, "reward", made.lineage.inputs[0], lineage)
+    files["README.md"] = adapter_card(recipe, made.repo, "reward", base, lineage)
     return publish(made.repo, "model", files, lineage, "Reward model", private=recipe.hub.private)
 
 
@@ -55,6 +56,7 @@ def train(recipe: Recipe, base: Input, preferences: Input, folder: Path) -> tupl
     """Trains and saves the reward model; returns the files to publish and what the card tells of the run."""
     from datasets import Dataset
     from peft import get_peft_model
+    from transformers import set_seed
     from trl import RewardConfig, RewardTrainer
 
     from training.models import last_checkpoint, load_tokenizer, lora_config, save_adapter
@@ -64,6 +66,7 @@ def train(recipe: Recipe, base: Input, preferences: Input, folder: Path) -> tupl
     tokenizer = load_tokenizer(base.repo, base.revision)
     rows, counts = kept_pairs(tokenizer, preferences, recipe, arguments.max_length)
     say("reward", ", ".join(f"{name}: {value}" for name, value in counts.items()))
+    set_seed(arguments.seed)
     scorer = load_scorer(base.repo, base.revision, recipe.model)
     adapter = lora_config(tokenizer, recipe.model.lora, task_type="SEQ_CLS", modules_to_save=["score"])
     model: Any = get_peft_model(scorer, adapter)

@@ -1,8 +1,8 @@
 """Online RL: `python -m training.rl --recipe training/recipes/starter.yaml rl.prompts=400`.
 
-TRL's RLOOTrainer continues the SFT adapter: several replies to a prompt are sampled, scored by the reward model, and each
-is measured against the others. It stands where the paper meant PPO to stand, which TRL has since removed. The reward of
-SFT, DPO and RL on held-out prompts, with the time each took, goes into the card.
+TRL's RLOOTrainer continues the SFT adapter: several replies to a prompt are sampled and scored by the reward model, and
+each is measured against the others. It stands where the paper meant PPO to stand, which TRL has since removed. The
+reward of SFT, DPO and RL on held-out prompts, with the time each took, goes into the card.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def train(
     scorer = Scorer(recipe, base, reward)
     stop = tokenizer.convert_tokens_to_ids(STOP)
 
-    def score(prompts: list[Prompt], completions: Any, completion_ids: list[list[int]], **_: Any) -> list[float]:
+    def score(prompts: list[Prompt], completions: Any, completion_ids: list[list[int]], **_: Any) -> list[float | None]:
         texts = [tokenizer.decode(ids, skip_special_tokens=True) for ids in completion_ids]
         ended = [bool(ids) and ids[-1] == stop for ids in completion_ids]
         scores = scorer(prompts, texts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,8 +59,12 @@ def preview(recipe: Recipe, work: Path) -> None:
     task(recipe).preview()
 
 
-def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def train(
+    recipe: Recipe, base: Input, dialogue: Input, folder: Path, callbacks: Sequence[Any] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
+    from transformers import set_seed
+
     from training.models import add_lora, last_checkpoint, load_base, load_tokenizer, save_adapter
 
     arguments = arguments_of(recipe.sft.trl, folder)
@@ -77,8 +82,11 @@ def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[d
     if recipe.sft.step_limit:
         arguments.max_steps = min(recipe.sft.step_limit, steps_of(len(dataset), arguments))
     announce("sft", recipe, base, arguments, encoded, dataset)
+    set_seed(arguments.seed)  # LoRA starts at random: the same recipe starts the same run
     model = add_lora(load_base(base.repo, base.revision, recipe.model), tokenizer, recipe.model.lora)
     trainer = trainer_of(model, tokenizer, arguments, encoded, dataset, held_out, recipe.sft.patience)
+    for callback in callbacks:
+        trainer.add_callback(callback)
     started = time.monotonic()
     result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
     facts = {

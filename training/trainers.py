@@ -102,9 +102,9 @@ def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lin
     citations = together([inherited, *map(handed_on, lineage.inputs)]).citations
     metadata = {
         **inherited.license,
-        "library_name": "peft",
+        "library_name": "transformers" if kind.endswith("-merged") else "peft",
         "base_model": base.repo,
-        "base_model_relation": "adapter",
+        "base_model_relation": "merge" if kind.endswith("-merged") else "adapter",
         "datasets": [names.dialogue] + ([names.preferences] if kind in ("dpo", "reward") else []),
         "tags": ["trl", "lora", kind],
     }

@@ -46,10 +46,10 @@ def test_activations_are_within_a_quarter_of_what_torch_keeps(dropout):
     """Counted by saved_tensors_hooks, every storage once, weights left out: the slope over one more layer."""
     from peft import LoraConfig, get_peft_model
 
-    sizes = dict(hidden_size=256, intermediate_size=1024, num_attention_heads=8, num_key_value_heads=2, vocab_size=99)
+    sizes = {"hidden_size": 256, "intermediate_size": 1024, "num_attention_heads": 8, "num_key_value_heads": 2}
     kept = []
     for layers in (1, 2):
-        config = Qwen2Config(num_hidden_layers=layers, tie_word_embeddings=True, **sizes)
+        config = Qwen2Config(num_hidden_layers=layers, vocab_size=99, tie_word_embeddings=True, **sizes)
         model = Qwen2ForCausalLM(config).to(torch.bfloat16)
         lora = LoraConfig(r=4, target_modules="all-linear", lora_dropout=dropout)
         model = get_peft_model(model, lora, autocast_adapter_dtype=False).train()
