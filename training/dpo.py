@@ -27,6 +27,7 @@ from training.trainers import (
     adapter_card,
     context_turns,
     finite_guard,
+    first_process_only,
     first_and_last,
     last_loss,
     losses,
@@ -107,7 +108,6 @@ def train(
     result = trainer.train(resume_from_checkpoint=checkpoint)
     minutes = (time.monotonic() - started) / 60
     measured = trainer.evaluate() if held_out else {}
-    model.delete_adapter("ref")
     facts = {
         **counts,
         "steps": result.global_step,
@@ -120,6 +120,8 @@ def train(
         **{f"held-out {name}": round(measured[f"eval_{key}"], 4) for name, key in HELD_OUT.items() if measured},
         "minutes": round(minutes, 2),
     }
+    first_process_only(trainer)
+    model.delete_adapter("ref")
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
     return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
 
@@ -234,10 +236,10 @@ def longest(tokenizer: Any, row: dict[str, Any]) -> int:
 
 
 def complete_reference(model: PeftModel) -> None:
-    """Makes the `ref` adapter what the trained one is, to the bit: TRL 1.16's own copy differs from it in two ways.
+    """Makes the `ref` adapter what the trained one is, to the bit: TRL 1.16's own copy differs in two ways.
 
-    It leaves out trained tokens, for it looks for `.default.` inside a name and theirs end in `.default`; and of a 4-bit
-    model it rounds the trained adapter to bf16 after copying it, so that step 1 would begin 1e-4 to 1e-3 off ln 2.
+    It leaves out trained tokens, for it looks for `.default.` inside a name and theirs end in `.default`; and of a
+    4-bit model it rounds the trained adapter to bf16 after copying it, so that step 1 would begin 1e-4 to 1e-3 off ln 2.
     """
     parameters = dict(model.named_parameters())
     for name, parameter in parameters.items():

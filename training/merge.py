@@ -1,6 +1,6 @@
-"""One model of base and adapter: `python -m training.merge --recipe FILE dpo`, published as `repartee-<size>-dpo-merged`.
+"""One model of base and adapter: `python -m training.merge --recipe FILE dpo`.
 
-For servers that refuse trained tokens beside LoRA (vLLM#9280): the adapter is added to the weights of the base, the two
+It is published as `repartee-<size>-dpo-merged`. For servers that refuse trained tokens beside LoRA (vLLM#9280): the adapter is added to the weights of the base, the two
 ChatML embeddings included, and the result is a plain model in bf16.
 """
 

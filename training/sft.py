@@ -24,6 +24,7 @@ from training.trainers import (
     adapter_card,
     context_turns,
     finite_guard,
+    first_process_only,
     last_loss,
     losses,
     model_settings,
@@ -100,6 +101,7 @@ def train(
     if held_out:
         facts["validation pairs"] = len(held_out.table)
         facts["validation loss"] = round(trainer.evaluate()["eval_loss"], 4)
+    first_process_only(trainer)
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
     return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
 

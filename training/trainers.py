@@ -66,6 +66,12 @@ def finite_guard() -> Any:
     return FiniteGuard()
 
 
+def first_process_only(trainer: Any) -> None:
+    """Ends every process of a launch over several GPUs but the first, which saves and publishes."""
+    if not trainer.is_world_process_zero():
+        raise SystemExit(0)
+
+
 def first_and_last(trainer: Any, key: str) -> tuple[float, float] | None:
     """The first and the last value of what a trainer logged by this name."""
     values = [round(entry[key], 4) for entry in trainer.state.log_history if key in entry]

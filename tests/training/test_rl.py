@@ -1,5 +1,7 @@
 """Reward model, online RL and the merged export, end to end on the starter against the local Hub."""
 
+from pathlib import Path
+
 import pytest
 from test_runs import recipe_of
 
@@ -28,7 +30,8 @@ def test_reward_and_rl_publish_and_tell_the_rise(hub_url, tmp_path):
     assert found[1].facts["rise over sft by rl"].endswith(" min")
     assert not [name for name in HfApi().list_repo_files(recipe.names.adapter("rl")) if name.startswith("ref/")]
     merge.run(recipe, "sft", tmp_path)
-    assert "merged into its weights" in open(hf_hub_download(recipe.names.adapter("sft-merged"), "README.md")).read()
+    card = hf_hub_download(recipe.names.adapter("sft-merged"), "README.md")
+    assert "merged into its weights" in Path(card).read_text()
 
 
 def test_a_merged_model_says_what_base_and_adapter_say(starter, adapters, tmp_path):
