@@ -27,8 +27,8 @@ from training.trainers import (
     adapter_card,
     context_turns,
     finite_guard,
-    first_process_only,
     first_and_last,
+    first_process_only,
     last_loss,
     losses,
     model_settings,
@@ -239,7 +239,7 @@ def complete_reference(model: PeftModel) -> None:
     """Makes the `ref` adapter what the trained one is, to the bit: TRL 1.16's own copy differs in two ways.
 
     It leaves out trained tokens, for it looks for `.default.` inside a name and theirs end in `.default`; and of a
-    4-bit model it rounds the trained adapter to bf16 after copying it, so that step 1 would begin 1e-4 to 1e-3 off ln 2.
+    4-bit model it rounds the trained adapter to bf16 after copying it: step 1 would begin up to 1e-3 off ln 2.
     """
     parameters = dict(model.named_parameters())
     for name, parameter in parameters.items():

@@ -1,7 +1,7 @@
 """One model of base and adapter: `python -m training.merge --recipe FILE dpo`.
 
-It is published as `repartee-<size>-dpo-merged`. For servers that refuse trained tokens beside LoRA (vLLM#9280): the adapter is added to the weights of the base, the two
-ChatML embeddings included, and the result is a plain model in bf16.
+It is published as `repartee-<size>-dpo-merged`, for servers that refuse trained tokens beside LoRA (vLLM#9280): the
+adapter is added to the weights of the base, the two ChatML embeddings included, and the result is a plain bf16 model.
 """
 
 from __future__ import annotations

@@ -323,6 +323,8 @@ def trl_fields(cls: type, content: dict[str, Any], path: str) -> dict[str, Any]:
 
     config = {Sft: trl.SFTConfig, Dpo: trl.DPOConfig, Reward: trl.RewardConfig, Rl: trl.RLOOConfig}[cls]
     annotations = typing.get_type_hints(config)
+    # YAML reads a bare `no` as false
+    content = {key: "no" if value is False and key.endswith("_strategy") else value for key, value in content.items()}
     for key in content:
         if key not in annotations:
             raise UserError(f"recipe: unknown key {path}{key}; neither ours nor a field of TRL's {config.__name__}")
