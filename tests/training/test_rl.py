@@ -37,8 +37,9 @@ def test_reward_and_rl_publish_and_tell_the_rise(hub_url, tmp_path):
 def test_a_merged_model_says_what_base_and_adapter_say(starter, adapters, tmp_path):
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
+    GenerationConfig(max_new_tokens=64).save_pretrained(adapters["sft"])  # as a published adapter has
     merge.merge(str(starter), "main", adapters["sft"], "main", tmp_path)
     ids = torch.tensor([[1, 300, 2, 400, 1]])  # both ChatML tokens among them
     plain = AutoModelForCausalLM.from_pretrained(starter, dtype=torch.float32)
