@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-TITLES = {"base": "base", "sft": "fine-tuned", "dpo": "DPO"}
-COLOURS = {"base": "#9a9a9a", "sft": "#3b78b5", "dpo": "#c2542d"}
+TITLES = {"base": "base", "sft": "fine-tuned", "dpo": "DPO", "rl": "RL"}
+COLOURS = {"base": "#9a9a9a", "sft": "#3b78b5", "dpo": "#c2542d", "rl": "#5a8f4e"}
 
 
 class Shown(NamedTuple):

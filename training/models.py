@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from chat.template import PAD, STOP, adopt
 from training.recipe import Lora, Model
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import LoraConfig, PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CHAT_TOKENS = ("<|im_start|>", STOP)
@@ -24,21 +25,41 @@ def load_tokenizer(repo: str, revision: str) -> PreTrainedTokenizerBase:
 
 
 def load_base(repo: str, revision: str, model: Model) -> PreTrainedModel:
-    """Loads the base for training: NF4 where the recipe says so, else float32 under the trainer's bf16 autocast."""
-    import torch
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    """Loads the base for training, as `loading` says, with a head that predicts tokens."""
+    from transformers import AutoModelForCausalLM
 
-    quantization = None
-    if model.four_bit:
-        quantization = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
-        )
-    base = AutoModelForCausalLM.from_pretrained(
-        repo, revision=revision, dtype=torch.float32, quantization_config=quantization
+    return ready_base(AutoModelForCausalLM.from_pretrained(repo, revision=revision, **loading(model)), model)
+
+
+def loading(model: Model) -> dict[str, Any]:
+    """How a base is loaded for training: NF4, the rest of it in bf16, where the recipe says so; else in float32, which
+    the trainer's autocast computes in bf16.
+
+    The quant storage is bf16 because FSDP shards only tensors of one type (accelerate#3983).
+    """
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if not model.four_bit:
+        return {"dtype": torch.float32, "attn_implementation": attention()}
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_quant_storage=torch.bfloat16 if torch.cuda.is_available() else torch.uint8,
     )
+    return {"dtype": torch.bfloat16, "quantization_config": quantization, "attn_implementation": attention()}
+
+
+def attention() -> str:
+    """Flash attention where it is built for a GPU, else torch's own sdpa. Both keep packed pairs apart."""
+    import torch
+
+    return "flash_attention_2" if torch.cuda.is_available() and find_spec("flash_attn") else "sdpa"
+
+
+def ready_base(base: PreTrainedModel, model: Model) -> PreTrainedModel:
     base.config.use_cache = False
     if model.four_bit:
         _keep_plain_layout(base)
@@ -56,20 +77,28 @@ def _keep_plain_layout(base: PreTrainedModel) -> None:
 
 def add_lora(base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lora: Lora) -> PeftModel:
     """Puts a fresh adapter on every linear layer, and trains the two ChatML embeddings where the recipe says so."""
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import get_peft_model
 
-    if getattr(base, "is_loaded_in_4bit", False):
-        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=False)
+    return ready_for_trl(get_peft_model(base, lora_config(tokenizer, lora, task_type="CAUSAL_LM")))
+
+
+def lora_config(tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> LoraConfig:
+    """The adapter of a recipe.
+
+    Nothing of a quantized base is cast to float32, as `prepare_model_for_kbit_training` would: at 3B the embeddings
+    alone would take another 0.6 GB, and the norms compute in float32 anyway.
+    """
+    from peft import LoraConfig
+
     chat_tokens: Any = tokenizer.convert_tokens_to_ids(list(CHAT_TOKENS))
-    config = LoraConfig(
+    return LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules="all-linear",
         trainable_token_indices={"embed_tokens": chat_tokens} if lora.train_chat_tokens else None,
-        task_type="CAUSAL_LM",
+        **task,
     )
-    return ready_for_trl(get_peft_model(base, config))
 
 
 def ready_for_trl(model: PeftModel) -> PeftModel:

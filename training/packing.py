@@ -184,11 +184,17 @@ def fitting(free: Counter[int], left: int, shortest: int) -> tuple[int, ...]:
     return next(((length,) for length in range(left, shortest - 1, -1) if free[length]), ())
 
 
-def published_pairs(dialogue: Input, limit: int | None, seed: int) -> pa.Table:
-    """The train pairs of the published dataset, or `limit` of them by seed."""
+def published_pairs(dialogue: Input, limit: int | None, seed: int, split: str = "train") -> pa.Table:
+    """The pairs of a split of the published dataset, or `limit` of them by seed."""
     from datasets import load_dataset
 
-    pairs = load_dataset(dialogue.repo, "pairs", split="train", revision=dialogue.revision)
+    try:
+        pairs = load_dataset(dialogue.repo, "pairs", split=split, revision=dialogue.revision)
+    except ValueError as error:
+        if "split" not in str(error):
+            raise
+        cure = "; or set sft.eval_strategy=no" if split == "validation" else ""
+        raise UserError(f"{dialogue.repo} has no split {split}; make it again with training.prepare{cure}") from error
     if limit and limit < len(pairs):
         pairs = pairs.shuffle(seed=seed).select(range(limit))
     return pairs.select_columns(["prompt", "completion"]).with_format("arrow")[:]

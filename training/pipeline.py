@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chat.sampling import Sampling
 from eval import report
-from training import base, dpo, preferences, prepare, sft
+from training import base, dpo, preferences, prepare, reward, rl, sft
 from training.base import base_input
 from training.recipe import Recipe
 from training.stage import command
@@ -22,7 +22,8 @@ from training.stage import command
 def study(recipe: Recipe) -> report.Study:
     """Base, SFT and DPO on held-out prompts, as the recipe's `eval` section says."""
     names = recipe.names
-    adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
+    kinds = ("sft", "dpo", "rl") if recipe.rl.in_chain else ("sft", "dpo")
+    adapters = {kind: names.adapter(kind) for kind in kinds}
     base = base_input(recipe).repo
     return report.Study(names, base, names.dialogue, adapters, sampling=Sampling(), **vars(recipe.eval))
 
@@ -45,13 +46,22 @@ STAGES: dict[str, tuple[Callable[[Recipe, Path], str], Callable[[Recipe, Path], 
     "evaluation": (evaluate, preview_evaluation),
 }
 """Each stage, and what shows what it would do."""
+ONLINE = {"reward": (reward.run, reward.preview), "rl": (rl.run, rl.preview)}
+"""The other way than DPO, where the recipe's rl.in_chain asks for it: many times its time."""
+
+
+def stages(recipe: Recipe) -> dict[str, tuple[Callable[[Recipe, Path], str], Callable[[Recipe, Path], None]]]:
+    if not recipe.rl.in_chain:
+        return STAGES
+    last = STAGES["evaluation"]
+    return {**{name: pair for name, pair in STAGES.items() if pair is not last}, **ONLINE, "evaluation": last}
 
 
 def run(recipe: Recipe, work: Path) -> str:
     """Runs every stage that is not up to date, prints the time of each, and returns the evaluation's commit sha."""
-    times, revision = {}, ""
-    for number, (name, (stage, _)) in enumerate(STAGES.items(), 1):
-        print(f"\n== {number}/{len(STAGES)} {name}", flush=True)
+    times, revision, chain = {}, "", stages(recipe)
+    for number, (name, (stage, _)) in enumerate(chain.items(), 1):
+        print(f"\n== {number}/{len(chain)} {name}", flush=True)
         started = time.monotonic()
         revision = stage(recipe, work)
         times[name] = time.monotonic() - started
@@ -64,7 +74,7 @@ def preview(recipe: Recipe, work: Path) -> None:
     """What each stage would do now; one whose inputs are not there yet waits for them."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    for name, (_, stage_preview) in STAGES.items():
+    for name, (_, stage_preview) in stages(recipe).items():
         try:
             stage_preview(recipe, work)
         except RepositoryNotFoundError as error:

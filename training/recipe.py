@@ -1,8 +1,8 @@
 """A recipe: one YAML file per model size, checked before anything is downloaded.
 
 `load(path, ["dpo.beta=0.3"])` reads the file, applies `section.key=value` overrides and returns typed dataclasses. An
-unknown key, a wrong type or an impossible value is one line that names the key and what it takes. `sft` and `dpo` take,
-beside their own fields, any field of TRL's SFTConfig and DPOConfig.
+unknown key, a wrong type or an impossible value is one line that names the key and what it takes. `sft`, `dpo`,
+`reward` and `rl` take, beside their own fields, any field of TRL's SFTConfig, DPOConfig, RewardConfig and RLOOConfig.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Model:
     """Commit of the base; null takes today's and pins it in the lineage."""
     four_bit: bool = False
     """NF4 with double quantization and bf16 compute (QLoRA, Dettmers et al., 2023)."""
+    memory_gb: float | None = None
+    """What training may take, for the plan printed at start; null takes the memory of the device."""
     lora: Lora = field(default_factory=Lora)
 
 
@@ -120,10 +122,16 @@ class Sft(Trainer):
     """Train on this many pairs, drawn by seed; null takes all."""
     step_limit: int | None = None
     """Stop after this many optimizer steps where the epochs would take more; the schedule ends there too."""
+    validation_pairs: int | None = None
+    """Evaluate on this many pairs of the validation split; null takes all. Used where `eval_strategy` is not no."""
+    patience: int | None = None
+    """Stop after this many evaluations in a row without a better validation loss."""
 
     def __post_init__(self) -> None:
-        at_least(self, "pairs", 1)
-        at_least(self, "step_limit", 1)
+        for name in ("pairs", "step_limit", "validation_pairs", "patience"):
+            at_least(self, name, 1)
+        if self.patience and self.trl.get("eval_strategy", "no") == "no":
+            raise ValueError("patience needs evaluations; set eval_strategy: steps and eval_steps")
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,55 @@ class Preferences:
 @dataclass(frozen=True)
 class Dpo(Trainer):
     """Direct preference optimization (Rafailov et al., 2023), continuing the SFT adapter."""
+
+    max_similarity: float = 0.9
+    """Drop pairs whose replies are more alike (difflib's ratio, case and spaces aside); 1 drops only identical ones."""
+    validation_pairs: int | None = None
+    """Hold this many pairs out of training, drawn by seed, and measure on them; null holds out none."""
+
+    def __post_init__(self) -> None:
+        at_least(self, "validation_pairs", 1)
+        if not 0 < self.max_similarity <= 1:
+            raise ValueError(f"max_similarity is {self.max_similarity}; it takes a number above 0, up to 1")
+
+
+@dataclass(frozen=True)
+class Reward(Trainer):
+    """A reward model on the preference pairs: TRL's RewardTrainer, LoRA and a score head on the base."""
+
+
+@dataclass(frozen=True)
+class Rl(Trainer):
+    """Online RL of the SFT adapter against the reward model: TRL's RLOOTrainer."""
+
+    in_chain: bool = False
+    """Run reward and rl as stages of the pipeline, between dpo and the evaluation."""
+    prompts: int = 1_000
+    """Train on this many prompts of the train split, drawn by seed."""
+    held_out: int = 200
+    """Measure the reward before and after on this many prompts of the validation split."""
+    missing_end_penalty: float = 1.0
+    """Taken from the reward of a reply that did not end by itself."""
+
+    def __post_init__(self) -> None:
+        for name in ("prompts", "held_out"):
+            at_least(self, name, 1)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A search over fields of this recipe by Optuna."""
+
+    stage: Literal["sft", "dpo"] = "dpo"
+    """What a trial trains: `sft` is scored by validation loss, `dpo` by reward accuracy on held-out pairs."""
+    trials: int = 12
+    """How many of all workers together are to end."""
+    space: dict[str, list] = field(default_factory=dict)
+    """Field to choices, or to [low, high, log] or [low, high, linear] for a range."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(self, "trials", 1)
 
 
 @dataclass(frozen=True)
@@ -187,6 +244,9 @@ class Recipe:
     sft: Sft = field(default_factory=Sft)
     preferences: Preferences = field(default_factory=Preferences)
     dpo: Dpo = field(default_factory=Dpo)
+    reward: Reward = field(default_factory=Reward)
+    rl: Rl = field(default_factory=Rl)
+    sweep: Sweep = field(default_factory=Sweep)
     eval: Evaluation = field(default_factory=Evaluation)
     jobs: Jobs = field(default_factory=Jobs)
 
@@ -261,8 +321,10 @@ def trl_fields(cls: type, content: dict[str, Any], path: str) -> dict[str, Any]:
         return {}
     import trl
 
-    config = trl.SFTConfig if cls is Sft else trl.DPOConfig
+    config = {Sft: trl.SFTConfig, Dpo: trl.DPOConfig, Reward: trl.RewardConfig, Rl: trl.RLOOConfig}[cls]
     annotations = typing.get_type_hints(config)
+    # YAML reads a bare `no` as false
+    content = {key: "no" if value is False and key.endswith("_strategy") else value for key, value in content.items()}
     for key in content:
         if key not in annotations:
             raise UserError(f"recipe: unknown key {path}{key}; neither ours nor a field of TRL's {config.__name__}")

@@ -8,17 +8,33 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub.lineage import Input, Lineage, resolve
 from hub.publish import publish
 from training.base import base_input
-from training.packing import describe, encode, examples, published_pairs
+from training.packing import Encoded, describe, encode, examples, published_pairs
+from training.plan import Shape, plan, steps_of
 from training.recipe import Recipe
 from training.stage import Task, command, say, work_folder
-from training.trainers import adapter_card, context_turns, last_loss, losses, model_settings, trainer_arguments
+from training.trainers import (
+    adapter_card,
+    context_turns,
+    finite_guard,
+    first_process_only,
+    last_loss,
+    losses,
+    model_settings,
+    trainer_arguments,
+)
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from peft import PeftModel
+    from trl import SFTConfig, SFTTrainer
 
 
 def run(recipe: Recipe, work: Path) -> str:
@@ -44,30 +60,34 @@ def preview(recipe: Recipe, work: Path) -> None:
     task(recipe).preview()
 
 
-def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def train(
+    recipe: Recipe, base: Input, dialogue: Input, folder: Path, callbacks: Sequence[Any] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
-    from trl import SFTConfig, SFTTrainer
+    from transformers import set_seed
 
     from training.models import add_lora, last_checkpoint, load_base, load_tokenizer, save_adapter
 
-    arguments = SFTConfig(
-        **trainer_arguments(recipe.sft.trl, folder),
-        completion_only_loss=True,
-        dataset_kwargs={"skip_prepare_dataset": True},  # training.packing has done it
-    )
+    arguments = arguments_of(recipe.sft.trl, folder)
     assert arguments.max_length is not None
     tokenizer = load_tokenizer(base.repo, base.revision)
     pairs = published_pairs(dialogue, recipe.sft.pairs, arguments.seed)
     encoded = encode(tokenizer, pairs, arguments.max_length)
+    held_out = None
+    if arguments.eval_strategy != "no":
+        validation = published_pairs(dialogue, recipe.sft.validation_pairs, arguments.seed, "validation")
+        held_out = encode(tokenizer, validation, arguments.max_length)
     dataset = examples(encoded, arguments)
     packing = describe(encoded, len(dataset), arguments.max_length)
     say("sft", ", ".join(f"{name}: {value:,}" for name, value in packing.items()))
-    model = add_lora(load_base(base.repo, base.revision, recipe.model), tokenizer, recipe.model.lora)
-    if arguments.neftune_noise_alpha and arguments.packing:
-        arguments.neftune_noise_alpha *= packed_noise(arguments, encoded.tokens / len(encoded.table))
-    trainer = SFTTrainer(model=model, args=arguments, train_dataset=dataset, processing_class=tokenizer)
     if recipe.sft.step_limit:
-        arguments.max_steps = min(recipe.sft.step_limit, steps_of(trainer))
+        arguments.max_steps = min(recipe.sft.step_limit, steps_of(len(dataset), arguments))
+    announce("sft", recipe, base, arguments, encoded, dataset)
+    set_seed(arguments.seed)  # LoRA starts at random: the same recipe starts the same run
+    model = add_lora(load_base(base.repo, base.revision, recipe.model), tokenizer, recipe.model.lora)
+    trainer = trainer_of(model, tokenizer, arguments, encoded, dataset, held_out, recipe.sft.patience)
+    for callback in callbacks:
+        trainer.add_callback(callback)
     started = time.monotonic()
     result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
     facts = {
@@ -78,24 +98,75 @@ def train(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> tuple[d
         "final train loss": last_loss(trainer),
         "minutes": round((time.monotonic() - started) / 60, 2),
     }
+    if held_out:
+        facts["validation pairs"] = len(held_out.table)
+        facts["validation loss"] = round(trainer.evaluate()["eval_loss"], 4)
+    first_process_only(trainer)
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
     return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
 
 
-def steps_of(trainer: Any) -> int:
-    """How many optimizer steps the epochs of a trainer take."""
-    arguments = trainer.args
-    per_epoch = math.ceil(len(trainer.get_train_dataloader()) / arguments.gradient_accumulation_steps)
-    return math.ceil(per_epoch * arguments.num_train_epochs)
+def arguments_of(trl: dict[str, Any], folder: Path) -> SFTConfig:
+    """TRL's config from a recipe's fields."""
+    from trl import SFTConfig
+
+    return SFTConfig(
+        **trainer_arguments(trl, folder),
+        completion_only_loss=True,
+        dataset_kwargs={"skip_prepare_dataset": True},  # training.packing has done it
+    )
 
 
-def packed_noise(arguments: Any, mean_length: float) -> float:
+def announce(stage: str, recipe: Recipe, base: Input, arguments: SFTConfig, encoded: Encoded, dataset: Dataset) -> None:
+    """Prints the plan. Raises UserError where it cannot fit."""
+    from transformers import AutoConfig
+
+    shape = Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision))
+    batch = arguments.per_device_train_batch_size * (arguments.max_length or 0)
+    numbers = plan(shape, recipe.model, arguments, rows=len(dataset), tokens=encoded.tokens, largest_batch=batch)
+    for name, value in numbers.items():
+        say(stage, f"{name}: {value}")
+
+
+def trainer_of(
+    model: PeftModel,
+    tokenizer: Any,
+    arguments: SFTConfig,
+    encoded: Encoded,
+    dataset: Dataset,
+    held_out: Encoded | None = None,
+    patience: int | None = None,
+) -> SFTTrainer:
+    """SFTTrainer on what `training.packing` made, with NEFTune's noise as it would be unpacked.
+
+    Args:
+        encoded, dataset: the train pairs, and the rows made of them.
+        held_out: pairs to evaluate on, packed as the train pairs are.
+        patience: evaluations without improvement after which training stops.
+    """
+    from transformers import EarlyStoppingCallback
+    from trl import SFTTrainer
+
+    if arguments.neftune_noise_alpha and arguments.packing:
+        flattened = arguments.per_device_train_batch_size * encoded.tokens / len(dataset)
+        arguments.neftune_noise_alpha *= packed_noise(flattened, encoded.tokens / len(encoded.table))
+    return SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=dataset,
+        eval_dataset=examples(held_out, arguments) if held_out else None,
+        processing_class=tokenizer,
+        callbacks=[finite_guard(), *([EarlyStoppingCallback(patience)] if patience else [])],
+    )
+
+
+def packed_noise(flattened: float, mean_length: float) -> float:
     """How much larger NEFTune's alpha must be for the noise of an unpacked example.
 
     The noise is alpha / sqrt(length * width) (Jain et al., 2023), but transformers takes the length of the whole
     flattened batch for it (transformers#34659): the factor is the square root of that length over the mean example's.
     """
-    return math.sqrt(arguments.per_device_train_batch_size * arguments.max_length / mean_length)
+    return math.sqrt(flattened / mean_length)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from chat.template import SYSTEM_PROMPT
 from hub.cards import model_card
+from hub.errors import UserError
 from hub.lineage import Input, Lineage, published
 from hub.rights import handed_on, note, of_base, together
 from training.recipe import Recipe
@@ -20,6 +22,8 @@ def trainer_arguments(trl: dict[str, Any], folder: Path) -> dict[str, Any]:
         "report_to": "none",
         "save_total_limit": 2,
         "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # which would show the last finite loss instead; `finite_guard` reads it
+        "per_device_eval_batch_size": trl.get("per_device_train_batch_size", 8),
         "use_cpu": not torch.cuda.is_available(),
         **trl,
         "output_dir": str(folder / "checkpoints"),
@@ -36,6 +40,42 @@ def context_turns(dialogue: Input) -> int:
     """How many earlier turns the prompts of the dialogue dataset carry."""
     found = published(dialogue.repo, dialogue.type)
     return found[1].facts["context_turns"] if found else 1
+
+
+def finite_guard() -> Any:
+    """Stops a run that has gone to NaN or infinity, before that is written over its checkpoints."""
+    import torch
+    from transformers import TrainerCallback
+
+    class FiniteGuard(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+            if logs and not math.isfinite(logs.get("loss", 0.0)):
+                stop(args, state, f"the loss is {logs['loss']}")
+
+        def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+            trained = (parameter for parameter in model.parameters() if parameter.requires_grad)
+            if control.should_save and not all(bool(torch.isfinite(parameter).all()) for parameter in trained):
+                stop(args, state, "a weight is not finite")
+
+    def stop(args: Any, state: Any, what: str) -> None:
+        raise UserError(
+            f"{what} at step {state.global_step}; set a lower learning_rate or max_grad_norm. The last good checkpoint "
+            f"is kept in {args.output_dir}"
+        )
+
+    return FiniteGuard()
+
+
+def first_process_only(trainer: Any) -> None:
+    """Ends every process of a launch over several GPUs but the first, which saves and publishes."""
+    if not trainer.is_world_process_zero():
+        raise SystemExit(0)
+
+
+def first_and_last(trainer: Any, key: str) -> tuple[float, float] | None:
+    """The first and the last value of what a trainer logged by this name."""
+    values = [round(entry[key], 4) for entry in trainer.state.log_history if key in entry]
+    return (values[0], values[-1]) if values else None
 
 
 def last_loss(trainer: Any) -> float | None:
@@ -68,10 +108,10 @@ def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lin
     citations = together([inherited, *map(handed_on, lineage.inputs)]).citations
     metadata = {
         **inherited.license,
-        "library_name": "peft",
+        "library_name": "transformers" if kind.endswith("-merged") else "peft",
         "base_model": base.repo,
-        "base_model_relation": "adapter",
-        "datasets": [names.dialogue] + ([names.preferences] if kind == "dpo" else []),
+        "base_model_relation": "merge" if kind.endswith("-merged") else "adapter",
+        "datasets": [names.dialogue] + ([names.preferences] if kind in ("dpo", "reward") else []),
         "tags": ["trl", "lora", kind],
     }
     return model_card(

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset
+from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from chat.template import SYSTEM_PROMPT, adopt
-from training import models, packing
+from training import models, packing, sft
 from training.dpo import as_text, complete_reference
 from training.recipe import Lora, Model
-from training.sft import packed_noise
 
 TALK = [("Where were you?", "At the pier."), ("Who sent you?", "Nobody. I came by myself."), ("Sit down.", "No.")] * 4
 
@@ -80,16 +80,35 @@ def test_packing_loses_no_reply_token_and_keeps_pairs_apart(starter, tokenizer, 
             torch.testing.assert_close(together[start:end], alone, atol=1e-4, rtol=0)
 
 
-def test_noise_under_packing_equals_that_of_an_unpacked_example(tmp_path):
-    settings = arguments(SFTConfig, tmp_path)
-    width, mean = 384, 60
-    flattened = settings.per_device_train_batch_size * settings.max_length
-    assert math.isclose(5 * packed_noise(settings, mean) / math.sqrt(flattened * width), 5 / math.sqrt(mean * width))
+def test_noise_under_packing_is_measured_as_that_of_an_unpacked_example(starter, tokenizer, tmp_path):
+    """NEFTune adds uniform noise within alpha / sqrt(length * width), whose deviation is that over sqrt(3)."""
+    encoded = packing.encode(tokenizer, pairs(), 512)
+    mean, width, alpha = encoded.tokens / len(encoded.table), 384, 5.0
+    deviations = []
+
+    def listen(module, inputs, output):  # comes after NEFTune's own hook
+        if module.training:
+            deviations.append((output - module.forward(*inputs)).std().item())
+
+    settings = arguments(SFTConfig, tmp_path, packing=True, max_length=256, neftune_noise_alpha=alpha, **READY)
+    model = adapter(starter, tokenizer)
+    trainer = sft.trainer_of(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
+
+    class Listen(TrainerCallback):
+        def on_train_begin(self, args, state, control, **_):
+            model.get_input_embeddings().register_forward_hook(listen)
+
+    trainer.add_callback(Listen())
+    trainer.train()
+    expected = alpha / math.sqrt(mean * width) / math.sqrt(3)
+    assert len(deviations) == settings.max_steps
+    assert sum(deviations) / len(deviations) == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.parametrize("train_chat_tokens", [True, False])
-def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_tokens):
-    model = adapter(starter, tokenizer, train_chat_tokens=train_chat_tokens)
+@pytest.mark.parametrize("four_bit", [True, False])
+def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_tokens, four_bit):
+    model = adapter(starter, tokenizer, four_bit, train_chat_tokens)
     for parameter in model.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.05)

@@ -1,0 +1,288 @@
+"""Packed training against TRL as a newcomer sets it up: `python -m benchmarks.train --corpus ZIP --tokenizer FOLDER`.
+
+Random weights of the true shapes (the starter's are real), real pairs of the corpus, the code of training.models,
+training.packing and training.sft. The newcomer gives SFTTrainer the same model, adapter and pairs, unpacked, in padded
+batches of 8. Both take as many examples an optimizer step, and their loss on the same held-out pairs is compared after
+as many examples. Each side is a process of its own, so that its peak memory is its own. `--cap-gb 8` holds a GPU's
+allocator to a limit, under which 3B is trained by SFT and by DPO. Without --corpus the pairs are those of the sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from hub.errors import UserError, one_line_errors
+
+# layers, hidden, intermediate, heads, key-value heads; Qwen2.5 technical report, table 1, and its config.json
+SHAPES = {
+    "0.5B-2layers": (2, 896, 4864, 14, 2),
+    "0.5B": (24, 896, 4864, 14, 2),
+    "1.5B": (28, 1536, 8960, 12, 2),
+    "3B": (36, 2048, 11008, 16, 2),
+}
+VOCABULARY = 151_936
+PAPER_PAIRS = 142_000
+STARTER = Path("training/starter")
+NEWCOMER_BATCH = 8
+ROW = 512
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
+    parser.add_argument("--tokenizer", default="Qwen/Qwen2.5-0.5B", help="of the Qwen shapes (default: %(default)s)")
+    parser.add_argument("--shapes", nargs="+", choices=["starter", *SHAPES], help="default: what the device can bear")
+    parser.add_argument("--steps", type=int, default=12, help="optimizer steps of each side (default: %(default)s)")
+    parser.add_argument("--cap-gb", type=float, help="limit of the CUDA allocator")
+    parser.add_argument("--side", choices=["packed", "newcomer", "dpo"], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    with one_line_errors():
+        if arguments.side:
+            with tempfile.TemporaryDirectory() as scratch:
+                print(json.dumps(side(arguments, arguments.shapes[0], Path(scratch))))
+            return
+        figures, bars = measure(arguments)
+    held = all(
+        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in bars.items()
+    )
+    print(json.dumps({**figures, "bars": bars, "held": held}))
+    raise SystemExit(0 if held else 1)
+
+
+def measure(arguments: argparse.Namespace) -> tuple[dict[str, float], dict[str, tuple[str, float]]]:
+    """Prints the set-up and a table; returns the figures and the bounds of this device."""
+    import torch
+    import trl
+
+    from training.plan import device_memory
+
+    gpu = torch.cuda.is_available()
+    shapes = arguments.shapes or (["0.5B", "1.5B", "3B"] if gpu else ["starter", "0.5B-2layers"])
+    print(
+        f"{arguments.corpus.name}; {device_memory()[1]}, cap {arguments.cap_gb or 'none'}; torch {torch.__version__}, "
+        f"trl {trl.__version__}, Python {platform.python_version()}; {arguments.steps} steps, the first not timed",
+        flush=True,
+    )
+    print("\n| shape | side | real tokens/s | of the batch real | peak GB | MFU | hours, paper's run | held-out loss |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for shape in shapes:
+        sides = ("packed", "newcomer", "dpo") if gpu else ("packed", "newcomer")
+        for name in sides:
+            result = child(shape, name)
+            results.setdefault(shape, {})[name] = result
+            print(
+                f"| {shape} | {name} | {result['tokens_per_s']:,.0f} | {result['fill']:.1%} | "
+                f"{result['peak_gb']:.2f} | {result['mfu']:.1%} | "
+                f"{result['hours_paper_run']:.1f} | {result['loss']:.4f} |",
+                flush=True,
+            )
+    ratios = {s: r["packed"]["tokens_per_s"] / r["newcomer"]["tokens_per_s"] for s, r in results.items()}
+    gaps = {s: abs(r["packed"]["loss"] / r["newcomer"]["loss"] - 1) for s, r in results.items()}
+    figures = {"packed_over_newcomer": round(min(ratios.values()), 3), "loss_gap": round(max(gaps.values()), 4)}
+    figures |= {f"packed_over_newcomer_{s}": round(ratio, 3) for s, ratio in ratios.items()}
+    figures |= {f"loss_gap_{s}": round(gap, 4) for s, gap in gaps.items()}
+    bars: dict[str, tuple[str, float]] = {"packed_over_newcomer": (">=", 2.0 if gpu else 1.6), "loss_gap": ("<=", 0.01)}
+    if gpu and "3B" in results:
+        packed, dpo = results["3B"]["packed"], results["3B"]["dpo"]
+        figures |= {f"{name}_3b": packed[name] for name in ("tokens_per_s", "mfu")}
+        figures |= {"peak_gb_sft_3b": packed["peak_gb"], "peak_gb_dpo_3b": dpo["peak_gb"]}
+        figures["hours_paper_run"] = packed["hours_paper_run"]
+        bars |= {"peak_gb_sft_3b": ("<=", 5.0), "peak_gb_dpo_3b": ("<=", 7.5)}
+        if "H200" in device_memory()[1]:
+            bars["hours_paper_run"] = ("<=", 1.0)
+    print(flush=True)
+    return figures, bars
+
+
+def child(shape: str, name: str) -> dict[str, float]:
+    """Runs one side in a process of its own with this one's arguments."""
+    code = [sys.executable, "-m", "benchmarks.train", *sys.argv[1:], "--shapes", shape, "--side", name]
+    done = subprocess.run(code, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"{name} of {shape} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def side(arguments: argparse.Namespace, shape: str, scratch: Path) -> dict[str, float]:
+    """Trains one side for the steps asked for; returns its figures."""
+    import torch
+    from transformers import AutoTokenizer
+
+    from chat.template import adopt
+    from training.models import add_lora, load_base
+    from training.packing import encode
+    from training.plan import Shape, flops_per_token, matrix_speed
+    from training.recipe import Lora, Model
+
+    gpu = torch.cuda.is_available()
+    if gpu and arguments.cap_gb:
+        torch.cuda.set_per_process_memory_fraction(arguments.cap_gb * 1e9 / torch.cuda.mem_get_info()[1])
+    tokenizer = adopt(AutoTokenizer.from_pretrained(STARTER if shape == "starter" else arguments.tokenizer))
+    train, validation = pairs_of(arguments.corpus)
+    encoded = encode(tokenizer, train, ROW)
+    mean = encoded.tokens / len(encoded.table)
+    rows_per_step = 4  # of the packed side; the newcomer takes the batches that hold as many examples
+    batches = max(1, round(rows_per_step * ROW / mean / NEWCOMER_BATCH))
+    examples_per_step = batches * NEWCOMER_BATCH
+    needed = min(len(train), examples_per_step * arguments.steps)
+    torch.manual_seed(0)
+    folder = STARTER if shape == "starter" else random_base(shape, tokenizer, scratch)
+    model_section = Model(four_bit=gpu)
+    base = load_base(str(folder), "main", model_section)
+    sizes = Shape.of(base.config)
+    model = add_lora(base, tokenizer, Lora(r=16, alpha=32, dropout=0.05 if gpu else 0.0))
+    make = {"packed": packed, "newcomer": newcomer, "dpo": preference}[arguments.side]
+    trainer = make(model, tokenizer, train.slice(0, needed), arguments.steps, batches, scratch, gpu)
+    clock = stopwatch(tokenizer.pad_token_id)
+    trainer.add_callback(clock)
+    trainer.train()
+    speed = (clock.tokens - clock.at_first) / (clock.times[-1] - clock.times[0])
+    work = flops_per_token(sizes, False)  # the useful ones: what checkpointing does twice counts once
+    peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else resident_gb()
+    return {
+        "tokens_per_s": round(speed, 1),
+        "fill": round(clock.tokens / clock.places, 4),
+        "peak_gb": round(peak, 3),
+        "mfu": round(speed * work / matrix_speed(4096, 4096), 4),
+        "hours_paper_run": round(PAPER_PAIRS * mean / speed / 3600, 2),
+        "loss": held_out_loss(model, encode(tokenizer, validation.slice(0, 200), ROW)),
+    }
+
+
+def pairs_of(corpus: Path) -> tuple[Any, Any]:
+    """Train and validation pairs of a corpus, in an order of chance; the same pairs at every call."""
+    import numpy as np
+
+    from training.corpus import sources
+    from training.recipe import Data
+    from training.windows import Named, build
+
+    tables = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]
+    drawn = [tables[split].select(["prompt", "completion"]) for split in ("train", "validation")]
+    train, validation = (table.take(np.random.default_rng(1).permutation(len(table))) for table in drawn)
+    return train.combine_chunks(), validation.combine_chunks()
+
+
+def random_base(shape: str, tokenizer: Any, scratch: Path) -> Path:
+    """A folder with random weights of one of the true shapes."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    layers, hidden, intermediate, heads, kv = SHAPES[shape]
+    config = Qwen2Config(
+        num_hidden_layers=layers, hidden_size=hidden, intermediate_size=intermediate, num_attention_heads=heads,
+        num_key_value_heads=kv, vocab_size=VOCABULARY, tie_word_embeddings=True, max_position_embeddings=32_768,
+        rms_norm_eps=1e-6, rope_parameters={"rope_theta": 1e6, "rope_type": "default"},
+    )  # fmt: skip
+    model: Any = Qwen2ForCausalLM(config)
+    model.to(torch.bfloat16).save_pretrained(scratch / "base")
+    return scratch / "base"
+
+
+def common(steps: int, scratch: Path, gpu: bool) -> dict[str, Any]:
+    """What the sides share, so that the layout of a batch is all that differs."""
+    return {
+        "max_steps": steps, "learning_rate": 1e-3 if not gpu else 2e-4, "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.1, "bf16": True, "activation_checkpointing": gpu, "max_length": ROW, "logging_steps": 1,
+        "save_strategy": "no", "disable_tqdm": True, "seed": 1, "use_cpu": not gpu, "report_to": "none",
+        "optim": "paged_adamw_8bit" if gpu else "adamw_torch", "output_dir": str(scratch / "run"),
+    }  # fmt: skip
+
+
+def packed(model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool) -> Any:
+    """Our trainer. The rows of a step hold the newcomer's number of examples."""
+    from training.packing import encode, examples
+    from training.sft import arguments_of, trainer_of
+
+    encoded = encode(tokenizer, train, ROW)
+    settings = common(steps, scratch, gpu) | {"packing": True, "per_device_train_batch_size": 1}
+    arguments = arguments_of(settings, scratch)
+    dataset = examples(encoded, arguments)
+    arguments.gradient_accumulation_steps = max(1, round(len(dataset) / steps))
+    return trainer_of(model, tokenizer, arguments, encoded, dataset)
+
+
+def newcomer(model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool) -> Any:
+    """SFTTrainer on the pairs as they are published, padded."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": NEWCOMER_BATCH}
+    arguments = SFTConfig(**settings, gradient_accumulation_steps=batches)
+    return SFTTrainer(model=model, args=arguments, train_dataset=Dataset(train), processing_class=tokenizer)
+
+
+def preference(model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool) -> Any:
+    """DPO of each reply against another prompt's, at the recipe's batch of 2 by 8."""
+    from datasets import Dataset
+    from trl import DPOConfig
+
+    from training.dpo import as_text, trainer_of
+
+    rows = train.slice(0, 16 * steps + 1).to_pylist()
+    pairs = [{**row, "chosen": row["completion"], "rejected": rows[i]["completion"]} for i, row in enumerate(rows[1:])]
+    settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8}
+    dataset = Dataset.from_list([as_text(tokenizer, pair) for pair in pairs])
+    return trainer_of(model, tokenizer, DPOConfig(**settings), dataset)
+
+
+def stopwatch(pad: int) -> Any:
+    """Notes the time after each optimizer step, and counts what really went in: places, and tokens without padding."""
+    from transformers import TrainerCallback
+
+    class Stopwatch(TrainerCallback):
+        def __init__(self) -> None:
+            self.times: list[float] = []
+            self.places = self.tokens = self.at_first = 0
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+            model.get_input_embeddings().register_forward_pre_hook(self.count)
+
+        def count(self, module: Any, inputs: Any) -> None:
+            if module.training:
+                self.places += inputs[0].numel()
+                self.tokens += int((inputs[0] != pad).sum())
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            import torch
+
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            self.at_first = self.at_first or self.tokens
+            self.times.append(time.perf_counter())
+
+    return Stopwatch()
+
+
+def held_out_loss(model: Any, encoded: Any) -> float:
+    """Nats per reply token of held-out pairs, each by itself."""
+    import torch
+
+    model.eval()
+    total, count = 0.0, 0
+    with torch.no_grad(), torch.autocast(model.device.type, dtype=torch.bfloat16):
+        for row in encoded.table.to_pylist():
+            ids, labels = (torch.tensor([row[name]], device=model.device) for name in ("input_ids", "labels"))
+            logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
+            total += torch.nn.functional.cross_entropy(logits, labels[0, 1:], reduction="sum").item()
+            count += int((labels[0, 1:] != -100).sum())
+    return round(total / count, 5)
+
+
+def resident_gb() -> float:
+    status = Path(f"/proc/{os.getpid()}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1e6
+
+
+if __name__ == "__main__":
+    main()
