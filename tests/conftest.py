@@ -1,9 +1,12 @@
 """Every test runs against one local Hub, over real HTTP. huggingface_hub reads its address at import: set it first."""
 
+import asyncio
 import os
 import shutil
 import tempfile
+import threading
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,35 @@ def voices(starter, adapters):
     from chat.voices import load
 
     return load(str(starter), adapters)
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Starts stubs of a judge; returns each with the settings that ask it."""
+    from eval.judge.settings import JudgeSettings
+    from eval.judge.stub import Stub, run
+
+    monkeypatch.setenv("JUDGE_KEY", "sk-test")
+    started = []
+
+    def serve(**options):
+        asked = {name: options.pop(name) for name in list(options) if name in JudgeSettings.__dataclass_fields__}
+        stub, ready = Stub(**options), threading.Event()
+        found = {}
+
+        async def main() -> None:
+            found.update(loop=asyncio.get_running_loop(), task=asyncio.current_task())
+            with suppress(asyncio.CancelledError):
+                await run(stub, 0, lambda port: (found.update(port=port), ready.set()))
+
+        thread = threading.Thread(target=lambda: asyncio.run(main()))
+        thread.start()
+        ready.wait()
+        started.append((thread, found))
+        address = f"http://127.0.0.1:{found['port']}/v1"
+        return stub, JudgeSettings(**{"model": "stub", "base_url": address, "key_env": "JUDGE_KEY", **asked})
+
+    yield serve
+    for thread, found in started:
+        found["loop"].call_soon_threadsafe(found["task"].cancel)
+        thread.join()

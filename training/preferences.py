@@ -6,6 +6,7 @@ prefers clearly becomes `chosen`. Every judged pair is published, the dropped on
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from chat.template import STOP
+from chat.voices import Voices, load
+from eval.judge import Judge
+from eval.judge.bias import agreement, averaged, first_wins, longer_wins
 from hub.cards import dataset_card
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, resolve
@@ -21,9 +26,11 @@ from hub.rights import Rights, handed_on
 from hub.tables import write_tables
 from training.base import base_input
 from training.recipe import Preferences, Recipe
+from training.replies import Contest, Row, sampled, seeded_prompts
 from training.stage import Task, command, say, work_folder
 
-Row = dict[str, Any]
+FILM = "the film (its own reply)"
+"""The judge of pairs that nobody judged."""
 
 
 def run(recipe: Recipe, work: Path) -> str:
@@ -34,9 +41,17 @@ def run(recipe: Recipe, work: Path) -> str:
     base, sft, dialogue = made.lineage.inputs
     folder = work_folder(work, made.lineage)
     prompts = seeded_prompts(dialogue, settings)
-    labels, judge = judged_pairs(base, sft, prompts, settings, folder)
+    voices = load(base.repo, {"sft": sft.repo}, {"base": base.revision, "sft": sft.revision})
+    say("preferences", f"sampling two replies to each of {len(prompts):,} prompts")
+    contest = sampled(voices, prompts, settings, folder)
+    if settings.source == "corpus":
+        judges: list[Judge] = []
+        labels = by_the_film(prompts, contest, sft)
+    else:
+        judges = judges_of(recipe, voices, work)
+        labels = judged(judges, prompts, contest, recipe, sft)
     kept = [preference(row) for row in labels if not row["dropped"]]
-    counts = {"prompts": len(prompts), "judged pairs": len(labels), "preferences": len(kept)}
+    counts = {"prompts": len(prompts), **contest.counts, "judged pairs": len(labels), "preferences": len(kept)}
     counts |= {f"dropped: {reason}": count for reason, count in dropped(labels).items()}
     for name, count in counts.items():
         say("preferences", f"{name}: {count:,}")
@@ -44,91 +59,147 @@ def run(recipe: Recipe, work: Path) -> str:
         raise UserError(
             f"no clear preference among {len(labels)} judged pairs; give more prompts, or a lower min_margin"
         )
-    longer = longer_wins(labels)
-    say("preferences", f"the longer reply wins {longer:.1%}" if longer is not None else "no pair differs in length")
     rights = handed_on(dialogue)
-    facts = {"counts": counts, "judge": judge, "longer_wins": longer, "rights": rights.as_fact()}
+    facts = {"counts": counts, **told(labels, judges), "rights": rights.as_fact()}
     lineage = replace(made.lineage, facts=facts)
     tables = {"preferences": kept, "labels": labels, "prompts": prompts}
     files, metadata = write_tables(
         {config: {"train": pa.Table.from_pylist(rows)} for config, rows in tables.items()}, folder
     )
-    files["README.md"] = card(recipe, metadata, counts, judge, longer, kept[:5], rights, lineage).encode()
+    files["README.md"] = card(recipe, metadata, facts, kept[:10], rights, lineage).encode()
     return publish(made.repo, "dataset", files, lineage, "Preference pairs", private=recipe.hub.private)
+
+
+def told(labels: list[Row], judges: list[Judge]) -> dict[str, Any]:
+    """Who judged and how: biases with their intervals, what it cost, how far a second judge agrees. Says it as well."""
+    orders = [tuple(label["first_wins"]) for label in labels]
+    replies = [tuple(label["responses"]) for label in labels]
+    asked = bool(judges)
+    found: dict[str, Any] = {
+        "judge": judges[0].name if asked else FILM,
+        "mode": getattr(judges[0], "told", None) if asked else None,
+        "first_wins": plain(first_wins(orders)) if asked else None,
+        "longer_wins": plain(longer_wins(replies, [label["probability"] for label in labels])),
+        "cost": " and ".join(filter(None, (getattr(judge, "cost", None) for judge in judges))) or None,
+        "agreement": None,
+    }
+    for name, words in (("first_wins", "the reply shown first"), ("longer_wins", "the longer reply")):
+        if share := found[name]:
+            say("preferences", f"{words} wins {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%})")
+    if len(judges) > 1:
+        second = averaged([tuple(label["second_first_wins"]) for label in labels])
+        found["agreement"] = {"judge": judges[1].name} | agreement([label["probability"] for label in labels], second)
+        both = found["agreement"]
+        say(
+            "preferences",
+            f"{both['judge']} agrees on {both['raw']:.1%} of {both['pairs']:,}, kappa {both['kappa']:.2f}",
+        )
+    if found["cost"]:
+        say("preferences", f"asked: {found['cost']}")
+    return found
+
+
+def plain(estimate: Any) -> dict[str, float] | None:
+    return estimate._asdict() if estimate else None
 
 
 def task(recipe: Recipe) -> Task:
     """The preference set, from the base, the SFT adapter and the dialogue dataset as they are now."""
     names = recipe.names
     inputs = (base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.dialogue, "dataset"))
-    return Task(names.preferences, "dataset", Lineage("preferences", vars(recipe.preferences), inputs))
+    settings = dict(vars(recipe.preferences))
+    if recipe.preferences.source == "judge":  # what changes a judgement; neither pace nor budget does
+        asked = (recipe.judge, recipe.second_judge)
+        settings["judges"] = [[one.model, one.base_url, one.effort] for one in asked if one.model]
+    return Task(names.preferences, "dataset", Lineage("preferences", settings, inputs))
 
 
 def preview(recipe: Recipe, work: Path) -> None:
     task(recipe).preview()
 
 
-def seeded_prompts(dialogue: Input, settings: Preferences) -> list[Row]:
-    """Draws distinct prompts from the train split; each keeps the scene it came from."""
-    from datasets import load_dataset
-
-    rows = load_dataset(dialogue.repo, "pairs", split="train", revision=dialogue.revision)
-    prompts: dict[str, Row] = {}
-    for row in rows.shuffle(seed=settings.seed):
-        scene = {key: row[key] for key in ("movie_id", "movie_title", "conversation_id", "line_ids")}
-        prompts.setdefault(row["prompt"][-1]["content"], {"prompt": row["prompt"], "scene": scene})
-        if len(prompts) == settings.prompts:
-            break
-    return list(prompts.values())
-
-
-def judged_pairs(
-    base: Input, sft: Input, prompts: list[Row], settings: Preferences, folder: Path
-) -> tuple[list[Row], str]:
-    """Samples two replies to each prompt, asks the judge in both orders, and says which pairs are dropped and why."""
-    from chat.bulk import generate_to
-    from chat.sampling import Sampling
-    from chat.voices import load
+def judges_of(recipe: Recipe, voices: Voices, work: Path) -> list[Judge]:
+    """Who labels the pairs: one judge, or a second one beside it for comparison."""
     from eval.judge import PMIJudge
 
-    voices = load(base.repo, {"sft": sft.repo}, {"base": base.revision, "sft": sft.revision})
-    sampling = Sampling(temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p)
-    twice = [row["prompt"] for row in prompts for _ in range(2)]
-    say("preferences", f"sampling two replies to each of {len(prompts):,} prompts")
-    replies = generate_to(folder / "replies.jsonl", voices, twice, ["sft"] * len(twice), sampling, settings.seed)
-    pairs = [(row["prompt"], replies[2 * i], replies[2 * i + 1]) for i, row in enumerate(prompts)]
-    judge = PMIJudge(voices)
-    say("preferences", f"judging by {judge.name}, in both orders")
-    ahead = judge.compare([(prompt, first.text, second.text) for prompt, first, second in pairs])
-    swapped = judge.compare([(prompt, second.text, first.text) for prompt, first, second in pairs])
+    if recipe.preferences.source == "pmi":
+        return [PMIJudge(voices)]
+    from eval.judge.client import Client
+    from eval.judge.pairwise import LLMJudge
+
+    asked = [recipe.judge] + ([recipe.second_judge] if recipe.second_judge.model else [])
+    return [LLMJudge(Client(settings, work / "judge.sqlite")) for settings in asked]
+
+
+def judged(judges: list[Judge], prompts: list[Row], contest: Contest, recipe: Recipe, sft: Input) -> list[Row]:
+    """A row for each pair: its judgements in both orders, and why it is dropped, if it is. The first judge decides."""
+    told = [both_orders(judge, prompts, contest) for judge in judges]
     labels = []
-    for row, (_, first, second), p_ahead, p_swapped in zip(prompts, pairs, ahead, swapped, strict=True):
+    for place, (row, (first, second)) in enumerate(zip(prompts, contest.pairs, strict=True)):
+        ahead, swapped = told[0][place]
         label = {
             **row,
             "responses": [first.text, second.text],
             "ended": [first.ended, second.ended],
-            "judge": judge.name,
-            "first_wins": [p_ahead, p_swapped],  # the probability that the reply shown first is better, in each order
-            "probability": (p_ahead + 1 - p_swapped) / 2,
+            "seed": contest.seeds[place],
+            "judge": judges[0].name,
+            "first_wins": [ahead, swapped],  # the probability that the reply shown first is better, in each order
+            "probability": averaged([(ahead, swapped)])[0],
+            "second_judge": judges[1].name if len(judges) > 1 else None,
+            "second_first_wins": list(told[1][place]) if len(judges) > 1 else None,
             "sft_revision": sft.revision,
         }
-        labels.append(label | {"dropped": reason_to_drop(label, settings.min_margin)})
-    return labels, judge.name
+        labels.append(label | {"dropped": reason_to_drop(label, recipe.preferences)})
+    return labels
 
 
-def reason_to_drop(label: Row, min_margin: float) -> str:
-    """Why a judged pair teaches nothing, or an empty text."""
+def both_orders(judge: Judge, prompts: list[Row], contest: Contest) -> list[tuple[float, float]]:
+    """Asks a judge about every pair in both orders."""
+    say("preferences", f"judging by {judge.name}, in both orders")
+    asked = [(row["prompt"], a.text, b.text) for row, (a, b) in zip(prompts, contest.pairs, strict=True)]
+    ahead = judge.compare(asked)
+    swapped = judge.compare([(prompt, second, first) for prompt, first, second in asked])
+    return list(zip(ahead, swapped, strict=True))
+
+
+def by_the_film(prompts: list[Row], contest: Contest, sft: Input) -> list[Row]:
+    """A row for each prompt: the film's own reply is preferred to the first sampled one, and nobody is asked."""
+    labels = []
+    for row, (sample, _), seed in zip(prompts, contest.pairs, contest.seeds, strict=True):
+        label = {
+            **row,
+            "responses": [row["film_reply"], sample.text],
+            "ended": [STOP, sample.ended],
+            "seed": seed,
+            "judge": FILM,
+            "first_wins": [1.0, 0.0],
+            "probability": 1.0,
+            "second_judge": None,
+            "second_first_wins": None,
+            "sft_revision": sft.revision,
+        }
+        labels.append(label | {"dropped": useless(label)})
+    return labels
+
+
+def useless(label: Row) -> str:
+    """Why two replies are none to choose between, or an empty text."""
     first, second = (" ".join(text.lower().split()) for text in label["responses"])
-    ahead, swapped = label["first_wins"]
     if not first or not second:
         return "empty reply"
-    if first == second:
-        return "identical replies"
-    if (ahead > 0.5) == (swapped > 0.5):
-        return "orders disagree"
-    if abs(label["probability"] - 0.5) < min_margin:
-        return "margin too small"
-    return ""
+    return "identical replies" if first == second else ""
+
+
+def reason_to_drop(label: Row, settings: Preferences) -> str:
+    """Why a judged pair teaches nothing, or an empty text."""
+    ahead, swapped = label["first_wins"]
+    if reason := useless(label):
+        return reason
+    if math.isnan(label["probability"]):
+        return "unscored"
+    if (ahead > 0.5) == (swapped > 0.5) and not settings.allow_disagreement:
+        return "tie" if ahead == swapped == 0.5 else "orders disagree"
+    return "margin too small" if abs(label["probability"] - 0.5) < settings.min_margin else ""
 
 
 def preference(label: Row) -> Row:
@@ -145,19 +216,10 @@ def dropped(labels: list[Row]) -> Counter[str]:
     return Counter(label["dropped"] for label in labels if label["dropped"])
 
 
-def longer_wins(labels: list[Row]) -> float | None:
-    """Share of unequal-length pairs in which the judge prefers the longer reply: its length bias."""
-    pairs = [(len(label["responses"][0]) - len(label["responses"][1]), label["probability"]) for label in labels]
-    wins = [(difference > 0) == (probability > 0.5) for difference, probability in pairs if difference]
-    return sum(wins) / len(wins) if wins else None
-
-
 def card(
     recipe: Recipe,
     metadata: dict[str, Any],
-    counts: dict[str, int],
-    judge: str,
-    longer: float | None,
+    facts: dict[str, Any],
     samples: list[Row],
     rights: Rights,
     lineage: Lineage,
@@ -166,11 +228,9 @@ def card(
         "preferences",
         {"pretty_name": f"Repartee preferences ({recipe.model.size})", **rights.license, **metadata},
         repo=recipe.names.preferences,
-        counts=counts,
-        judge=judge,
-        longer_wins=longer,
+        facts=facts,
         samples=samples,
-        settings=vars(recipe.preferences),
+        settings=lineage.settings,
         citations=rights.citations,
         lineage=lineage,
     )

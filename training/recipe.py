@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from eval.judge.settings import JudgeSettings
 from hub.errors import UserError
 from hub.names import Names
 
@@ -140,8 +141,13 @@ class Preferences:
 
     prompts: int = 10_000
     """Prompts, drawn by seed from the train split."""
-    judge: Literal["pmi"] = "pmi"
-    """`pmi`: the embedded judge, PMI under the base model."""
+    source: Literal["pmi", "judge", "corpus"] = "pmi"
+    """Who prefers: `pmi`, the embedded judge (PMI under the base model); `judge`, the LLM of the recipe's `judge`
+    section; `corpus`, the film: its own reply is chosen against a sampled one (SPIN, Chen et al., 2024)."""
+    redraws: int = 2
+    """How often two replies are drawn anew where one is empty, did not end, or is like the other."""
+    allow_disagreement: bool = False
+    """Keep pairs whose preferred reply changes with the order in which the two are shown."""
     min_margin: float = 0.02
     """Drop pairs whose probability is nearer to one half than this. PMI is in nats per token, so its probabilities stay
     close to one half: 0.02 is a difference of 0.08 nats."""
@@ -152,6 +158,7 @@ class Preferences:
 
     def __post_init__(self) -> None:
         at_least(self, "prompts", 1)
+        at_least(self, "redraws", 0)
         if not 0 <= self.min_margin < 0.5:
             raise ValueError(f"min_margin is {self.min_margin}; it takes a number from 0 to below 0.5")
 
@@ -242,6 +249,8 @@ class Recipe:
     model: Model = field(default_factory=Model)
     data: Data = field(default_factory=Data)
     sft: Sft = field(default_factory=Sft)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
+    second_judge: JudgeSettings = field(default_factory=JudgeSettings)
     preferences: Preferences = field(default_factory=Preferences)
     dpo: Dpo = field(default_factory=Dpo)
     reward: Reward = field(default_factory=Reward)

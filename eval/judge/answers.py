@@ -20,8 +20,8 @@ class Request:
     """Role and content."""
     max_tokens: int
     temperature: float = 0.0
-    logprobs: bool = False
-    """Ask for the alternatives of each token."""
+    logprobs: int = 0
+    """How many alternatives of each token to ask for, with their log-probabilities."""
     n: int = 1
     schema: str | None = None
     """JSON schema of the answer, as JSON."""

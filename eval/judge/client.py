@@ -112,8 +112,12 @@ class Client:
                 done.result()
         return [found[key] for key in keys]
 
-    def call(self, request: Request) -> Answer:
-        """One answer from the endpoint, tried as often as what goes wrong is of the kind that passes."""
+    def call(self, request: Request, whole: bool = True) -> Answer:
+        """One answer from the endpoint, tried as often as what goes wrong is of the kind that passes.
+
+        Args:
+            whole: an answer without the log-probabilities that were asked for is one that went wrong.
+        """
         most_prompt = sum(len(content) for _, content in request.messages) // CHARACTERS_A_TOKEN + 20
         for attempt in range(1, ATTEMPTS + 1):
             if self._stop.is_set():
@@ -123,7 +127,7 @@ class Client:
             try:
                 self._requests.wait()
                 self._tokens.wait(most_prompt + request.max_tokens * request.n)
-                answer = self._once(request)
+                answer = self._once(request, whole)
                 used = (answer.prompt_tokens, answer.answer_tokens)
                 return answer
             except Exception as error:
@@ -141,10 +145,10 @@ class Client:
             )
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, request: Request) -> Answer:
+    def _once(self, request: Request, whole: bool) -> Answer:
         response = self.openai.chat.completions.create(**parameters(request, self.settings))
         answer = read(response)
-        if request.logprobs and not answer.first:
+        if whole and request.logprobs and not answer.first:
             raise Garbled("no log-probabilities in the answer")
         return answer
 
@@ -155,8 +159,6 @@ class Garbled(Exception):
 
 def parameters(request: Request, settings: JudgeSettings) -> dict[str, Any]:
     """A request in the words of the OpenAI protocol."""
-    from eval.judge.probe import MOST_ALTERNATIVES
-
     asked: dict[str, Any] = {
         "model": settings.model,
         "messages": [{"role": role, "content": content} for role, content in request.messages],
@@ -167,7 +169,7 @@ def parameters(request: Request, settings: JudgeSettings) -> dict[str, Any]:
     if request.temperature >= 0:  # below 0: the endpoint takes none
         asked["temperature"] = request.temperature
     if request.logprobs:
-        asked |= {"logprobs": True, "top_logprobs": MOST_ALTERNATIVES}
+        asked |= {"logprobs": True, "top_logprobs": request.logprobs}
     if request.n > 1:
         asked["n"] = request.n
     if request.schema:
@@ -206,9 +208,7 @@ def passing(error: Exception, settings: JudgeSettings) -> float | None:
         body: Any = error.body if isinstance(error.body, dict) else {}
         code = str(error.code or body.get("code") or "")
         if code == "insufficient_quota" or error.status_code == 402:
-            raise UserError(
-                f"{who} says that no quota is left; add credit and start again, nothing is lost"
-            )
+            raise UserError(f"{who} says that no quota is left; add credit and start again, nothing is lost")
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
             raise UserError(f"{who} refuses the key in {settings.key_env} ({error.status_code}); set another")
         if isinstance(error, openai.NotFoundError):

@@ -10,9 +10,9 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from eval.judge.answers import Request
-from eval.judge.client import Client, Garbled, Unfit
+from eval.judge.client import Client, Unfit
 
-MOST_ALTERNATIVES = 20  # OpenAI's own most; some endpoints give 5
+MOST_ALTERNATIVES, FEWER = 20, 5  # OpenAI's own most, and that of others
 _ASK = Request((("user", "Answer with the one letter A."),), max_tokens=1)
 _SCHEMA = json.dumps(
     {
@@ -78,16 +78,10 @@ def takes(client: Client, request: Request, samples: int = 1) -> bool:
 
 
 def alternatives(client: Client, ask: Request) -> int:
-    """How many alternatives come with a token; 0 where log-probabilities are refused or left out."""
-    try:
-        return len(client._once(replace(ask, logprobs=True)).first)
-    except Garbled:
-        return 0
-    except Exception as error:
-        from eval.judge.client import passing
-
+    """How many alternatives come with a token: as many as asked for, or fewer; 0 where none are given."""
+    for wanted in (MOST_ALTERNATIVES, FEWER):
         try:
-            passing(error, client.settings)
-        except Unfit:
-            return 0
-        return len(client.call(replace(ask, logprobs=True)).first)
+            return len(client.call(replace(ask, logprobs=wanted), whole=False).first)
+        except Unfit:  # too many, or not at all
+            continue
+    return 0

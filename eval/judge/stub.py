@@ -45,6 +45,8 @@ class Stub:
     """Log-odds between replies of quality 1 and 0."""
     alternatives: int = 20
     """Most log-probabilities that it gives for a token; 0: it leaves them out in silence."""
+    most: int = 20
+    """A request for more of them is answered with 400."""
     refuses: tuple[str, ...] = ()
     """Parameters that it answers with 400, such as `logprobs`, `temperature`, `n`."""
     ignores: tuple[str, ...] = ()
@@ -76,7 +78,7 @@ class Stub:
                 tops.append(self.tops(labels))
             else:
                 texts.append(self.prose(prompt, body, chance))
-                tops.append([("The", math.log(0.9)), ("A", math.log(0.1))])
+                tops.append([(f"word{n}", -1.0 - n) for n in range(25)])
         given = min(body.get("top_logprobs") or 0, self.alternatives) if body.get("logprobs") else 0
         choices = []
         for place, (text, top) in enumerate(zip(texts, tops, strict=True)):
@@ -141,8 +143,8 @@ class Stub:
                         break
                 finally:
                     self._now -= 1
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client has gone, or the server is told to go
         finally:
             writer.close()
 
@@ -157,6 +159,8 @@ class Stub:
         await asyncio.sleep(self.latency)
         asked = json.loads(body)
         refused = next((name for name in self.refuses if name in asked), None)
+        if asked.get("top_logprobs", 0) > self.most:
+            refused = "top_logprobs"
         if self.always or refused:
             code = self.always or "unsupported_parameter"
             status = int(code) if code.isdecimal() else 429 if code == "insufficient_quota" else 400

@@ -1,6 +1,5 @@
 """The judge client against a stub over real HTTP: paid once, in time, stopped by what does not pass."""
 
-import asyncio
 import json
 import math
 import os
@@ -9,9 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
 
 import httpx2
 import pytest
@@ -23,43 +20,13 @@ from eval.judge.pace import Limit, Purse
 from eval.judge.prices import BATCH, PRICES, price_of
 from eval.judge.probe import Mode, probe
 from eval.judge.settings import JudgeSettings
-from eval.judge.stub import Stub, run
 from hub.errors import UserError
 from hub.local import free_port
 
 
-@pytest.fixture
-def served(monkeypatch):
-    """Starts stubs; returns each with the settings that ask it."""
-    monkeypatch.setenv("JUDGE_KEY", "sk-test")
-    started = []
-
-    def serve(**options) -> tuple[Stub, JudgeSettings]:
-        asked = {name: options.pop(name) for name in list(options) if name in JudgeSettings.__dataclass_fields__}
-        stub, ready = Stub(**options), threading.Event()
-        found = {}
-
-        async def main() -> None:
-            found.update(loop=asyncio.get_running_loop(), task=asyncio.current_task())
-            with suppress(asyncio.CancelledError):
-                await run(stub, 0, lambda port: (found.update(port=port), ready.set()))
-
-        thread = threading.Thread(target=lambda: asyncio.run(main()))
-        thread.start()
-        ready.wait()
-        started.append((thread, found))
-        address = f"http://127.0.0.1:{found['port']}/v1"
-        return stub, JudgeSettings(**{"model": "stub", "base_url": address, "key_env": "JUDGE_KEY", **asked})
-
-    yield serve
-    for thread, found in started:
-        found["loop"].call_soon_threadsafe(found["task"].cancel)
-        thread.join()
-
-
 def question(number: int, **options) -> Request:
     text = f"Line {number}\nReply A: Yes {number}.\nReply B: No {number}.\nWhich?"
-    return Request((("user", text),), 1, logprobs=True, **options)
+    return Request((("user", text),), 1, logprobs=20, **options)
 
 
 # ---- probabilities
@@ -221,6 +188,7 @@ def test_prices_are_said_or_unknown():
     [
         ({}, Mode(4, True, True, True)),
         ({"alternatives": 2}, Mode(2, True, True, True)),
+        ({"most": 5}, Mode(4, True, True, True)),
         ({"alternatives": 0}, Mode(0, True, True, True)),
         ({"refuses": ("logprobs", "temperature")}, Mode(0, False, True, True)),
         ({"ignores": ("n",), "refuses": ("response_format",)}, Mode(4, True, False, False)),
@@ -282,7 +250,7 @@ from eval.judge.settings import JudgeSettings
 from eval.judge.answers import Request
 url, cache, n = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 texts = [f"Line {i}\\nReply A: Yes {i}.\\nReply B: No {i}.\\nWhich?" for i in range(n)]
-requests = [Request((("user", text),), 1, logprobs=True) for text in texts]
+requests = [Request((("user", text),), 1, logprobs=20) for text in texts]
 settings = JudgeSettings(model="stub", base_url=url, key_env="HOME", timeout=10)
 with Client(settings, cache, progress=False) as client:
     answers = client.ask(requests)

@@ -40,9 +40,15 @@ CONFIGS = [{"config_name": "pairs", "data_files": [{"split": "train", "path": "p
 DATASET = {"license": "mit", "pretty_name": "x", "configs": CONFIGS}
 PREFERENCES = {
     "repo": "ns/p",
-    "counts": {"judged pairs": 20_000},
-    "judge": "PMI under the base model",
-    "longer_wins": 0.5,
+    "facts": {
+        "counts": {"judged pairs": 20_000},
+        "judge": "PMI under the base model",
+        "mode": None,
+        "first_wins": {"value": 0.5, "low": 0.48, "high": 0.52},
+        "longer_wins": {"value": 0.561, "low": 0.54, "high": 0.58},
+        "cost": None,
+        "agreement": None,
+    },
     "samples": [
         {
             "prompt": [{"role": "user", "content": "*Run*\n# away"}],
@@ -196,9 +202,27 @@ def test_a_dataset_card_states_licence_and_sources():
 
 @pytest.mark.parametrize(("judge", "terms"), [("PMI under the base model", False), ("some-model-4", True)])
 def test_the_judge_is_named_and_its_providers_terms_stated(judge, terms):
-    card = DatasetCard(dataset_card("preferences", DATASET, **PREFERENCES | {"judge": judge}))
+    facts = PREFERENCES["facts"] | {"judge": judge}
+    card = DatasetCard(dataset_card("preferences", DATASET, **PREFERENCES | {"facts": facts}))
     assert f"The judge is **{judge}**" in card.text
     assert (f"terms of the provider of {judge}" in words(card)) == terms
+
+
+def test_a_preference_card_tells_of_biases_costs_and_a_second_judge():
+    second = {"judge": "other", "pairs": 1234, "raw": 0.8, "kappa": 0.6}
+    facts = {"mode": "no temperature", "cost": "m: 5 calls, $0.01", "agreement": second, "judge": "m"}
+    text = words(
+        DatasetCard(dataset_card("preferences", DATASET, **PREFERENCES | {"facts": PREFERENCES["facts"] | facts}))
+    )
+    assert "The judge is **m** (no temperature)." in text
+    assert "The reply shown first won in 50.0% (48.0 to 52.0) of all judgements" in text
+    assert "The longer reply won in 56.1% (54.0 to 58.0)" in text
+    assert "A second judge, other, preferred the same reply in 80.0% of 1,234 pairs (Cohen's kappa 0.60)" in text
+    assert "Asked: m: 5 calls, $0.01." in text
+    film = PREFERENCES["facts"] | {"judge": "the film (its own reply)", "first_wins": None}
+    text = words(DatasetCard(dataset_card("preferences", DATASET, **PREFERENCES | {"facts": film})))
+    assert "one the film's own and one sampled" in text
+    assert "provider of" not in text
 
 
 def test_what_a_model_wrote_stays_text():

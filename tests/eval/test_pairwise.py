@@ -1,0 +1,101 @@
+"""LLM judges: what is asked, what is read, and that both orders together see through a bias for the first."""
+
+import math
+
+import numpy as np
+import pytest
+
+from eval.judge.bias import agreement, averaged, first_wins, longer_wins
+from eval.judge.client import Client
+from eval.judge.pairwise import LLMJudge, spoken
+
+PROMPT = [
+    {"role": "system", "content": "Answer."},
+    {"role": "user", "content": "Who\nis it?"},
+    {"role": "assistant", "content": "Me."},
+    {"role": "user", "content": "You?"},
+]
+
+
+def items(count):
+    return [([{"role": "user", "content": f"Line {n}?"}], f"first {n}", f"second {n}") for n in range(count)]
+
+
+@pytest.fixture
+def judge(served, tmp_path):
+    opened = []
+
+    def make(**options):
+        stub, settings = served(**options)
+        client = Client(settings, tmp_path / f"{len(opened)}.sqlite", progress=False)
+        opened.append(client)
+        return stub, LLMJudge(client)
+
+    yield make
+    for client in opened:
+        client.close()
+
+
+def test_what_is_asked(judge):
+    _, llm = judge()
+    request = llm.request(PROMPT, "No.\nNever.", "Yes.")
+    assert "- Who is it?\n- Me.\n- You?\n" in request.messages[1][1]
+    assert "\nReply A: No. Never.\nReply B: Yes.\n" in request.messages[1][1]
+    assert (request.max_tokens, request.logprobs, request.temperature) == (1, 20, 0.0)
+    assert spoken(PROMPT[:2]) == "- Who is it?"
+
+
+def test_probabilities_are_the_stubs_own(judge):
+    stub, llm = judge()
+    asked = items(20)
+    found = llm.compare(asked)
+    expected = [stub.labels(f"Reply A: {first}\nReply B: {second}")["A"] for _, first, second in asked]
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert llm.unscored == 0
+    assert llm.told.startswith("log-probabilities of 20 alternatives")
+
+
+def test_without_log_probabilities_the_letter_counts(judge):
+    stub, llm = judge(alternatives=0)
+    assert set(llm.compare(items(10))) <= {0.0, 1.0}
+    stub.prose = lambda *arguments: "Neither"
+    stub.labels = lambda prompt: {}
+    assert all(math.isnan(p) for p in llm.compare([(p, f"other {f}", s) for p, f, s in items(3)]))
+    assert llm.unscored == 3
+
+
+def test_both_orders_recover_the_truth_and_the_bias_is_told(judge):
+    """A judge that takes the first of two equal replies in 70%: its average is right, and the report says 70% of it."""
+    truth = {}
+
+    def opinion(text):
+        return truth.setdefault(text, np.random.default_rng(len(truth)).normal(0.5, 0.08))
+
+    _, llm = judge(bias=0.7, opinion=opinion, sharpness=8.0)
+    asked = items(1_000)
+    ahead = llm.compare(asked)
+    swapped = llm.compare([(prompt, second, first) for prompt, first, second in asked])
+    orders = list(zip(ahead, swapped, strict=True))
+    better = [truth[first] > truth[second] for _, first, second in asked]
+    assert np.mean([(p > 0.5) == right for p, right in zip(averaged(orders), better, strict=True)]) > 0.999
+    alone = np.mean([(p > 0.5) == right for p, right in zip(ahead, better, strict=True)])
+    assert alone < 0.9
+    share = first_wins(orders)
+    assert share.low < np.mean([p > 0.5 for pair in orders for p in pair]) < share.high
+    equal = [((prompt, "the same", "the same")) for prompt, _, _ in asked]
+    assert np.mean(llm.compare(equal)) == pytest.approx(0.70, abs=0.02)
+
+
+def test_biases_leave_ties_and_silence_out():
+    orders = [(0.9, 0.8), (0.5, 0.5), (math.nan, 0.3)]
+    assert first_wins(orders).value == pytest.approx(2 / 3)
+    assert first_wins([(0.5, 0.5)]) is None
+    assert longer_wins([("aa", "b"), ("a", "bb"), ("a", "b"), ("aa", "b")], [0.9, 0.8, 0.9, 0.5]).value == 0.5
+    assert longer_wins([("a", "b")], [0.9]) is None
+    assert averaged([(0.9, 0.3)]) == [pytest.approx(0.8)]
+
+
+def test_two_judges_agree_beyond_chance_or_not():
+    found = agreement([0.9, 0.8, 0.1, 0.5, math.nan], [0.7, 0.2, 0.3, 0.9, 0.9])
+    assert found == {"pairs": 3, "raw": pytest.approx(2 / 3), "kappa": pytest.approx(0.4)}
+    assert agreement([0.5], [0.9])["pairs"] == 0
