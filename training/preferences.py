@@ -40,7 +40,7 @@ def run(recipe: Recipe, work: Path) -> str:
         return revision
     base, sft, dialogue = made.lineage.inputs
     folder = work_folder(work, made.lineage)
-    prompts = seeded_prompts(dialogue, settings)
+    prompts, written_counts = prompts_of(recipe, dialogue, work)
     voices = load(base.repo, {"sft": sft.repo}, {"base": base.revision, "sft": sft.revision})
     say("preferences", f"sampling two replies to each of {len(prompts):,} prompts")
     contest = sampled(voices, prompts, settings, folder)
@@ -51,7 +51,13 @@ def run(recipe: Recipe, work: Path) -> str:
         judges = judges_of(recipe, voices, work)
         labels = judged(judges, prompts, contest, recipe, sft)
     kept = [preference(row) for row in labels if not row["dropped"]]
-    counts = {"prompts": len(prompts), **contest.counts, "judged pairs": len(labels), "preferences": len(kept)}
+    counts = {
+        "prompts": len(prompts),
+        **written_counts,
+        **contest.counts,
+        "judged pairs": len(labels),
+        "preferences": len(kept),
+    }
     counts |= {f"dropped: {reason}": count for reason, count in dropped(labels).items()}
     for name, count in counts.items():
         say("preferences", f"{name}: {count:,}")
@@ -108,7 +114,7 @@ def task(recipe: Recipe) -> Task:
     names = recipe.names
     inputs = (base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.dialogue, "dataset"))
     settings = dict(vars(recipe.preferences))
-    if recipe.preferences.source == "judge":  # what changes a judgement; neither pace nor budget does
+    if "judge" in (recipe.preferences.source, recipe.preferences.prompts_from):  # pace and budget change nothing
         asked = (recipe.judge, recipe.second_judge)
         settings["judges"] = [[one.model, one.base_url, one.effort] for one in asked if one.model]
     return Task(names.preferences, "dataset", Lineage("preferences", settings, inputs))
@@ -116,6 +122,18 @@ def task(recipe: Recipe) -> Task:
 
 def preview(recipe: Recipe, work: Path) -> None:
     task(recipe).preview()
+
+
+def prompts_of(recipe: Recipe, dialogue: Input, work: Path) -> tuple[list[Row], dict[str, int]]:
+    """The lines to answer, and what was counted where a model wrote them."""
+    settings = recipe.preferences
+    if settings.prompts_from == "films":
+        return seeded_prompts(dialogue, settings), {}
+    from eval.judge.client import Client
+    from training.prompts import test_lines, written
+
+    with Client(recipe.judge, work / "judge.sqlite") as client:
+        return written(client, settings.prompts, settings.seed, test_lines(dialogue))
 
 
 def judges_of(recipe: Recipe, voices: Voices, work: Path) -> list[Judge]:

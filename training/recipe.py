@@ -144,6 +144,8 @@ class Preferences:
     source: Literal["pmi", "judge", "corpus"] = "pmi"
     """Who prefers: `pmi`, the embedded judge (PMI under the base model); `judge`, the LLM of the recipe's `judge`
     section; `corpus`, the film: its own reply is chosen against a sampled one (SPIN, Chen et al., 2024)."""
+    prompts_from: Literal["films", "judge"] = "films"
+    """`films`: lines of the train films; `judge`: lines that the `judge` section's LLM writes (training.prompts)."""
     redraws: int = 2
     """How often two replies are drawn anew where one is empty, did not end, or is like the other."""
     allow_disagreement: bool = False
@@ -159,6 +161,8 @@ class Preferences:
     def __post_init__(self) -> None:
         at_least(self, "prompts", 1)
         at_least(self, "redraws", 0)
+        if (self.source, self.prompts_from) == ("corpus", "judge"):
+            raise ValueError("source corpus needs prompts_from films: a line that no film has has no reply in one")
         if not 0 <= self.min_margin < 0.5:
             raise ValueError(f"min_margin is {self.min_margin}; it takes a number from 0 to below 0.5")
 

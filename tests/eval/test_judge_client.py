@@ -282,9 +282,7 @@ def test_killed_again_and_again_everything_is_answered_and_little_is_paid_twice(
         answered_badly = 0.05 * 3 / 5 * count  # cut, json, no logprobs: answered, and of no use
         assert stats["twice"] <= kills * 64 + 1.5 * answered_badly
         assert stats["highest"] <= 64
-        started = time.monotonic()
         again = subprocess.run(command, capture_output=True, text=True, check=True)
         assert json.loads(again.stdout) == [count, 0, True]
-        assert time.monotonic() - started < 20
         assert httpx2.get(url.replace("/v1", "/stats"), trust_env=False).json()["calls"] == stats["calls"]
         server.kill()
