@@ -47,6 +47,7 @@ bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER]: the 
 	@test -n "$(CORPUS)" || { echo "error: make bench needs CORPUS=path/to/cornell_movie_dialogs_corpus.zip"; exit 1; }
 	$(PY) -m benchmarks.starter --corpus $(CORPUS)
 	$(PY) -m benchmarks.hub
+	$(PY) -m benchmarks.judge
 	$(PY) -m benchmarks.prepare --corpus $(CORPUS) --tokenizer $(TOKENIZER)
 
 check: setup

@@ -53,7 +53,7 @@ def main() -> None:
     for name, value in figures.items():
         print(f"| {name} | {value:,} |")
     held = all(
-        figures[name] >= bound if sign == ">=" else figures[name] <= bound for name, (sign, bound) in BARS.items()
+        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in BARS.items()
     )
     print(json.dumps({**figures, "bars": BARS, "held": held}))
     raise SystemExit(0 if held else 1)
@@ -131,9 +131,7 @@ def bulk(count: int) -> dict[str, float]:
     from chat.voices import load
 
     voices = load("training/starter", {})
-    prompts = [
-        [{"role": "user", "content": f"{line} {n}?"}] for n, line in zip(range(count), LINES * count, strict=False)
-    ]
+    prompts = [[{"role": "user", "content": f"{LINES[n % len(LINES)]} {n}?"}] for n in range(count)]
     sampling, singles = Sampling(temperature=0, max_new_tokens=32), prompts[: max(8, count // 8)]
     generate(voices, prompts[:2], ["base"] * 2, sampling)
     together: list[Any] = []
@@ -144,12 +142,7 @@ def bulk(count: int) -> dict[str, float]:
     return {"bulk_over_single": (count / seconds) / (len(singles) / one), "bulk_same_replies": same}
 
 
-LINES = [
-    "Where were you last night",
-    "You said you would never come back",
-    "Who is it",
-    "I think somebody is following us",
-]
+LINES = ("Where were you last night", "You said you would never come back", "Who is it", "Somebody is following us")
 
 
 def resident() -> float:
