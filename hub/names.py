@@ -32,6 +32,10 @@ class Names:
         return self._repo(f"{self.size}-evaluation")
 
     @property
+    def geval(self) -> str:
+        return self._repo(f"{self.size}-geval")
+
+    @property
     def votes(self) -> str:
         return self._repo("votes")
 
@@ -58,6 +62,7 @@ class Names:
             (self.preferences, "dataset"),
             *adapters[1:],
             (self.evaluation, "dataset"),
+            (self.geval, "dataset"),
             (self.votes, "dataset"),
             (self.space, "space"),
         ]

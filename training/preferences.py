@@ -175,9 +175,8 @@ def both_orders(judge: Judge, prompts: list[Row], contest: Contest) -> list[tupl
     """Asks a judge about every pair in both orders."""
     say("preferences", f"judging by {judge.name}, in both orders")
     asked = [(row["prompt"], a.text, b.text) for row, (a, b) in zip(prompts, contest.pairs, strict=True)]
-    ahead = judge.compare(asked)
-    swapped = judge.compare([(prompt, second, first) for prompt, first, second in asked])
-    return list(zip(ahead, swapped, strict=True))
+    said = judge.compare(asked + [(prompt, second, first) for prompt, first, second in asked])
+    return list(zip(said[: len(asked)], said[len(asked) :], strict=True))
 
 
 def by_the_film(prompts: list[Row], contest: Contest, sft: Input) -> list[Row]:

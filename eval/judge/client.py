@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.judge.answers import Answer, Request
+from eval.judge.batch import through_batch
 from eval.judge.cache import Cache
 from eval.judge.pace import Limit, Purse
 from eval.judge.prices import price_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import openai
 
 ATTEMPTS = 8
+DIRECTLY = 50  # calls that are not worth a batch: a probe, or what went wrong in the last one
 LONGEST_WAIT = 60.0  # seconds between two attempts, whatever Retry-After asks
 CHARACTERS_A_TOKEN = 3  # fewer than English has (about 4): the budget is promised for the worst
 
@@ -84,6 +86,7 @@ class Client:
 
         Raises:
             UserError: the endpoint will not answer, or the budget is at its end. What was answered is in the cache.
+            eval.judge.batch.Detached: the settings say `batch`, and one is on its way.
         """
         from tqdm import tqdm
 
@@ -91,6 +94,9 @@ class Client:
         open_ones = dict(zip(keys, requests, strict=True))
         found = {key: answer for key in open_ones if (answer := self.cache.get(key))}
         open_ones = {key: request for key, request in open_ones.items() if key not in found}
+        if self.settings.batch and len(open_ones) > DIRECTLY:
+            found |= through_batch(self, open_ones)
+            open_ones = {key: request for key, request in open_ones.items() if key not in found}
         self._stop.clear()
         bar = tqdm(total=len(open_ones), desc=what, unit="call", disable=None if self.progress else True)
 

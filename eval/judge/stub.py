@@ -121,6 +121,8 @@ class Stub:
         return [(token, math.log(max(p, 1e-30))) for token, p in sorted(found, key=lambda entry: -entry[1])]
 
     def prose(self, prompt: str, body: dict[str, Any], chance: random.Random) -> str:
+        if "numbered steps" in prompt:
+            return "\n".join(f"{n}. Look at {word}." for n, word in enumerate(_WORDS[:6], 1))
         if body.get("response_format"):
             several = _SEVERAL.search(prompt)
             count = int(several[1]) if several else 1

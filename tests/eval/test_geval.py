@@ -1,0 +1,131 @@
+"""G-Eval against the stub: what is asked, what is planted and found, what is missing, what it says of itself."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from datasets import load_dataset
+from huggingface_hub import DatasetCard
+
+from eval import geval
+from eval.geval_table import gains, means
+from eval.judge.probe import Mode
+from hub.errors import UserError
+from hub.lineage import Lineage, published
+from hub.names import Names
+from hub.publish import publish
+from hub.tables import write_tables
+
+FULL, NONE = Mode(20, True, True, True), Mode(0, True, True, True)
+ITEM = geval.Item(0, "dpo", [{"role": "system", "content": "x"}, {"role": "user", "content": "Who is it?"}], "Me.")
+
+
+@pytest.fixture
+def names(hub_url, namespace, tmp_path):
+    """An evaluation set of 40 prompts and three voices."""
+    rows = [
+        {
+            "line_ids": [f"L{n}"],
+            "prompt": [{"role": "system", "content": "Answer."}, {"role": "user", "content": f"Line {n}?"}],
+            **{voice: {"text": f"{voice} {n}" if n else "  "} for voice in ("base", "sft", "dpo")},
+        }
+        for n in range(40)
+    ]
+    found = Names(namespace, "starter")
+    files, _ = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, tmp_path)
+    card = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
+    lineage = Lineage("evaluation", {}, ())
+    publish(found.evaluation, "dataset", {**files, "README.md": card.encode()}, lineage, "e")
+    return found
+
+
+def planted(text: str) -> float:
+    """DPO's replies are better than SFT's; base's are as good as SFT's."""
+    chance = np.random.default_rng(len(text) + sum(map(ord, text)))
+    return float(np.clip((0.7 if text.startswith("dpo") else 0.5) + chance.normal(0, 0.1), 0, 1))
+
+
+def test_the_question_ends_at_the_score_and_an_empty_reply_is_said_to_be_one():
+    asked = geval.request(ITEM, "fluency", ["Read it.", "Give the score."], FULL)
+    text = asked.messages[0][1]
+    assert text.endswith("Fluency, from 1 (worst) to 5 (best), as one digit and nothing else.\nScore:")
+    assert "1. Read it.\n2. Give the score.\n" in text
+    assert "\n- Who is it?\n" in text
+    assert "\nReply: Me.\n" in text
+    assert (asked.max_tokens, asked.logprobs, asked.n) == (1, 20, 1)
+    assert "Reply: (says nothing)" in geval.request(ITEM._replace(reply=" \n"), "fluency", ["x"], FULL).messages[0][1]
+    assert geval.request(ITEM, "fluency", ["x"], NONE).n == 20
+
+
+def test_a_planted_difference_appears_and_a_planted_null_does_not(names, served, tmp_path, capsys):
+    stub, settings = served(opinion=planted)
+    revision = geval.run(names, settings, tmp_path)
+    rows = load_dataset(names.geval, split="test")
+    assert len(rows) == 40 * 3 * 4
+    assert set(rows["criterion"]) == set(geval.CRITERIA)
+    assert all(1 <= score <= 5 for score in rows["score"])
+    results = published(names.geval, "dataset")[1].facts
+    for name in geval.CRITERIA:
+        assert results["gains"][name]["dpo - sft"]["low"] > 0
+        null = results["gains"][name]["sft - base"]
+        assert null["low"] < 0 < null["high"]
+        assert 5 <= len(results["steps"][name]) <= 7
+    assert results["low_mass"] == 0
+    said = capsys.readouterr().out
+    assert "| criterion | base | sft | dpo | sft - base | dpo - sft |" in said
+    card = DatasetCard.load(names.geval)
+    assert "1. Look at you." in card.text
+    calls = stub.calls
+    assert geval.run(names, settings, tmp_path / "elsewhere") == revision
+    assert stub.calls == calls
+
+
+def test_without_log_probabilities_twenty_samples_are_asked(names, served, tmp_path):
+    _, settings = served(opinion=planted, alternatives=0)
+    geval.run(names, settings, tmp_path, prompts=5)
+    rows = load_dataset(names.geval, split="test")
+    assert len(rows) == 60
+    assert all(len(samples) == 20 for samples in rows["samples"])
+    assert rows["score"][0] == pytest.approx(np.mean([int(text) for text in rows["samples"][0]]))
+
+
+def test_what_is_unscored_is_missing_never_zero(names, served, tmp_path):
+    stub, settings = served(opinion=planted)
+    tops = stub.tops
+    stub.tops = lambda labels: [("The", -0.1)] if stub.calls % 3 == 0 else tops(labels)
+    geval.run(names, settings, tmp_path, prompts=10)
+    rows = load_dataset(names.geval, split="test").to_list()
+    missing = [row for row in rows if row["score"] is None]
+    assert missing
+    found = means(rows)
+    for name, voices in found.items():
+        for voice, estimate in voices.items():
+            own = [
+                r["score"] for r in rows if r["criterion"] == name and r["voice"] == voice and r["score"] is not None
+            ]
+            assert estimate.value == pytest.approx(np.mean(own))
+    assert gains([row | {"score": None} for row in rows]) == {}
+
+
+def test_a_judge_that_refuses_or_writes_no_steps_is_one_line(names, served, tmp_path):
+    stub, settings = served()
+    stub.prose = lambda *arguments: "No."
+    with pytest.raises(UserError, match="does not write 5 to 7 steps"):
+        geval.run(names, settings, tmp_path)
+    with pytest.raises(UserError, match="has 40 prompts, not 50"):
+        geval.run(names, settings, tmp_path, prompts=50)
+
+
+def test_the_labeller_is_warned_of(names, served, tmp_path, capsys):
+    _, settings = served(opinion=planted)
+    publish(names.preferences, "dataset", {"a": b"1"}, Lineage("preferences", {}, (), {"judge": "stub"}), "p")
+    geval.run(names, settings, tmp_path, prompts=2)
+    assert "warning: stub also labelled" in capsys.readouterr().out
+
+
+def test_the_command_says_what_it_would_ask(names):
+    command = [sys.executable, "-m", "eval.geval", "--namespace", names.namespace, "--model", "gpt-4o", "--dry-run"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "480 scores would be asked for" in said

@@ -1,0 +1,62 @@
+"""Scores out of probabilities and out of answers."""
+
+import math
+import random
+
+import pytest
+
+from eval.scoring import Score, parsed, sampled, weighted
+
+
+def test_sampled_scores_as_probabilities_give_the_sample_mean():
+    chance = random.Random(3)
+    for _ in range(20):
+        scores = [chance.randint(1, 5) for _ in range(20)]
+        found = weighted([(str(score), math.log(1 / 20)) for score in scores])
+        assert found.value == pytest.approx(sum(scores) / 20, abs=1e-12)
+        assert found.mass == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("alternatives", "value", "mass"),
+    [
+        ([("4", -0.1), (" 4", -3.0), ("5", -2.5), ("3", -6.0)], None, None),
+        ([("10", -0.2), ("1", -2.0)], 1.0, math.exp(-2.0)),
+        ([("5/5", -0.1), ("5", -3.0), ("2", -3.0)], 3.5, 2 * math.exp(-3.0)),
+        ([("0", -0.1), ("6", -2.0)], "none", None),
+    ],
+)
+def test_payloads_of_real_shape(alternatives, value, mass):
+    found = weighted(alternatives)
+    if value == "none":
+        assert found is None
+        return
+    p = {label: sum(math.exp(v) for t, v in alternatives if t.strip() == label) for label in "12345"}
+    expected = sum(int(label) * part for label, part in p.items()) / sum(p.values())
+    assert found.value == pytest.approx(expected, abs=1e-12)
+    if value is not None:
+        assert found == Score(pytest.approx(value), pytest.approx(mass))
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("4", 4), (" 4", 4), ("4.", 4), ("4\n", 4), ("Score: 4", 4), ("Score:4", 4), ("score = 2", 2), ("**3**", 3),
+        ("5/5", 5), ("5 / 5", 5), ("4 out of 5", 4), ("4 OUT OF 5", 4), ("I would say 3.", 3), ("Rating: 1", 1),
+        ("(2)", 2), ("'5'", 5), ("4.0", 4), ("4.0/5", 4), ("Coherence: 4", 4),
+        ("My answer is 2, because it is flat.", 2),
+        ("3!", 3), ("-> 5", 5), ("1", 1), ("<score>4</score>", 4), ("4 - good", 4), ("3\n3", 3),
+        ("", None), ("10", None), ("0", None), ("6", None), ("3.5", None), ("3,5", None), ("3-4", None),
+        ("As an AI.", None), ("3 or 4", None), ("between 2 and 4", None), ("four", None),
+        ("1/10", None), ("7/10", None), ("4 of 10", None),
+        ("12345", None), ("v4", None), ("4th", None), ("Score: 4, not 5", None),
+    ],
+)  # fmt: skip
+def test_answers_are_parsed_or_unscored(text, score):
+    assert parsed(text) == score
+
+
+def test_samples_are_averaged_and_what_cannot_be_read_is_left_out():
+    assert sampled(["4", "5", "no", "3"]) == Score(4.0, 0.75)
+    assert sampled(["no"]) is None
+    assert sampled([]) is None
