@@ -20,7 +20,7 @@ from training.recipe import Recipe, load
 from training.stage import WORK, say
 
 SCORES: dict[str, tuple[str, Any]] = {"sft": ("eval_loss", "minimize"), "dpo": ("eval_rewards/accuracies", "maximize")}
-HEARTBEAT = 5  # seconds; a worker silent for six of them is dead
+SILENCE = 6  # heartbeats after which a worker is dead
 
 
 def main() -> None:
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=Path("training/recipes/starter.yaml"))
     parser.add_argument("--storage", default="sqlite:///.repartee/sweep.db", help="default: %(default)s")
     parser.add_argument("--study", default="repartee", help="its name in the storage (default: %(default)s)")
+    parser.add_argument("--heartbeat", type=int, default=5, help="seconds; a worker silent for six of them is dead")
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--out", type=Path, default=Path(".repartee/sweep"), help="where best.yaml and study.png go")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
@@ -52,8 +53,8 @@ def search(arguments: argparse.Namespace) -> Any:
         Path(arguments.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     storage = RDBStorage(
         arguments.storage,
-        heartbeat_interval=HEARTBEAT,
-        grace_period=6 * HEARTBEAT,
+        heartbeat_interval=arguments.heartbeat,
+        grace_period=SILENCE * arguments.heartbeat,
         failed_trial_callback=RetryFailedTrialCallback(max_retry=3),
     )
     study = optuna.create_study(
@@ -79,16 +80,16 @@ def search(arguments: argparse.Namespace) -> Any:
         if len(open_trials) < recipe.sweep.trials:
             study.optimize(objective, n_trials=1)
         else:  # the rest is running elsewhere, or was: optimize would begin one too many
-            wait(study)
+            wait(study, arguments.heartbeat)
 
 
-def wait(study: Any) -> None:
+def wait(study: Any, heartbeat: int) -> None:
     """A moment's rest, then a look whether a running trial's worker is dead: then its trial waits for a new one."""
     import time
 
     import optuna
 
-    time.sleep(HEARTBEAT)
+    time.sleep(heartbeat)
     optuna.storages.fail_stale_trials(study)
 
 
