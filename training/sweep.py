@@ -43,7 +43,6 @@ def main() -> None:
 def search(arguments: argparse.Namespace) -> Any:
     """Runs trials until the study has as many finished ones as the recipe asks for; returns the study."""
     import optuna
-    from optuna.storages import RDBStorage, RetryFailedTrialCallback
     from optuna.trial import TrialState
 
     recipe = load(arguments.recipe, arguments.overrides)
@@ -51,12 +50,7 @@ def search(arguments: argparse.Namespace) -> Any:
         raise UserError("sweep.space is empty; name fields to search, such as dpo.beta: [0.01, 0.5, log]")
     if arguments.storage.startswith("sqlite:///"):
         Path(arguments.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    storage = RDBStorage(
-        arguments.storage,
-        heartbeat_interval=arguments.heartbeat,
-        grace_period=SILENCE * arguments.heartbeat,
-        failed_trial_callback=RetryFailedTrialCallback(max_retry=3),
-    )
+    storage = shared_storage(arguments.storage, arguments.heartbeat)
     study = optuna.create_study(
         storage=storage,
         study_name=arguments.study,
@@ -81,6 +75,29 @@ def search(arguments: argparse.Namespace) -> Any:
             study.optimize(objective, n_trials=1)
         else:  # the rest is running elsewhere, or was: optimize would begin one too many
             wait(study, arguments.heartbeat)
+
+
+def shared_storage(address: str, heartbeat: int) -> Any:
+    """Opens the study's database. Workers that start at one time all make its tables, and all but one find them made:
+    they look again."""
+    import time
+
+    from optuna.storages import RDBStorage, RetryFailedTrialCallback
+    from sqlalchemy.exc import IntegrityError, OperationalError
+
+    for attempt in range(1, 6):
+        try:
+            return RDBStorage(
+                address,
+                heartbeat_interval=heartbeat,
+                grace_period=SILENCE * heartbeat,
+                failed_trial_callback=RetryFailedTrialCallback(max_retry=3),
+            )
+        except (IntegrityError, OperationalError) as error:
+            if attempt == 5:
+                raise UserError(f"the storage {address} cannot be used: {error.orig}; see --storage") from error
+            time.sleep(attempt)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def wait(study: Any, heartbeat: int) -> None:

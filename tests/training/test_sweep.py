@@ -44,7 +44,7 @@ def test_two_workers_share_a_study_and_what_a_dead_one_had_is_repeated(inputs, t
     doomed, other = worker(tmp_path, 0), worker(tmp_path, 1)
     log = tmp_path / "worker-0.log"
     end = time.monotonic() + 120
-    while "trial " not in log.read_text() and time.monotonic() < end:
+    while "[sweep] trial" not in log.read_text() and time.monotonic() < end:
         time.sleep(0.05)
     time.sleep(0.3)  # in the middle of its first trial
     doomed.send_signal(signal.SIGKILL)
