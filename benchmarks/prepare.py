@@ -138,7 +138,7 @@ def make(folder: Path, scratch: Path) -> dict[str, Any]:
 
     from hub.tables import write_tables
     from training.corpus import sources
-    from training.recipe import Data
+    from training.sections import Data
     from training.windows import Named, build
 
     tables, _ = build([Named("corpus", 1, sources.read(folder))], Data())

@@ -122,7 +122,7 @@ def side(arguments: argparse.Namespace, shape: str, scratch: Path) -> dict[str, 
     from training.models import add_lora, load_base
     from training.packing import encode
     from training.plan import Shape, flops_per_token, matrix_speed
-    from training.recipe import Lora, Model
+    from training.sections import Lora, Model
 
     gpu = torch.cuda.is_available()
     if gpu and arguments.cap_gb:
@@ -164,7 +164,7 @@ def pairs_of(corpus: Path) -> tuple[Any, Any]:
     import numpy as np
 
     from training.corpus import sources
-    from training.recipe import Data
+    from training.sections import Data
     from training.windows import Named, build
 
     tables = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]

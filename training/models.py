@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chat.template import PAD, STOP, adopt
-from training.recipe import Lora, Model
+from training.sections import Lora, Model
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel

@@ -25,8 +25,9 @@ from hub.publish import publish
 from hub.rights import Rights, handed_on
 from hub.tables import write_tables
 from training.base import base_input
-from training.recipe import Preferences, Recipe
+from training.recipe import Recipe
 from training.replies import Contest, Row, sampled, seeded_prompts
+from training.sections import Preferences
 from training.stage import Task, command, say, work_folder
 
 FILM = "the film (its own reply)"

@@ -20,7 +20,8 @@ from hub.rights import UNKNOWN, Rights, handed_on, together
 from hub.tables import write_tables
 from training import statistics
 from training.corpus.sources import Located, locate
-from training.recipe import Data, Recipe, Source
+from training.recipe import Recipe
+from training.sections import Data, Source
 from training.stage import Task, command, say, work_folder
 from training.windows import SPLITS, Named, build
 

@@ -26,7 +26,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from hub.rights import Rights
 from training.corpus import Corpus, sources
-from training.recipe import Data
+from training.sections import Data
 from training.windows import split_of
 
 BOUNDARY, SPECIAL_TOKENS = "<|endoftext|>", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.template import STOP
 from hub.lineage import Input
-from training.recipe import Preferences
+from training.sections import Preferences
 
 if TYPE_CHECKING:
     from chat.generate import Reply

@@ -16,7 +16,8 @@ from hub.lineage import Input, Lineage, resolve
 from hub.publish import publish
 from training.base import base_input
 from training.dpo import kept_pairs, same_base
-from training.recipe import Model, Recipe
+from training.recipe import Recipe
+from training.sections import Model
 from training.stage import Task, command, say, work_folder
 from training.trainers import (
     adapter_card,

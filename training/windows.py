@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from chat.template import SYSTEM_PROMPT
 from training.corpus import Corpus
-from training.recipe import Data
+from training.sections import Data
 
 SPLITS = ("train", "validation", "test")
 KEPT, LONG_PROMPT, LONG_REPLY, DUPLICATE, WEIGHT = range(5)

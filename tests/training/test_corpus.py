@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from training.corpus import CorpusError, Film, sources, text
-from training.recipe import Source
+from training.sections import Source
 
 TITLES = "m0 +++$+++ the long pier +++$+++ 1995/I +++$+++ 6.90 +++$+++ 62 +++$+++ ['drama', 'noir']\n"
 CHARACTERS = (

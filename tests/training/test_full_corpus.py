@@ -11,7 +11,7 @@ import pytest
 
 from training import statistics
 from training.corpus import sources
-from training.recipe import Data
+from training.sections import Data
 from training.windows import SPLITS, Named, build
 
 CORPUS = Path(os.environ.get("REPARTEE_CORPUS", "../shared/data/cornell/cornell_movie_dialogs_corpus.zip"))

@@ -13,7 +13,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from chat.template import SYSTEM_PROMPT, adopt
 from training import models, packing, sft
 from training.dpo import as_text, complete_reference
-from training.recipe import Lora, Model
+from training.sections import Lora, Model
 
 TALK = [("Where were you?", "At the pier."), ("Who sent you?", "Nobody. I came by myself."), ("Sit down.", "No.")] * 4
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from training.corpus import CorpusError, assemble, cornell
 from training.corpus.text import clean, decode
-from training.recipe import Data
+from training.sections import Data
 from training.windows import Named, build
 
 CASES = 4_000 if os.environ.get("REPARTEE_PROOF") else 2_000

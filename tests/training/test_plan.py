@@ -9,7 +9,7 @@ from transformers import AutoConfig, Qwen2Config, Qwen2ForCausalLM
 
 from hub.errors import UserError
 from training import plan
-from training.recipe import Lora, Model
+from training.sections import Lora, Model
 
 QWEN_3B = plan.Shape(layers=36, hidden=2048, intermediate=11008, kv=256, vocab=151936, tied=True)
 

@@ -8,8 +8,9 @@ from chat.generate import Reply
 from hub.lineage import published
 from hub.names import Names
 from training import base, preferences, prepare
-from training.recipe import Preferences, load
+from training.recipe import load
 from training.replies import sampled, similarity, trouble
+from training.sections import Preferences
 
 
 def reply(text, ended="<|im_end|>"):

@@ -18,7 +18,8 @@ from hub.errors import UserError
 from training import prepare
 from training.corpus import convokit, cornell
 from training.corpus.sources import read
-from training.recipe import Source, load
+from training.recipe import load
+from training.sections import Source
 from training.windows import Named
 
 RECIPE = "training/recipes/starter.yaml"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.corpus import sources
-from training.recipe import Data
+from training.sections import Data
 from training.windows import Named, build, split_of
 
 SAMPLE = Path("training/sample")

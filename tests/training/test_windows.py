@@ -8,7 +8,7 @@ import pytest
 
 from chat.template import SYSTEM_PROMPT
 from training.corpus import Film, Reading, Speaker, assemble
-from training.recipe import Data
+from training.sections import Data
 from training.statistics import decades, genres, widest
 from training.windows import SPLITS, Named, build, split_of
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from hub.lineage import Input, resolve
 from training.corpus import Corpus, CorpusError, assemble, convokit, cornell, table
-from training.recipe import Source
+from training.sections import Source
 
 FORMS = (
     "the Cornell or a ConvoKit corpus as zip or folder, a .jsonl, .json or .parquet file, or the id of a Hub dataset"

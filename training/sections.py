@@ -1,0 +1,240 @@
+"""What a recipe says, section by section: typed, each field with its meaning, impossible values refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where the artifacts go."""
+
+    namespace: str | None = None
+    """User or organisation; null asks the Hub who the token belongs to."""
+    private: bool = False
+    """Create repositories as private."""
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters on every linear layer (Hu et al., 2021)."""
+
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+    train_chat_tokens: bool = True
+    """Also train the two ChatML tokens, which are untrained in Qwen 2.5 base (QwenLM/Qwen3#1064)."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The base model."""
+
+    size: str = "starter"
+    """Goes into the names of what is published: repartee-<size>-sft."""
+    base: str = "training/starter"
+    """A Hub id, or a local folder, which is published first."""
+    revision: str | None = None
+    """Commit of the base; null takes today's and pins it in the lineage."""
+    four_bit: bool = False
+    """NF4 with double quantization and bf16 compute (QLoRA, Dettmers et al., 2023)."""
+    memory_gb: float | None = None
+    """What training may take, for the plan printed at start; null takes the memory of the device."""
+    lora: Lora = field(default_factory=Lora)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One corpus. In a recipe its path alone will do."""
+
+    path: str
+    """The Cornell or a ConvoKit corpus as zip, folder or http address; a .jsonl, .json or .parquet file of
+    conversations; or the id of such a dataset on the Hub."""
+    name: str | None = None
+    """What its rows say in `source`; null takes the corpus's own name."""
+    weight: float = 1.0
+    """How often its train pairs are taken: 2 takes each twice, 0.5 half of the conversations (by hash)."""
+    license: str | None = None
+    """The Hub's name of the licence of its lines (apache-2.0, cc-by-4.0); null: none known, and the card says so."""
+    config: str | None = None
+    """Of a Hub dataset with several."""
+    revision: str | None = None
+    """Commit of a Hub dataset; null takes today's and pins it in the lineage."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 100:
+            raise ValueError(f"weight is {self.weight}; it takes a number above 0, up to 100")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Corpora to pairs."""
+
+    sources: list[Source] = field(
+        default_factory=lambda: [Source("training/sample", "repartee-sample", license="apache-2.0")]
+    )
+    """One or more; a path, or a mapping with `path`, `name`, `weight`."""
+    split_by: Literal["film", "conversation", "pair"] = "film"
+    """`film` keeps every film on one side; `pair` is the plain split of the original work, for comparison."""
+    salt: str = "repartee-228"
+    """Decides the splits; of 600 the one by which the films' genres and decades differ least, by at most 6 points."""
+    context_turns: int = 1
+    """Earlier turns in a prompt; 1 is the line before, as in the original work."""
+    max_prompt_characters: int = 1500
+    """Pairs with a longer prompt (the system prompt not counted) are dropped and published as dropped."""
+    max_reply_characters: int = 1500
+    """The same for replies. English takes about 4 characters a token, and prompt and reply share 512."""
+    drop_duplicates: bool = True
+    """Keep a prompt and reply that several films have in one of them only, a test film before a train film."""
+
+    def __post_init__(self) -> None:
+        for name in ("context_turns", "max_prompt_characters", "max_reply_characters"):
+            at_least(self, name, 1)
+        if not self.sources:
+            raise ValueError("sources is empty; it takes one corpus or more")
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What SFT and DPO share: own fields, and every other key for TRL's config."""
+
+    trl: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sft(Trainer):
+    """Supervised fine-tuning on the dialogue pairs."""
+
+    pairs: int | None = None
+    """Train on this many pairs, drawn by seed; null takes all."""
+    step_limit: int | None = None
+    """Stop after this many optimizer steps where the epochs would take more; the schedule ends there too."""
+    validation_pairs: int | None = None
+    """Evaluate on this many pairs of the validation split; null takes all. Used where `eval_strategy` is not no."""
+    patience: int | None = None
+    """Stop after this many evaluations in a row without a better validation loss."""
+
+    def __post_init__(self) -> None:
+        for name in ("pairs", "step_limit", "validation_pairs", "patience"):
+            at_least(self, name, 1)
+        if self.patience and self.trl.get("eval_strategy", "no") == "no":
+            raise ValueError("patience needs evaluations; set eval_strategy: steps and eval_steps")
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Prompts answered twice by the SFT model, and judged."""
+
+    prompts: int = 10_000
+    """Prompts, drawn by seed from the train split."""
+    source: Literal["pmi", "judge", "corpus"] = "pmi"
+    """Who prefers: `pmi`, the embedded judge (PMI under the base model); `judge`, the LLM of the recipe's `judge`
+    section; `corpus`, the film: its own reply is chosen against a sampled one (SPIN, Chen et al., 2024)."""
+    prompts_from: Literal["films", "judge"] = "films"
+    """`films`: lines of the train films; `judge`: lines that the `judge` section's LLM writes (training.prompts)."""
+    redraws: int = 2
+    """How often two replies are drawn anew where one is empty, did not end, or is like the other."""
+    allow_disagreement: bool = False
+    """Keep pairs whose preferred reply changes with the order in which the two are shown."""
+    min_margin: float = 0.02
+    """Drop pairs whose probability is nearer to one half than this. PMI is in nats per token, so its probabilities stay
+    close to one half: 0.02 is a difference of 0.08 nats."""
+    temperature: float = 0.9
+    top_k: int = 25
+    top_p: float = 0.95
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(self, "prompts", 1)
+        at_least(self, "redraws", 0)
+        if (self.source, self.prompts_from) == ("corpus", "judge"):
+            raise ValueError("source corpus needs prompts_from films: a line that no film has has no reply in one")
+        if not 0 <= self.min_margin < 0.5:
+            raise ValueError(f"min_margin is {self.min_margin}; it takes a number from 0 to below 0.5")
+
+
+@dataclass(frozen=True)
+class Dpo(Trainer):
+    """Direct preference optimization (Rafailov et al., 2023), continuing the SFT adapter."""
+
+    max_similarity: float = 0.9
+    """Drop pairs whose replies are more alike (difflib's ratio, case and spaces aside); 1 drops only identical ones."""
+    validation_pairs: int | None = None
+    """Hold this many pairs out of training, drawn by seed, and measure on them; null holds out none."""
+
+    def __post_init__(self) -> None:
+        at_least(self, "validation_pairs", 1)
+        if not 0 < self.max_similarity <= 1:
+            raise ValueError(f"max_similarity is {self.max_similarity}; it takes a number above 0, up to 1")
+
+
+@dataclass(frozen=True)
+class Reward(Trainer):
+    """A reward model on the preference pairs: TRL's RewardTrainer, LoRA and a score head on the base."""
+
+
+@dataclass(frozen=True)
+class Rl(Trainer):
+    """Online RL of the SFT adapter against the reward model: TRL's RLOOTrainer."""
+
+    in_chain: bool = False
+    """Run reward and rl as stages of the pipeline, between dpo and the evaluation."""
+    prompts: int = 1_000
+    """Train on this many prompts of the train split, drawn by seed."""
+    held_out: int = 200
+    """Measure the reward before and after on this many prompts of the validation split."""
+    missing_end_penalty: float = 1.0
+    """Taken from the reward of a reply that did not end by itself."""
+
+    def __post_init__(self) -> None:
+        for name in ("prompts", "held_out"):
+            at_least(self, name, 1)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A search over fields of this recipe by Optuna."""
+
+    stage: Literal["sft", "dpo"] = "dpo"
+    """What a trial trains: `sft` is scored by validation loss, `dpo` by reward accuracy on held-out pairs."""
+    trials: int = 12
+    """How many of all workers together are to end."""
+    space: dict[str, list] = field(default_factory=dict)
+    """Field to choices, or to [low, high, log] or [low, high, linear] for a range."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        at_least(self, "trials", 1)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Judge-free metrics on held-out prompts."""
+
+    prompts: int = 2_000
+    distractors: int = 19
+    per_film: int = 20
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("prompts", "distractors", "per_film"):
+            at_least(self, name, 1)
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """A stage on HF Jobs (`training.jobs`)."""
+
+    flavor: str = "l4x1"
+    """Hardware, as `hf jobs hardware` lists it."""
+    timeout: str = "6h"
+    """The job is ended after this long: 30m, 6h, 1d."""
+    secrets: list[str] = field(default_factory=list)
+    """Environment variables whose values the job gets as secrets, beside HF_TOKEN."""
+
+
+def at_least(section: Any, name: str, least: int) -> None:
+    value = getattr(section, name)
+    if value is not None and value < least:
+        raise ValueError(f"{name} is {value}; it takes a number from {least} up")
