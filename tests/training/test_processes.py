@@ -1,0 +1,52 @@
+"""Two processes on one machine, over gloo: the loss curve of one process with twice the accumulation."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training import base, preferences, prepare, sft
+from training.recipe import load
+
+pytestmark = pytest.mark.skipif(not os.environ.get("REPARTEE_PROOF"), reason="minutes long: in make proof")
+SAME = [
+    "hub.namespace=processes", "model.lora.dropout=0", "model.lora.r=4", "model.lora.alpha=8",
+    "sft.neftune_noise_alpha=null", "sft.bf16=false", "sft.pairs=80", "sft.step_limit=4", "sft.logging_steps=1", "sft.save_steps=4",
+    "sft.eval_strategy=no",
+    "sft.load_best_model_at_end=false", "sft.per_device_train_batch_size=1", "preferences.prompts=24",
+    "preferences.min_margin=0", "dpo.bf16=false", "dpo.max_similarity=1", "dpo.max_steps=4",
+    "dpo.logging_steps=1", "dpo.save_steps=4",
+    "dpo.per_device_train_batch_size=1", "dpo.eval_strategy=no",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def family(hub_url, tmp_path_factory):
+    recipe, work = load("training/recipes/starter.yaml", SAME), tmp_path_factory.mktemp("work")
+    for stage in (prepare, base, sft, preferences):
+        stage.run(recipe, work)
+
+
+def losses(stage: str, work: Path, processes: int) -> list[float]:
+    """What a training logged, by step."""
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "-m"]
+    command = [*(launch if processes > 1 else [sys.executable, "-m"]), f"training.{stage}", "--work", str(work), *SAME]
+    command += [f"{stage}.gradient_accumulation_steps={2 // processes}", f"{stage}.seed=7"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-3000:]
+    assert done.stdout.count(f"published processes/repartee-starter-{stage}@") == 1  # the first process alone
+    (state,) = work.glob(f"{stage}-*/checkpoints/checkpoint-4/trainer_state.json")
+    history = json.loads(state.read_text())["log_history"]
+    return [entry["loss"] for entry in history if "loss" in entry]
+
+
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+def test_two_processes_have_the_curve_of_one_with_twice_the_accumulation(family, tmp_path, stage):
+    one, two = losses(stage, tmp_path / "one", 1), losses(stage, tmp_path / "two", 2)
+    assert len(one) == len(two) == 4
+    assert two == pytest.approx(one, abs=2e-3)
