@@ -14,7 +14,8 @@ from training.recipe import load
 pytestmark = pytest.mark.skipif(not os.environ.get("REPARTEE_PROOF"), reason="minutes long: in make proof")
 SAME = [
     "hub.namespace=processes", "model.lora.dropout=0", "model.lora.r=4", "model.lora.alpha=8",
-    "sft.neftune_noise_alpha=null", "sft.bf16=false", "sft.pairs=80", "sft.step_limit=4", "sft.logging_steps=1", "sft.save_steps=4",
+    "sft.neftune_noise_alpha=null", "sft.bf16=false", "sft.pairs=80",
+    "sft.step_limit=4", "sft.logging_steps=1", "sft.save_steps=4",
     "sft.eval_strategy=no",
     "sft.load_best_model_at_end=false", "sft.per_device_train_batch_size=1", "preferences.prompts=24",
     "preferences.min_margin=0", "dpo.bf16=false", "dpo.max_similarity=1", "dpo.max_steps=4",
