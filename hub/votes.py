@@ -155,7 +155,7 @@ class VoteLog:
                     os.close(file)
 
     def close(self) -> None:
-        """Ends the thread and pushes once more. What the Hub does not take then waits on the disk for the next start."""
+        """Ends the thread and pushes once more. What the Hub does not take waits on the disk for the next start."""
         self._closing.set()
         self._thread.join()
         self._try_push()

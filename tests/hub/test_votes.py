@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import fault_proxy
 import pytest
@@ -120,7 +121,8 @@ def test_a_file_under_lock_is_never_taken_for_a_dead_ones(tmp_path):
     file = locked(path)
     assert unlocked(path) is None
     os.close(file)
-    assert (again := unlocked(path)) is not None
+    again = unlocked(path)
+    assert again is not None
     os.close(again)
     assert unlocked(tmp_path / "gone.jsonl") is None
 
@@ -193,10 +195,11 @@ def test_every_vote_is_there_once_though_the_hub_fails_half_the_time_and_the_vot
         while list(folder.glob("*.jsonl")) and time.monotonic() < deadline:
             time.sleep(0.1)
         last.close()
-    rows = [
-        json.loads(line)["comparison"]
-        for path in HfApi().list_repo_files(repo, repo_type="dataset")
-        if path.startswith("data/")
-        for line in open(HfApi().hf_hub_download(repo, path, repo_type="dataset"))
+    files = [path for path in HfApi().list_repo_files(repo, repo_type="dataset") if path.startswith("data/")]
+    lines = [
+        line
+        for path in files
+        for line in Path(HfApi().hf_hub_download(repo, path, repo_type="dataset")).read_text().splitlines()
     ]
+    rows = [json.loads(line)["comparison"] for line in lines]
     assert sorted(rows) == sorted(f"c{number}" for number in range(COUNT))
