@@ -51,7 +51,7 @@ app.main()
 '''
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def family(hub_url, starter, adapters, tmp_path_factory):
     """A namespace with the starter and two random adapters on it, as the training would publish them."""
     from huggingface_hub import HfApi
@@ -104,7 +104,7 @@ class Space:
             time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def space(family, tmp_path_factory):
     """The real app.py in a process of its own; only its engine is slowed."""
     folder, port = tmp_path_factory.mktemp("space"), free_port()
@@ -132,7 +132,7 @@ def space(family, tmp_path_factory):
         process.wait(timeout=20)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     from playwright.sync_api import sync_playwright
 
@@ -145,7 +145,7 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def visit(browser):
     """`visit(url, **options)`: a new visitor on the page, whose every request must stay on it, whatever is typed."""
 

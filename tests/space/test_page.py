@@ -270,7 +270,7 @@ def test_results_and_about_say_what_there_is(page, family):
     page.get_by_role("tab", name="Results").click()
     page.get_by_text("Measured on other commits than those that answer here").wait_for()
     assert "48.7 (45.0 to 53.0)" in page.locator("#results table").inner_text()
-    assert page.evaluate("document.querySelector('#figure img').naturalWidth") == 1100
+    assert page.evaluate("document.querySelector('#figure img').naturalWidth") == 1650
     page.get_by_role("tab", name="About").click()
     about = page.locator("#about")
     about.get_by_text("What it is not").wait_for()
