@@ -10,16 +10,21 @@ import argparse
 import json
 import os
 import re
+import signal
 import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from hub.errors import UserError, one_line_errors
 from hub.names import Names
+
+NUMBERS = ("session_rate", "address_rate", "votes_every")
+SPACES_NETWORK = "10.0.0.0/8"  # from where the proxy of Hugging Face Spaces asks; unrun
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,17 @@ class Settings:
     """Address to listen on (GRADIO_SERVER_NAME, which Spaces set)."""
     port: int = 7860
     """Port to listen on (`--port`, GRADIO_SERVER_PORT, PORT)."""
+    proxies: str = ""
+    """Addresses or networks, with commas between, whose X-Forwarded-For is believed; none of them otherwise
+    (REPARTEE_PROXIES; on Spaces their own network)."""
+    session_rate: float = 30
+    """Requests a minute from one visitor (REPARTEE_SESSION_RATE)."""
+    address_rate: float = 120
+    """Requests a minute from one address, which several visitors may share (REPARTEE_ADDRESS_RATE)."""
+    votes_folder: str = ".repartee/votes"
+    """Where votes wait for the Hub (REPARTEE_VOTES_FOLDER); on a Space give it a disk that lasts, if there is one."""
+    votes_every: float = 300
+    """Seconds between two commits of votes (REPARTEE_VOTES_EVERY)."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.namespace):
@@ -50,6 +66,14 @@ class Settings:
             raise UserError(f"{self.size!r} is not a model size: set REPARTEE_SIZE or --size, to starter for example")
         if not 1 <= self.port <= 65535:
             raise UserError(f"{self.port} is not a port: choose one from 1 to 65535 with --port")
+        for name in NUMBERS:
+            if not getattr(self, name) > 0:
+                raise UserError(f"{getattr(self, name)} cannot be: set REPARTEE_{name.upper()} to a number above 0")
+        for network in filter(None, self.proxies.split(",")):
+            try:
+                ip_network(network.strip())
+            except ValueError as error:
+                raise UserError(f"{error}: set REPARTEE_PROXIES to addresses like 10.0.0.0/8,127.0.0.1") from None
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -63,13 +87,27 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     if not flags.port.isdecimal():
         raise UserError(f"{flags.port!r} is not a port: choose one from 1 to 65535 with --port")
     optional = ("base", "base_revision", "sft_revision", "dpo_revision")
+    chosen = {name: environment.get(f"REPARTEE_{name.upper()}") or None for name in optional}
+    numbers = {name: number(name, environment) for name in NUMBERS}
     return Settings(
         namespace=flags.namespace,
         size=flags.size,
         port=int(flags.port),
         host=environment.get("GRADIO_SERVER_NAME") or Settings.host,
-        **{name: environment.get(f"REPARTEE_{name.upper()}") or None for name in optional},
+        proxies=environment.get("REPARTEE_PROXIES", SPACES_NETWORK if environment.get("SPACE_ID") else ""),
+        votes_folder=environment.get("REPARTEE_VOTES_FOLDER") or Settings.votes_folder,
+        **chosen,  # type: ignore[arg-type]
+        **numbers,  # type: ignore[arg-type]
     )
+
+
+def number(name: str, environment: Mapping[str, str]) -> float:
+    """A setting that is a number, else its default. Raises UserError for what is none."""
+    text = environment.get(f"REPARTEE_{name.upper()}")
+    try:
+        return float(text) if text else getattr(Settings, name)
+    except ValueError:
+        raise UserError(f"{text!r} is not a number: set REPARTEE_{name.upper()} to one above 0") from None
 
 
 @dataclass(frozen=True)
@@ -123,22 +161,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_port(settings.host, settings.port)
         models = find_models(settings)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+        os.environ["FORWARDED_ALLOW_IPS"] = settings.proxies  # read by uvicorn, which else believes 127.0.0.1
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the last votes are pushed
         zero = bool(os.environ.get("SPACES_ZERO_GPU"))
         if zero:
             import spaces  # noqa: F401 - before torch, so that it can lend the GPU
         from chat import voices  # heavy, and so after everything that a wrong setting can stop
         from chat.engine import LocalEngine
+        from hub.votes import VoteLog
+        from space.ballots import Ballots, load_earlier
+        from space.comparing import Comparing
         from space.handlers import Handlers
         from space.page import build_page, launch
+        from space.published import Models as Shown
+        from space.published import find_results, licence
 
         loaded = voices.load(models.base, models.adapters, models.revisions, device="cuda" if zero else None)
         if zero:
             from chat.zero import ZeroEngine
 
-        with closing(ZeroEngine(loaded) if zero else LocalEngine(loaded)) as engine:
+        names = Names(settings.namespace, settings.size)
+        folder = Path(settings.votes_folder, settings.namespace)
+        with (
+            closing(ZeroEngine(loaded) if zero else LocalEngine(loaded)) as engine,
+            closing(VoteLog(names.votes, folder, settings.votes_every)) as log,
+        ):
             print(engine.describe(), flush=True)
-            page = build_page(Handlers(engine, loaded.context_turns), models.base, models.adapters, models.revisions)
-            address = launch(page, settings.host, settings.port)
+            ballots = Ballots(models.revisions, log.add)
+            load_earlier(ballots, log)
+            repos = {"base": models.base, **models.adapters}
+            licences = {voice: licence(repo, models.revisions[voice]) for voice, repo in repos.items()}
+            page = build_page(
+                Handlers(engine, loaded.context_turns),
+                Comparing(engine, loaded.context_turns, ballots),
+                Shown(repos, models.revisions, licences),
+                names,
+                find_results(names, models.revisions),
+            )
+            address = launch(page, settings.host, settings.port, settings.session_rate, settings.address_rate)
             print(f"ready in {time.perf_counter() - started:.1f} s: {address}", flush=True)
             page.block_thread()
 

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-TIE, SKIP = "tie", "skip"
-"""What a voter may say instead of choosing: no difference, or no opinion."""
+TIE, SKIP, BAD = "tie", "skip", "bad"
+"""What a voter may say instead of choosing: no difference, no opinion, or none of them is any good."""
 
 
 @dataclass(frozen=True)

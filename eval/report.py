@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from chat.sampling import Sampling
-from eval.show import figure, shown, table
+from eval.show import figure
 from hub.cards import dataset_card
 from hub.errors import UserError, one_line_errors
+from hub.figures import shown, table
 from hub.lineage import Input, Lineage, published, resolve
 from hub.names import Names
 from hub.publish import publish

@@ -34,7 +34,10 @@ def modules(path: Path) -> Iterator[str]:
 
 
 def shipped(root: Path = ROOT) -> dict[str, Path]:
-    """The app and every file of ours that it needs, by path in the Space; style sheets lie beside their code."""
+    """The app and every file of ours that it needs, by path in the Space.
+
+    Style sheets lie beside their code; the card that a module writes is `templates/` and the module's name.
+    """
     found: dict[str, Path] = {}
     waiting = [root / APP]
     while waiting:
@@ -48,6 +51,8 @@ def shipped(root: Path = ROOT) -> dict[str, Path]:
             for beside in path.parent.iterdir()
             if path.parent != root and beside.suffix in (".css", ".js", ".svg", ".html")
         }
+        if (card := path.parent / "templates" / f"{path.stem}.md.jinja").exists():
+            found[card.relative_to(root).as_posix()] = card
         for module in modules(path):
             parts = module.split(".")
             waiting += [root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")]

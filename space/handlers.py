@@ -1,4 +1,4 @@
-"""What the page does when a visitor asks: check the line, stream the answers, stop when the visitor stops.
+"""What the Chat tab does when a visitor asks: check the line, stream the answer, stop when the visitor stops.
 
 Nothing that a browser sends is trusted: the history lives in the visitor's session on the server, and the length of a
 line and the bounds of the sampling are checked here.
@@ -6,6 +6,7 @@ line and the bounds of the sampling are checked here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,44 +29,79 @@ ENDINGS = {
 }
 MAX_CHARACTERS = 500  # of one line of a visitor
 MAX_HISTORY = 100  # messages kept for one visitor
+MOST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Handlers:
-    """What the page does when it is asked; `engine` streams, `context_turns` is how many messages a model reads."""
+    """What the Chat tab does when it is asked; `engine` streams, `context_turns` is how many messages a model reads."""
 
     engine: LocalEngine
     context_turns: int
 
     def chat(
-        self, message: str, who: str, temperature: float, top_k: int, top_p: float, history: list[Message]
+        self,
+        message: str,
+        who: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        history: list[Message],
+        seed: int | None = None,
     ) -> Iterator[Any]:
-        """Answer one line in one voice. Streams (messages to show, text box, note, history); a stop closes it."""
+        """Answer one line of dialogue with one voice: base, sft or dpo.
+
+        Returns the conversation, an empty text box, and a note on how the answer ended. The conversation lives in the
+        session; a seed makes an answer repeatable.
+        """
         line = visitor_line(message)
         if not line:
             yield gr.skip()
             return
         asked = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
         yield shown(asked), "", "", gr.skip()
-        prompt = messages(asked, self.context_turns)
-        with closing(self.engine.stream([prompt], [who], sampling(temperature, top_k, top_p))) as answers:
-            for (answer,) in answers:
-                said = [*asked, {"role": "assistant", "content": answer.text, "voice": who}]
-                yield shown(said), "", ending(answer), said
+        yield from self.answer(asked, who, sampling(temperature, top_k, top_p), seed_of(seed))
 
-    def compare(self, message: str, temperature: float, top_k: int, top_p: float) -> Iterator[Any]:
-        """Answer one line in all voices, in one batch. Streams the three replies, then a note for each."""
-        line = visitor_line(message)
-        if not line:
+    def again(
+        self, who: str, temperature: float, top_k: int, top_p: float, history: list[Message], seed: int | None = None
+    ) -> Iterator[Any]:
+        """Answer the latest line again, in the voice that is chosen now. Streams what `chat` streams."""
+        asked = up_to_latest_line(history)
+        if not asked:
+            gr.Info("Nothing has been said yet.")
             yield gr.skip()
             return
-        yield [""] * 2 * len(LABELS)
-        prompt = messages([{"role": "user", "content": line}], self.context_turns)
-        voices = list(LABELS)
-        asked = self.engine.stream([prompt] * len(voices), voices, sampling(temperature, top_k, top_p))
-        with closing(asked) as answers:
-            for row in answers:
-                yield [*(answer.text for answer in row), *(ending(answer) for answer in row)]
+        yield shown(asked), gr.skip(), "", gr.skip()
+        yield from self.answer(asked, who, sampling(temperature, top_k, top_p), seed_of(seed))
+
+    def answer(self, asked: list[Message], who: str, how: Sampling, seed: int | None) -> Iterator[Any]:
+        """Streams (messages to show, text box, note, history); a stop closes it."""
+        started, prompt = time.perf_counter(), messages(asked, self.context_turns)
+        with closing(self.engine.stream([prompt], [who], how, seed)) as answers:
+            for (answer,) in answers:
+                said = [*asked, {"role": "assistant", "content": answer.text, "voice": who}]
+                note = ending(answer, time.perf_counter() - started)
+                yield shown(said), gr.skip(), note, said
+
+
+def undo(history: list[Message]) -> tuple[Any, ...]:
+    """Takes back the latest line and its answer. Returns (messages to show, note, history)."""
+    left = up_to_latest_line(history)[:-1]
+    return shown(left), "", left
+
+
+def edit(history: list[Message]) -> tuple[Any, ...]:
+    """As `undo`, with the line in the text box: returns (messages to show, text box, note, history)."""
+    asked = up_to_latest_line(history)
+    if not asked:
+        return shown([]), gr.skip(), "", []
+    return shown(asked[:-1]), asked[-1]["content"], "", asked[:-1]
+
+
+def up_to_latest_line(history: list[Message]) -> list[Message]:
+    """The conversation without what came after the visitor's latest line; [] where there is none."""
+    last = max((place for place, turn in enumerate(history) if turn["role"] == "user"), default=-1)
+    return history[: last + 1]
 
 
 def visitor_line(message: str) -> str:
@@ -87,6 +123,16 @@ def sampling(temperature: float, top_k: int, top_p: float) -> Sampling:
         raise gr.Error(str(error), title="Sampling", print_exception=False) from None
 
 
+def seed_of(seed: float | None) -> int | None:
+    """The visitor's seed, if there is one; raises gr.Error for what is none."""
+    if seed is None:
+        return None
+    if int(seed) != seed or not 0 <= seed <= MOST_SEED:
+        reason = f"A seed is a whole number from 0 to {MOST_SEED}, or nothing."
+        raise gr.Error(reason, title="Seed", print_exception=False)
+    return int(seed)
+
+
 def shown(history: list[Message]) -> list[dict[str, str]]:
     """The conversation as a page of a script: each reply under the name of the voice that gave it.
 
@@ -99,7 +145,9 @@ def shown(history: list[Message]) -> list[dict[str, str]]:
     ]
 
 
-def ending(answer: Any) -> str:
-    """One sentence on how a finished reply ended; "" while it is not finished."""
+def ending(answer: Any, seconds: float) -> str:
+    """How a finished reply ended, how long it took and how fast that was; "" while it is not finished."""
     tokens = "1 token" if answer.tokens == 1 else f"{answer.tokens} tokens"
-    return ENDINGS[answer.ended].format(tokens) if answer.done else ""
+    if not answer.done:
+        return ""
+    return f"{ENDINGS[answer.ended].format(tokens)} {seconds:.1f} s, {answer.tokens / max(seconds, 1e-3):.0f} tokens/s."

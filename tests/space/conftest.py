@@ -33,7 +33,7 @@ from chat.engine import LocalEngine
 stream, seeds = LocalEngine.stream, itertools.count(1)
 
 def slowed(self, prompts, names, sampling, seed=None):
-    answers = stream(self, prompts, names, sampling, seed=next(seeds))
+    answers = stream(self, prompts, names, sampling, seed=next(seeds) if seed is None else seed)
     print("asked", len(prompts), flush=True)
     try:
         for answer in answers:
@@ -51,7 +51,7 @@ app.main()
 '''
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def family(hub_url, starter, adapters, tmp_path_factory):
     """A namespace with the starter and two random adapters on it, as the training would publish them."""
     from huggingface_hub import HfApi
@@ -66,13 +66,33 @@ def family(hub_url, starter, adapters, tmp_path_factory):
         (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": base}))
         api.create_repo(f"{namespace}/repartee-starter-{kind}")
         api.upload_folder(repo_id=f"{namespace}/repartee-starter-{kind}", folder_path=folder)
+    publish_evaluation(namespace, tmp_path_factory.mktemp("evaluation"))
     return namespace
+
+
+def publish_evaluation(namespace: str, folder: Path) -> None:
+    """An evaluation set as `eval.report` leaves it, of commits that are not those on the Hub."""
+    from eval.show import figure
+    from hub.figures import ROWS
+    from hub.lineage import Input, Lineage
+    from hub.publish import publish
+
+    measured = {"value": 48.7, "low": 45.0, "high": 53.0}
+    preferred = {"rate": {"value": 0.588, "low": 0.557, "high": 0.616}, "ties": 0.415}
+    results = {
+        "prompts": 600, "candidates": 20, "judge": "PMI under the base model", "preferred": {"dpo over sft": preferred},
+        "voices": {voice: dict.fromkeys(ROWS, measured) for voice in ("base", "sft", "dpo")},
+    }  # fmt: skip
+    lineage = Lineage("evaluation", {}, (Input(f"{namespace}/repartee-starter", "model", "a" * 40, "b"),), results)
+    files = {"metrics.png": figure(results, folder / "metrics.png")}
+    publish(f"{namespace}/repartee-starter-evaluation", "dataset", files, lineage, "Evaluation")
 
 
 @dataclass
 class Space:
     url: str
     log: Path
+    votes: str  # the dataset
 
     def said(self, word: str) -> int:
         return self.log.read_text().split().count(word)
@@ -84,18 +104,22 @@ class Space:
             time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def space(family, tmp_path_factory):
     """The real app.py in a process of its own; only its engine is slowed."""
     folder, port = tmp_path_factory.mktemp("space"), free_port()
     (folder / "slowed.py").write_text(SLOWED)
     log = folder / "log"
+    settings = {
+        "REPARTEE_VOTES_FOLDER": str(folder / "votes"), "REPARTEE_VOTES_EVERY": "0.5",
+        "REPARTEE_SESSION_RATE": "100000", "REPARTEE_ADDRESS_RATE": "100000",
+    }  # fmt: skip
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, str(folder / "slowed.py"), "--namespace", family, "--port", str(port)],
-            cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=output, stderr=subprocess.STDOUT,
+            cwd=ROOT, env=os.environ | settings | {"PYTHONPATH": str(ROOT)}, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
-    served = Space(f"http://127.0.0.1:{port}/", log)
+    served = Space(f"http://127.0.0.1:{port}/", log, f"{family}/repartee-votes")
     try:
         deadline = time.monotonic() + 120
         while served.url not in log.read_text():
@@ -108,7 +132,7 @@ def space(family, tmp_path_factory):
         process.wait(timeout=20)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     from playwright.sync_api import sync_playwright
 
@@ -121,7 +145,7 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def visit(browser):
     """`visit(url, **options)`: a new visitor on the page, whose every request must stay on it, whatever is typed."""
 

@@ -26,6 +26,7 @@ class Script:
 
     def stream(self, prompts, names, sampling, seed=None):
         self.asked.append((prompts, names, sampling))
+        self.seed = seed
         words = [self.replies[name].split() for name in names]
         try:
             for n in range(1, max(map(len, words)) + 1):
@@ -44,9 +45,9 @@ def test_chat_streams_and_remembers():
     assert [shown[-1]["content"].split("\n")[1] for shown, *_ in rest] == [
         "I", "I never", "I never said", "I never said that.",
     ]  # fmt: skip
-    shown, box, note, history = rest[-1]
+    shown, _, note, history = rest[-1]
     assert "Fine-tuned" in shown[-1]["content"]
-    assert box == ""
+    assert first[1] == ""
     assert "4 tokens" in note
     assert history[-1] == {"role": "assistant", "content": "I never said that.", "voice": "sft"}
     [(prompts, names, sampling)] = engine.asked
@@ -68,16 +69,6 @@ def test_the_model_sees_as_many_turns_as_it_was_trained_with():
     assert [turn["content"] for turn in prompts[0][1:]] == ["Three.", "Four.", "Five."]
 
 
-def test_compare_is_one_batch_of_three():
-    engine = Script(base="a b c", sft="d", dpo="e f")
-    *_, last = Handlers(engine, 1).compare("Who?", 0.9, 25, 0.95)
-    assert last[:3] == ["a b c", "d", "e f"]
-    assert ["3 tokens" in last[3], "1 token." in last[4], "2 tokens" in last[5]] == [True] * 3
-    [(prompts, names, _)] = engine.asked
-    assert names == ["base", "sft", "dpo"]
-    assert prompts[0] == prompts[1] == prompts[2]
-
-
 def test_a_stop_closes_the_stream_of_the_engine():
     engine = Script(dpo="a b c d")
     answer = Handlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [])
@@ -90,7 +81,7 @@ def test_a_stop_closes_the_stream_of_the_engine():
 def test_no_line_is_no_question():
     engine = Script(dpo="a")
     assert len(list(Handlers(engine, 1).chat(" \n ", "dpo", 0.9, 25, 0.95, []))) == 1
-    assert len(list(Handlers(engine, 1).compare("", 0.9, 25, 0.95))) == 1
+    assert len(list(Handlers(engine, 1).again("dpo", 0.9, 25, 0.95, []))) == 1
     assert engine.asked == []
 
 
@@ -99,7 +90,10 @@ def test_lengths_and_bounds_are_checked_on_the_server():
     with pytest.raises(gr.Error, match="501 characters"):
         list(ask.chat("x" * 501, "dpo", 0.9, 25, 0.95, []))
     with pytest.raises(gr.Error, match="top_p"):
-        list(ask.compare("Who?", 0.9, 25, 0.0))
+        list(ask.chat("Who?", "dpo", 0.9, 25, 0.0, []))
+    for seed in (-1, 1.5, 2**31):
+        with pytest.raises(gr.Error, match="whole number"):
+            list(ask.chat("Who?", "dpo", 0.9, 25, 0.95, [], seed))
     assert len(list(ask.chat("x" * 500, "dpo", 0.9, 25, 0.95, []))) == 2
 
 

@@ -1,0 +1,70 @@
+"""The Results tab and the About tab: what was measured, and what this is and is not."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from hub.names import Names
+from space.handlers import LABELS
+from space.published import Models, Results
+
+WHAT = """
+### What this is
+A small language model that was taught to answer a line of film dialogue with the next line. Three stages of the
+same model answer: **base**, before any of it; **fine-tuned**, after training on pairs of film lines; **DPO**, after
+learning from pairs of its own replies which one is the better.
+
+### What it is not
+It is no assistant and knows nothing: it does not answer questions, remember you or look anything up. Replies are
+inventions of at most 64 tokens in the manner of film dialogue. They can be rude, senseless or wrong, and they
+repeat what films have said about people. Do not use them as advice, or as the words of anybody.
+"""
+DATA = """
+### Data and lineage
+Trained on [{dialogue}]({hub}/datasets/{dialogue}), lines of film dialogue split by film; preferences in
+[{preferences}]({hub}/datasets/{preferences}). Every artifact carries a `lineage.json` with the full commit of each
+of its inputs; `python -m hub.lineage {dpo} --verify` walks it down to the corpus. The Cornell Movie-Dialogs Corpus
+has no formal licence; cite Danescu-Niculescu-Mizil and Lee (2011).
+
+### What is kept
+Nothing of what you write, unless you vote: a vote publishes the line, the replies and the choice in
+[{votes}]({hub}/datasets/{votes}), with the time to the minute, without name or address. Logs hold no visitor's
+words.
+
+### For programs
+```python
+from gradio_client import Client
+
+client = Client("ADDRESS OF THIS PAGE")
+*replies, _, _, _ = client.predict("Where were you last night?", api_name="/compare")  # base, fine-tuned, DPO
+conversation, *_ = client.predict("Where were you last night?", "dpo", api_name="/chat")
+```
+`client.view_api()` names every parameter: temperature, top_k, top_p and a seed are optional.
+"""
+
+
+def results_tab(results: Results) -> None:
+    """The published evaluation: its drawing and its table."""
+    if results.picture:
+        gr.HTML(
+            f'<img src="{results.picture}" alt="Four bar charts of the figures in the table below" class="figure">',
+            elem_id="figure",
+        )
+    gr.Markdown(results.text, elem_id="results", elem_classes="prose")
+
+
+def about_tab(models: Models, names: Names) -> None:
+    """What the models are and are not, what they were made from, and under which licences."""
+    from huggingface_hub import constants
+
+    hub = constants.ENDPOINT
+    rows = "\n".join(
+        f"| {LABELS[voice]} | [{repo}]({hub}/{repo}/tree/{models.revisions[voice]}) | `{models.revisions[voice][:12]}` "
+        f"| {models.licences[voice]} |"
+        for voice, repo in models.repos.items()
+    )
+    table = f"### Models\n| voice | model | commit | licence |\n|---|---|---|---|\n{rows}\n"
+    text = DATA.format(
+        hub=hub, dialogue=names.dialogue, preferences=names.preferences, votes=names.votes, dpo=names.adapter("dpo")
+    )
+    gr.Markdown(f"{WHAT}\n{table}\n{text}", elem_id="about", elem_classes="prose")

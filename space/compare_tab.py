@@ -1,0 +1,55 @@
+"""The Compare tab: three columns without names, and the ballot below them."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from space.comparing import CHOICES, LETTERS, Comparing
+from space.handlers import LABELS
+from space.parts import MODEL, QUIET, Knobs, example_buttons, line_and_buttons, note
+
+
+def compare_tab(comparing: Comparing, knobs: Knobs) -> gr.Markdown:
+    """The same line to all three voices, answered side by side (one below the other on a phone), blind.
+
+    Returns the place of the standing, which is told anew whenever the page is opened.
+    """
+    line, send, stop = line_and_buttons("compare", "Ask all three")
+    example_buttons(line)
+    with gr.Row():
+        replies, notes = zip(*map(column, LETTERS), strict=True)
+    ballot = gr.State("")
+    said = gr.Markdown(elem_classes="small", elem_id="standing")
+    with gr.Row(visible=False, elem_classes="words", elem_id="ballot") as choices:
+        buttons = [gr.Button(name, size="sm", scale=0, min_width=0) for name in CHOICES]
+        reveal = gr.Button("Just show the names", size="sm", scale=0, min_width=0, elem_id="reveal")
+
+    shown = [*replies, *notes, ballot, choices, said]
+    answering = gr.on(
+        [send.click, line.submit], comparing.blind, [line, *knobs], shown, api_visibility="private", **MODEL
+    )
+    stop.click(None, cancels=answering, **QUIET)
+    for button in buttons:
+        button.click(comparing.vote, [button, ballot], shown, **QUIET)
+    reveal.click(comparing.reveal, ballot, shown, **QUIET)
+    endpoint(comparing, knobs)
+    return said
+
+
+def column(letter: str) -> tuple[gr.Textbox, gr.Markdown]:
+    """One reply of the comparison, and how it ended."""
+    with gr.Column(min_width=220):
+        reply = gr.Textbox(
+            label=letter, lines=3, max_lines=14, interactive=False, elem_id=f"compare-{letter}", elem_classes="voice"
+        )
+        return reply, note(f"compare-{letter}")
+
+
+def endpoint(comparing: Comparing, knobs: Knobs) -> None:
+    """`/compare` for programs: not blind, and so not to be voted on. Nobody sees its components."""
+    with gr.Row(visible=False):
+        line = gr.Textbox(label="Line")
+        replies = [gr.Textbox(label=f"{label}: the reply") for label in LABELS.values()]
+        notes = [gr.Textbox(label=f"{label}: how it ended") for label in LABELS.values()]
+        ask = gr.Button("Compare")
+    ask.click(comparing.compare, [line, *knobs], [*replies, *notes], api_name="compare", **MODEL)

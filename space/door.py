@@ -1,0 +1,110 @@
+"""What stands before the page: which paths there are, how large a request may be, how often one may ask.
+
+It sees every request before Gradio does. The address is the one that uvicorn found: that of the peer, or what a proxy
+wrote into X-Forwarded-For where that proxy is one that the settings trust.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections import OrderedDict
+from typing import Any
+
+MOST_BYTES = 64 * 1024  # of one request; a line has at most a few kilobytes
+MOST_KEYS = 20_000  # sessions and addresses remembered
+PATHS = re.compile(
+    r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|openapi\.json)"
+    r"|/(assets|static|pwa_icon)(/.*)?"
+    r"|/gradio_api/(info|app_id|startup-events|cancel|reset|queue/(join|data|status)|(api|run|call|call/v2)/.+)"
+    r"|/gradio_api/(heartbeat|login_check)(/.*)?"
+)
+"""What a page of text needs of Gradio. Its files, uploads, proxy, monitoring and editing are not among it."""
+ASKS = re.compile(r"/gradio_api/(queue/join|(api|run|call)/[^/]+|call/v2/[^/]+)/?")
+TOO_LARGE = "That is too long: a line has at most 500 characters."
+TOO_OFTEN = "That was a lot of requests in a short time. Please wait {} seconds and ask again."
+
+
+class Rate:
+    """At most `a_minute` requests a minute for each key, all at once or spread (a token bucket)."""
+
+    def __init__(self, a_minute: float, most: int = MOST_KEYS) -> None:
+        self.a_minute, self._most = a_minute, most
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key to what is left, and when
+        self._lock = threading.Lock()
+
+    def wait(self, key: str, now: float) -> float:
+        """Counts a request at `now`, in seconds; 0 where it may pass, else the seconds until it may."""
+        with self._lock:
+            left, then = self._left.pop(key, (self.a_minute, now))
+            left = min(self.a_minute, left + (now - then) * self.a_minute / 60)
+            allowed = left >= 1
+            self._left[key] = (left - 1 if allowed else left, now)
+            if len(self._left) > self._most:
+                self._left.popitem(last=False)
+            return 0.0 if allowed else (1 - left) * 60 / self.a_minute
+
+
+class Door:
+    """ASGI middleware. Raises nothing: what it refuses gets a status and one clear line, which the page shows."""
+
+    def __init__(self, app: Any, sessions: Rate, addresses: Rate) -> None:
+        self.app, self.sessions, self.addresses = app, sessions, addresses
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        path, method = scope["path"], scope["method"]
+        if not PATHS.fullmatch(path):
+            return await refuse(send, 404, "There is no such page.")
+        if method in ("GET", "HEAD", "OPTIONS"):
+            return await self.app(scope, receive, send)
+        body = await whole(receive)
+        if body is None:
+            return await refuse(send, 413, TOO_LARGE)
+        if ASKS.fullmatch(path) and (seconds := self.seconds(scope, body)):
+            return await refuse(send, 429, TOO_OFTEN.format(int(seconds) + 1))
+        return await self.app(scope, replay(body, receive), send)
+
+    def seconds(self, scope: Any, body: bytes) -> float:
+        """How long the session or the address of a request has to wait."""
+        now, host = time.monotonic(), (scope.get("client") or ("unknown",))[0]
+        session = session_of(body)
+        return self.addresses.wait(host, now) or (self.sessions.wait(f"{host} {session}", now) if session else 0.0)
+
+
+def session_of(body: bytes) -> str | None:
+    try:
+        return str(json.loads(body)["session_hash"])[:64]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+async def whole(receive: Any) -> bytes | None:
+    """The body of a request; None where it is too large, and no more than that is read."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MOST_BYTES:
+            return None
+    return body
+
+
+def replay(body: bytes, receive: Any) -> Any:
+    """A `receive` that gives the body again, and then what really comes."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Any:
+        return waiting.pop() if waiting else await receive()
+
+    return again
+
+
+async def refuse(send: Any, status: int, why: str) -> None:
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps({"detail": why}).encode()})

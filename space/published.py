@@ -1,0 +1,75 @@
+"""What the page tells of its models: the published evaluation, and where everything is from."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub.errors import explain
+from hub.figures import table
+from hub.lineage import Lineage, published
+from hub.names import Names
+
+MOST_PICTURE = 2 * 1024 * 1024  # bytes; it goes into the page itself, so that no file needs to be served
+
+
+@dataclass(frozen=True)
+class Results:
+    """The evaluation of the models, or why there is none to show."""
+
+    text: str
+    """Markdown."""
+    picture: str = ""
+    """A PNG as a data address."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """Who answers: Hub id, full commit and licence by voice; licences as their cards name them."""
+
+    repos: Mapping[str, str]
+    revisions: Mapping[str, str]
+    licences: Mapping[str, str]
+
+
+def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
+    """Looks for the evaluation on the Hub. Never raises for what the Hub does or has not: the page says so instead."""
+    from huggingface_hub import constants, hf_hub_download
+
+    repo = names.evaluation
+    try:
+        found = published(repo, "dataset")
+        if found is None:
+            return Results(f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub.")
+        sha, lineage = found
+        picture = Path(hf_hub_download(repo, "metrics.png", repo_type="dataset", revision=sha)).read_bytes()
+        figures = table(lineage.facts)
+    except Exception as error:  # a page without its figures is better than no page
+        reason = explain(error) or f"it cannot be read: {type(error).__name__}"
+        return Results(f"The evaluation `{repo}` cannot be shown: {reason}.")
+    source = f"From [{repo} @ {sha[:7]}]({constants.ENDPOINT}/datasets/{repo}/tree/{sha}), 95% intervals in brackets."
+    address = f"data:image/png;base64,{base64.b64encode(picture).decode()}" if len(picture) <= MOST_PICTURE else ""
+    return Results(f"{measured(lineage, revisions)}\n\n{figures}\n\n{source}", address)
+
+
+def measured(lineage: Lineage, revisions: Mapping[str, str]) -> str:
+    """Whether the figures are of the very models that answer here."""
+    commits = {source.revision for source in lineage.inputs}
+    others = [voice for voice, revision in revisions.items() if revision not in commits]
+    if not others:
+        return "Measured on the very commits that answer here, on films that no stage of the training had seen."
+    return f"**Measured on other commits than those that answer here** ({', '.join(others)})."
+
+
+def licence(repo: str, revision: str) -> str:
+    """The licence that a model's card names, or that it names none."""
+    from huggingface_hub import HfApi
+
+    try:
+        data = HfApi().model_info(repo, revision=revision).card_data
+    except Exception:  # as above; it is a line of the About tab
+        return "see its card"
+    given = data.to_dict() if data else {}
+    return str(given.get("license_name") or given.get("license") or "none named in its card")

@@ -1,0 +1,109 @@
+"""The page without a model: an engine that says back what it is told, in this process, at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from test_handlers import Partial
+
+from hub.local import free_port
+from hub.names import Names
+from space.ballots import Ballots
+from space.comparing import Comparing
+from space.handlers import Handlers
+from space.page import build_page, launch
+from space.published import Models, Results
+
+REVISIONS = {"base": "a" * 40, "sft": "b" * 40, "dpo": "c" * 40}
+
+
+class Echo:
+    """Says the visitor's line back, each voice with something of its own before it; waits while `open` is not set."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.open.set()
+        self.asked: list[list[dict[str, str]]] = []
+
+    def stream(self, prompts, names, sampling, seed=None):
+        self.asked += prompts
+        self.open.wait(60)
+        said = ["ab"[: ["base", "dpo"].index(name)] if name != "sft" else "sft " for name in names]
+        texts = [before + prompt[-1]["content"] for before, prompt in zip(said, prompts, strict=True)]
+        yield [Partial(text, True, "<|im_end|>", 3) for text in texts]
+
+
+@dataclass
+class Stage:
+    url: str
+    engine: Echo
+    kept: list
+    ballots: Ballots
+
+    def client(self) -> httpx2.Client:
+        return httpx2.Client(base_url=self.url, timeout=60, trust_env=False)
+
+    def index(self, name: str) -> int:
+        """Of a handler, as raw HTTP names it."""
+        with self.client() as client:
+            found = client.get("config").json()["dependencies"]
+        return next(one["id"] for one in found if one["api_name"] == name)
+
+
+@contextmanager
+def playing(session_rate: float = 1e6, address_rate: float = 1e6, proxies: str = "") -> Iterator[Stage]:
+    os.environ["FORWARDED_ALLOW_IPS"] = proxies
+    engine, kept = Echo(), []
+    ballots = Ballots(REVISIONS, kept.append)
+    page = build_page(
+        Handlers(engine, 1),
+        Comparing(engine, 1, ballots),
+        Models({voice: f"me/{voice}" for voice in REVISIONS}, REVISIONS, dict.fromkeys(REVISIONS, "apache-2.0")),
+        Names("me", "starter"),
+        Results("| 600 prompts | base |\n|---|---:|\n| Reply perplexity | 142.9 (129.2 to 158.1) |"),
+    )
+    try:
+        yield Stage(launch(page, "127.0.0.1", free_port(), session_rate, address_rate), engine, kept, ballots)
+    finally:
+        engine.open.set()
+        page.close()
+        os.environ.pop("FORWARDED_ALLOW_IPS", None)
+
+
+def ask(client: httpx2.Client, index: int, data: list, session: str) -> list[dict]:
+    """Runs a queued handler by raw HTTP; returns every message of its stream."""
+    joined = client.post("gradio_api/queue/join", json={"fn_index": index, "data": data, "session_hash": session})
+    assert joined.status_code == 200, joined.text
+    said = []
+    with client.stream("GET", "gradio_api/queue/data", params={"session_hash": session}) as lines:
+        for line in lines.iter_lines():
+            if line.startswith("data:"):
+                said.append(json.loads(line[5:]))
+                if said[-1]["msg"] == "process_completed":
+                    return said
+    return said
+
+
+def npm(package: str, file: str) -> Path:
+    """A file of an npm package, which is installed once into a cache."""
+    if not shutil.which("npm") or not shutil.which("node"):
+        pytest.skip("npm is not installed (apt-get install npm)")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = cache / "repartee" / package.replace("/", "-")
+    if not (folder / "node_modules" / file).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        install = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), package]
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"npm cannot install {package}: {done.stderr.strip()[-200:]}")
+    return folder / "node_modules" / file

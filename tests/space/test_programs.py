@@ -1,0 +1,88 @@
+"""The page for programs: typed endpoints from Python's client and JavaScript's; and for screen readers: axe-core."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from stage import npm, playing
+
+JS = """
+import { Client } from "@gradio/client";
+
+const app = await Client.connect(process.argv[2]);
+const compared = await app.predict("/compare", { message: "Who?", temperature: 0.9, top_k: 25, top_p: 0.95 });
+const chatted = await app.predict("/chat", { message: "Who?", who: "sft" });
+console.log(JSON.stringify([compared.data, chatted.data]));
+process.exit(0);
+"""
+
+
+@pytest.fixture(scope="module")
+def stage():
+    with playing() as stage:
+        yield stage
+
+
+def test_the_endpoints_are_named_typed_and_documented(stage):
+    from gradio_client import Client
+
+    api = Client(stage.url, verbose=False).view_api(print_info=False, return_format="dict")["named_endpoints"]
+    assert set(api) == {"/chat", "/compare"}
+    typed = {
+        name: [(part["parameter_name"], part["python_type"]["type"], part["parameter_has_default"]) for part in parts]
+        for name, parts in ((name, endpoint["parameters"]) for name, endpoint in api.items())
+    }
+    knobs = [("temperature", "float", True), ("top_k", "int", True), ("top_p", "float", True), ("seed", "int", True)]
+    assert typed["/compare"] == [("message", "str", False), *knobs]
+    assert [name for name, _, _ in typed["/chat"]] == ["message", "who", *(name for name, _, _ in knobs)]
+    assert [part["label"] for part in api["/compare"]["returns"]][:3] == [
+        "Base: the reply", "Fine-tuned: the reply", "DPO: the reply",
+    ]  # fmt: skip
+    for name in api:
+        assert len(api[name]["description"]) > 40
+
+
+def test_defaults_are_enough(stage):
+    from gradio_client import Client
+
+    client = Client(stage.url, verbose=False)
+    assert client.predict("Who?", api_name="/compare")[:3] == ("Who?", "sft Who?", "aWho?")
+    messages, _, note = client.predict("Who?", "sft", api_name="/chat")
+    assert messages[1]["content"][0]["text"] == "<small>Fine-tuned</small>\nsft Who?"
+    assert "tokens" in note
+
+
+def test_javascripts_client(stage, tmp_path):
+    script = npm("@gradio/client", "@gradio/client/package.json").parents[3] / "repartee.mjs"
+    script.write_text(JS)
+    done = subprocess.run(["node", script, stage.url], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    compared, chatted = json.loads(done.stdout)
+    assert compared[:3] == ["Who?", "sft Who?", "aWho?"]
+    assert chatted[0][0]["role"] == "user"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing_serious(stage, visit, scheme, width):
+    axe = npm("axe-core", "axe-core/axe.min.js").read_text()
+    found = {}
+    with visit(stage.url, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
+        page.add_script_tag(content=axe)
+        page.fill("#chat-line textarea", "Who?")
+        page.press("#chat-line textarea", "Enter")
+        page.wait_for_function("() => document.querySelector('#chat-note').textContent.includes('token')")
+        page.get_by_role("button", name="Sampling").click()
+        for tab in ("Chat", "Compare", "Results", "About"):
+            page.get_by_role("tab", name=tab).click()
+            if tab == "Compare":
+                page.fill("#compare-line textarea", "Who?")
+                page.click("#compare-send")
+                page.wait_for_selector("#ballot", state="visible")
+            page.wait_for_timeout(400)
+            for one in page.evaluate("axe.run()")["violations"]:
+                if one["impact"] in ("serious", "critical"):
+                    found[f"{tab}: {one['id']}"] = [(node["html"], node["failureSummary"]) for node in one["nodes"]]
+    assert not found, json.dumps(found, indent=1)
