@@ -6,15 +6,12 @@ prefers clearly becomes `chosen`. Every judged pair is published, the dropped on
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from chat.template import STOP
 from chat.voices import Voices, load
 from eval.judge import Judge
 from eval.judge.bias import agreement, averaged, first_wins, longer_wins
@@ -25,13 +22,10 @@ from hub.publish import publish
 from hub.rights import Rights, handed_on
 from hub.tables import write_tables
 from training.base import base_input
+from training.labels import by_people, by_the_film, dropped, judged, preference
 from training.recipe import Recipe
-from training.replies import Contest, Row, sampled, seeded_prompts
-from training.sections import Preferences
+from training.replies import Row, sampled, seeded_prompts
 from training.stage import Task, command, say, work_folder
-
-FILM = "the film (its own reply)"
-"""The judge of pairs that nobody judged."""
 
 
 def run(recipe: Recipe, work: Path) -> str:
@@ -39,26 +33,25 @@ def run(recipe: Recipe, work: Path) -> str:
     made, settings = task(recipe), recipe.preferences
     if revision := made.done():
         return revision
-    base, sft, dialogue = made.lineage.inputs
+    base, sft, dialogue, *others = made.lineage.inputs
     folder = work_folder(work, made.lineage)
-    prompts, written_counts = prompts_of(recipe, dialogue, work)
-    voices = load(base.repo, {"sft": sft.repo}, {"base": base.revision, "sft": sft.revision})
-    say("preferences", f"sampling two replies to each of {len(prompts):,} prompts")
-    contest = sampled(voices, prompts, settings, folder)
-    if settings.source == "corpus":
-        judges: list[Judge] = []
-        labels = by_the_film(prompts, contest, sft)
+    judges: list[Judge] = []
+    if settings.source == "votes":
+        (votes,) = others
+        prompts, labels, drawn = by_people(votes)
     else:
-        judges = judges_of(recipe, voices, work)
-        labels = judged(judges, prompts, contest, recipe, sft)
+        prompts, drawn = prompts_of(recipe, dialogue, work)
+        voices = load(base.repo, {"sft": sft.repo}, {"base": base.revision, "sft": sft.revision})
+        say("preferences", f"sampling two replies to each of {len(prompts):,} prompts")
+        contest = sampled(voices, prompts, settings, folder)
+        drawn |= contest.counts
+        if settings.source == "corpus":
+            labels = by_the_film(prompts, contest, sft)
+        else:
+            judges = judges_of(recipe, voices, work)
+            labels = judged(judges, prompts, contest, recipe, sft)
     kept = [preference(row) for row in labels if not row["dropped"]]
-    counts = {
-        "prompts": len(prompts),
-        **written_counts,
-        **contest.counts,
-        "judged pairs": len(labels),
-        "preferences": len(kept),
-    }
+    counts = {"prompts": len(prompts), **drawn, "judged pairs": len(labels), "preferences": len(kept)}
     counts |= {f"dropped: {reason}": count for reason, count in dropped(labels).items()}
     for name, count in counts.items():
         say("preferences", f"{name}: {count:,}")
@@ -83,7 +76,7 @@ def told(labels: list[Row], judges: list[Judge]) -> dict[str, Any]:
     replies = [tuple(label["responses"]) for label in labels]
     asked = bool(judges)
     found: dict[str, Any] = {
-        "judge": judges[0].name if asked else FILM,
+        "judge": judges[0].name if asked else labels[0]["judge"],
         "mode": getattr(judges[0], "told", None) if asked else None,
         "first_wins": plain(first_wins(orders)) if asked else None,
         "longer_wins": plain(longer_wins(replies, [label["probability"] for label in labels])),
@@ -113,12 +106,14 @@ def plain(estimate: Any) -> dict[str, float] | None:
 def task(recipe: Recipe) -> Task:
     """The preference set, from the base, the SFT adapter and the dialogue dataset as they are now."""
     names = recipe.names
-    inputs = (base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.dialogue, "dataset"))
+    inputs = [base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.dialogue, "dataset")]
+    if recipe.preferences.source == "votes":
+        inputs.append(resolve(names.votes, "dataset"))
     settings = dict(vars(recipe.preferences))
     if "judge" in (recipe.preferences.source, recipe.preferences.prompts_from):  # pace and budget change nothing
         asked = (recipe.judge, recipe.second_judge)
         settings["judges"] = [[one.model, one.base_url, one.effort] for one in asked if one.model]
-    return Task(names.preferences, "dataset", Lineage("preferences", settings, inputs))
+    return Task(names.preferences, "dataset", Lineage("preferences", settings, tuple(inputs)))
 
 
 def preview(recipe: Recipe, work: Path) -> None:
@@ -148,90 +143,6 @@ def judges_of(recipe: Recipe, voices: Voices, work: Path) -> list[Judge]:
 
     asked = [recipe.judge] + ([recipe.second_judge] if recipe.second_judge.model else [])
     return [LLMJudge(Client(settings, work / "judge.sqlite")) for settings in asked]
-
-
-def judged(judges: list[Judge], prompts: list[Row], contest: Contest, recipe: Recipe, sft: Input) -> list[Row]:
-    """A row for each pair: its judgements in both orders, and why it is dropped, if it is. The first judge decides."""
-    told = [both_orders(judge, prompts, contest) for judge in judges]
-    labels = []
-    for place, (row, (first, second)) in enumerate(zip(prompts, contest.pairs, strict=True)):
-        ahead, swapped = told[0][place]
-        label = {
-            **row,
-            "responses": [first.text, second.text],
-            "ended": [first.ended, second.ended],
-            "seed": contest.seeds[place],
-            "judge": judges[0].name,
-            "first_wins": [ahead, swapped],  # the probability that the reply shown first is better, in each order
-            "probability": averaged([(ahead, swapped)])[0],
-            "second_judge": judges[1].name if len(judges) > 1 else None,
-            "second_first_wins": list(told[1][place]) if len(judges) > 1 else None,
-            "sft_revision": sft.revision,
-        }
-        labels.append(label | {"dropped": reason_to_drop(label, recipe.preferences)})
-    return labels
-
-
-def both_orders(judge: Judge, prompts: list[Row], contest: Contest) -> list[tuple[float, float]]:
-    """Asks a judge about every pair in both orders."""
-    say("preferences", f"judging by {judge.name}, in both orders")
-    asked = [(row["prompt"], a.text, b.text) for row, (a, b) in zip(prompts, contest.pairs, strict=True)]
-    said = judge.compare(asked + [(prompt, second, first) for prompt, first, second in asked])
-    return list(zip(said[: len(asked)], said[len(asked) :], strict=True))
-
-
-def by_the_film(prompts: list[Row], contest: Contest, sft: Input) -> list[Row]:
-    """A row for each prompt: the film's own reply is preferred to the first sampled one, and nobody is asked."""
-    labels = []
-    for row, (sample, _), seed in zip(prompts, contest.pairs, contest.seeds, strict=True):
-        label = {
-            **row,
-            "responses": [row["film_reply"], sample.text],
-            "ended": [STOP, sample.ended],
-            "seed": seed,
-            "judge": FILM,
-            "first_wins": [1.0, 0.0],
-            "probability": 1.0,
-            "second_judge": None,
-            "second_first_wins": None,
-            "sft_revision": sft.revision,
-        }
-        labels.append(label | {"dropped": useless(label)})
-    return labels
-
-
-def useless(label: Row) -> str:
-    """Why two replies are none to choose between, or an empty text."""
-    first, second = (" ".join(text.lower().split()) for text in label["responses"])
-    if not first or not second:
-        return "empty reply"
-    return "identical replies" if first == second else ""
-
-
-def reason_to_drop(label: Row, settings: Preferences) -> str:
-    """Why a judged pair teaches nothing, or an empty text."""
-    ahead, swapped = label["first_wins"]
-    if reason := useless(label):
-        return reason
-    if math.isnan(label["probability"]):
-        return "unscored"
-    if (ahead > 0.5) == (swapped > 0.5) and not settings.allow_disagreement:
-        return "tie" if ahead == swapped == 0.5 else "orders disagree"
-    return "margin too small" if abs(label["probability"] - 0.5) < settings.min_margin else ""
-
-
-def preference(label: Row) -> Row:
-    """The row that DPO reads: `prompt`, `chosen`, `rejected` as messages, and where the judgement came from."""
-    order = (0, 1) if label["probability"] > 0.5 else (1, 0)
-    chosen, rejected = ([{"role": "assistant", "content": label["responses"][index]}] for index in order)
-    margin = abs(label["probability"] - 0.5)
-    return {"prompt": label["prompt"], "chosen": chosen, "rejected": rejected, "margin": margin} | {
-        key: label[key] for key in ("scene", "responses", "judge", "first_wins", "probability", "sft_revision")
-    }
-
-
-def dropped(labels: list[Row]) -> Counter[str]:
-    return Counter(label["dropped"] for label in labels if label["dropped"])
 
 
 def card(

@@ -128,9 +128,10 @@ class Preferences:
 
     prompts: int = 10_000
     """Prompts, drawn by seed from the train split."""
-    source: Literal["pmi", "judge", "corpus"] = "pmi"
+    source: Literal["pmi", "judge", "corpus", "votes"] = "pmi"
     """Who prefers: `pmi`, the embedded judge (PMI under the base model); `judge`, the LLM of the recipe's `judge`
-    section; `corpus`, the film: its own reply is chosen against a sampled one (SPIN, Chen et al., 2024)."""
+    section; `corpus`, the film: its own reply is chosen against a sampled one (SPIN, Chen et al., 2024); `votes`, the
+    visitors of the page: what each chose against what it did not (`repartee-votes`)."""
     prompts_from: Literal["films", "judge"] = "films"
     """`films`: lines of the train films; `judge`: lines that the `judge` section's LLM writes (training.prompts)."""
     redraws: int = 2

@@ -5,9 +5,10 @@ from datasets import load_dataset
 from huggingface_hub import DatasetCard, HfApi
 
 from chat.generate import Reply
+from hub.errors import UserError
 from hub.lineage import published
 from hub.names import Names
-from training import base, preferences, prepare
+from training import base, labels, preferences, prepare
 from training.recipe import load
 from training.replies import sampled, similarity, trouble
 from training.sections import Preferences
@@ -65,7 +66,7 @@ def label(ahead, swapped, first="Yes.", second="No."):
     ],
 )
 def test_why_a_pair_is_dropped(row, settings, reason):
-    assert preferences.reason_to_drop(row, Preferences(**settings)) == reason
+    assert labels.reason_to_drop(row, Preferences(**settings)) == reason
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +119,53 @@ def test_an_llm_judges_and_a_second_one_beside_it(family, served, tmp_path, caps
 def test_the_film_is_preferred(family, tmp_path):
     made(family, tmp_path, "preferences.source=corpus")
     rows = load_dataset(family.preferences, "preferences", split="train")
-    labels = {row["prompt"][-1]["content"]: row for row in load_dataset(family.preferences, "labels", split="train")}
+    judged = {row["prompt"][-1]["content"]: row for row in load_dataset(family.preferences, "labels", split="train")}
     for row in rows:
-        assert row["chosen"][0]["content"] == labels[row["prompt"][-1]["content"]]["film_reply"]
-        assert row["judge"] == preferences.FILM
+        assert row["chosen"][0]["content"] == judged[row["prompt"][-1]["content"]]["film_reply"]
+        assert row["judge"] == labels.FILM
     assert "one the film's own and one sampled" in DatasetCard.load(family.preferences).text
+
+
+def vote(number, chosen, replies=None):
+    replies = replies or {"base": f"base {number}", "sft": f"sft {number}", "dpo": f"dpo {number}"}
+    shown = [["base"], ["sft", "dpo"]] if replies["sft"] == replies["dpo"] else [["dpo"], ["base"], ["sft"]]
+    return {
+        "comparison": f"c{number}", "time": "2026-01-01T00:00Z", "replies": replies, "shown": shown, "chosen": chosen,
+        "prompt": [{"role": "system", "content": "x"}, {"role": "user", "content": f"Line {number}?"}],
+        "choice": "1" if chosen else "tie", "revisions": {"sft": "s" * 40}, "sampling": {"temperature": 0.9},
+    }  # fmt: skip
+
+
+def test_people_prefer_and_dpo_can_train_on_it(family, tmp_path):
+    import json
+
+    from huggingface_hub import CommitOperationAdd
+
+    from training.dpo import as_text
+
+    same = {"base": "b", "sft": "Same.", "dpo": "Same."}
+    votes = [vote(1, ["dpo"]), vote(2, []), vote(3, ["sft", "dpo"], same), vote(4, ["base"])]
+    HfApi().create_repo(family.votes, repo_type="dataset")
+    with pytest.raises(UserError, match="no vote"):
+        made(family, tmp_path / "none", "preferences.source=votes")
+    content = "".join(json.dumps(row) + "\n" for row in votes).encode()
+    HfApi().create_commit(
+        family.votes, [CommitOperationAdd("data/a.jsonl", content)], commit_message="v", repo_type="dataset"
+    )
+    recipe = made(family, tmp_path, "preferences.source=votes")
+    rows = load_dataset(family.preferences, "preferences", split="train")
+    pairs = sorted((row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in rows)
+    assert pairs == [("Same.", "b"), ("base 4", "dpo 4"), ("base 4", "sft 4"), ("dpo 1", "base 1"), ("dpo 1", "sft 1")]
+    assert set(rows["judge"]) == {labels.PEOPLE}
+    assert published(family.preferences, "dataset")[1].facts["counts"]["votes for none"] == 1
+    assert "by the voices of the page, one of them preferred" in DatasetCard.load(family.preferences).text
+    assert preferences.task(recipe).lineage.inputs[-1].repo == family.votes
+    from transformers import AutoTokenizer
+
+    from chat.template import adopt
+
+    text = as_text(adopt(AutoTokenizer.from_pretrained(family.starter)), rows[0])
+    assert set(text) == {"prompt", "chosen", "rejected"}
 
 
 def test_another_judge_is_another_set_and_another_pace_is_not(family, tmp_path):
