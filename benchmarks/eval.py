@@ -1,0 +1,162 @@
+"""How fast the judge-free evaluation is: `python -m benchmarks.eval [--prompts 2000] [--corpus ZIP]`.
+
+On the starter, in float32, against one item at a time: reply perplexity in batches; Hits@1/20 with the prompt read once
+for its 20 candidates; and the responses of three voices in one batch against one pass for each. The one-by-one side is
+timed on a part of the prompts, drawn by seed, and what both sides say is compared on that part. Three voices in one
+batch have no bound: on a CPU it is no faster than three passes, for a batch of 32 keeps it busy either way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+BARS: dict[str, tuple[str, float]] = {
+    "batched_over_single": (">=", 1.7),
+    "hits_over_single": (">=", 3),
+    "max_difference": ("<=", 1e-4),
+}
+CANDIDATES = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=2_000, help="default: %(default)s")
+    parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
+    parser.add_argument("--single", type=int, default=100, help="prompts done one by one (default: %(default)s)")
+    given = parser.parse_args()
+    import torch
+    import transformers
+
+    print(f"{given.prompts:,} prompts of {given.corpus}; Python {platform.python_version()}, ", end="")
+    threads = f"{torch.get_num_threads()} threads, {os.cpu_count()} cores"
+    print(f"torch {torch.__version__} ({threads}), transformers {transformers.__version__}", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        figures = measure(pairs_of(given.corpus, given.prompts), min(given.single, given.prompts), Path(scratch))
+    print("\n| what | value |\n|---|---:|")
+    for name, value in figures.items():
+        print(f"| {name} | {value:,} |")
+    held = all(
+        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in BARS.items()
+    )
+    print(json.dumps({**figures, "bars": BARS, "held": held}))
+    raise SystemExit(0 if held else 1)
+
+
+def pairs_of(corpus: Path, count: int) -> list[tuple[list[dict[str, str]], str]]:
+    """Prompts and replies of a corpus, drawn by seed; again from the start where it has not so many."""
+    from training.corpus import sources
+    from training.sections import Data
+    from training.windows import Named, build
+
+    table = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["train"]
+    rows = table.select(["prompt", "completion"]).to_pylist()
+    random.Random(1).shuffle(rows)
+    return [(row["prompt"], row["completion"][0]["content"]) for row in (rows * (count // len(rows) + 1))[:count]]
+
+
+def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch: Path) -> dict[str, float]:
+    from chat.generate import generate
+    from chat.likelihood import log_probs
+    from chat.sampling import Sampling
+    from chat.voices import load
+    from eval.candidates import log_probs_of_many
+
+    voices = load("training/starter", adapters(scratch))
+    log_probs(voices, "sft", pairs[:4])
+    seconds: dict[str, float] = {}
+    batched: list[Any] = []
+    seconds["perplexity, batched"] = timed(lambda: batched.extend(log_probs(voices, "sft", pairs)))
+    alone: list[Any] = []
+    seconds["perplexity, one by one"] = timed(
+        lambda: alone.extend(log_probs(voices, "sft", pairs[:single], batch_size=1))
+    )
+    difference = abs(perplexity(alone) / perplexity(batched[:single]) - 1)
+
+    replies = sorted({reply for _, reply in pairs})
+    chance = random.Random(2)
+    groups = [[reply, *chance.sample(replies, CANDIDATES - 1)] for _, reply in pairs[: 2 * single]]
+    shared: list[Any] = []
+    seconds["hits, prompt read once"] = timed(
+        lambda: shared.extend(
+            log_probs_of_many(voices, "sft", prompt, group)
+            for (prompt, _), group in zip(pairs[: 2 * single], groups, strict=True)
+        )
+    )
+    few = max(2, single // 8)
+    apart: list[Any] = []
+    seconds["hits, one by one"] = timed(
+        lambda: apart.extend(
+            log_probs(voices, "sft", [(prompt, reply) for reply in group], batch_size=1)
+            for (prompt, _), group in zip(pairs[:few], groups[:few], strict=True)
+        )
+    )
+    for mine, other in zip(shared[:few], apart, strict=True):
+        difference = max(difference, abs(perplexity(mine) / perplexity(other) - 1))
+
+    prompts, sampling = [prompt for prompt, _ in pairs[: 2 * single]], Sampling(temperature=0, max_new_tokens=32)
+    names = ("base", "sft", "dpo")
+    generate(voices, prompts[:2], ["sft"] * 2, sampling)
+    seconds["three voices in one batch"] = timed(
+        lambda: generate(voices, [p for p in prompts for _ in names], [*names] * len(prompts), sampling)
+    )
+    seconds["three voices, one pass each"] = timed(
+        lambda: [generate(voices, prompts, [name] * len(prompts), sampling) for name in names]
+    )
+    return {
+        "batched_over_single": round(
+            (seconds["perplexity, one by one"] / single) / (seconds["perplexity, batched"] / len(pairs)), 2
+        ),
+        "hits_over_single": round(
+            (seconds["hits, one by one"] / few) / (seconds["hits, prompt read once"] / len(groups)), 2
+        ),
+        "max_difference": float(f"{difference:.2g}"),
+        "three_way_over_three_passes": round(
+            seconds["three voices, one pass each"] / seconds["three voices in one batch"], 2
+        ),
+        **{f"{name.replace(', ', '_').replace(' ', '_')}_seconds": round(value, 2) for name, value in seconds.items()},
+    }
+
+
+def adapters(scratch: Path) -> dict[str, str]:
+    """Two adapters on the starter with random weights, of the starter recipe's shape."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    folders = {}
+    for seed, name in enumerate(("sft", "dpo")):
+        base = AutoModelForCausalLM.from_pretrained("training/starter", dtype=torch.float32)
+        config = LoraConfig(r=16, target_modules="all-linear", trainable_token_indices={"embed_tokens": [1, 2]})
+        model = get_peft_model(base, config)
+        torch.manual_seed(seed)
+        for parameter_name, parameter in model.named_parameters():
+            if "lora_B" in parameter_name:
+                parameter.data += 0.02 * torch.randn_like(parameter)
+        folders[name] = str(scratch / name)
+        model.save_pretrained(folders[name])
+    return folders
+
+
+def perplexity(log_probs: list[list[float]]) -> float:
+    tokens = [value for reply in log_probs for value in reply]
+    return math.exp(-sum(tokens) / len(tokens))
+
+
+def timed(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
