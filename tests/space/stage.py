@@ -94,6 +94,24 @@ def ask(client: httpx2.Client, index: int, data: list, session: str) -> list[dic
     return said
 
 
+def publish_evaluation(namespace: str, folder: Path) -> None:
+    """An evaluation set as `eval.report` leaves it, of commits that are not those on the Hub."""
+    from eval.show import figure
+    from hub.figures import ROWS
+    from hub.lineage import Input, Lineage
+    from hub.publish import publish
+
+    measured = {"value": 48.7, "low": 45.0, "high": 53.0}
+    preferred = {"rate": {"value": 0.588, "low": 0.557, "high": 0.616}, "ties": 0.415}
+    results = {
+        "prompts": 600, "candidates": 20, "judge": "PMI under the base model", "preferred": {"dpo over sft": preferred},
+        "voices": {voice: dict.fromkeys(ROWS, measured) for voice in ("base", "sft", "dpo")},
+    }  # fmt: skip
+    lineage = Lineage("evaluation", {}, (Input(f"{namespace}/repartee-starter", "model", "a" * 40, "b"),), results)
+    files = {"metrics.png": figure(results, folder / "metrics.png")}
+    publish(f"{namespace}/repartee-starter-evaluation", "dataset", files, lineage, "Evaluation")
+
+
 def npm(package: str, file: str) -> Path:
     """A file of an npm package, which is installed once into a cache."""
     if not shutil.which("npm") or not shutil.which("node"):
