@@ -78,6 +78,12 @@ class Space:
     log: Path
     votes: str  # the dataset
 
+    def kept(self) -> list[dict]:
+        """The votes on the server's disk."""
+        from hub.votes import rows_of
+
+        return [row for path in self.log.parent.glob("votes/*/*.jsonl") for row in rows_of(path)]
+
     def said(self, word: str) -> int:
         return self.log.read_text().split().count(word)
 
@@ -95,7 +101,7 @@ def space(family, tmp_path_factory):
     (folder / "slowed.py").write_text(SLOWED)
     log = folder / "log"
     settings = {
-        "REPARTEE_VOTES_FOLDER": str(folder / "votes"), "REPARTEE_VOTES_EVERY": "0.5",
+        "REPARTEE_VOTES_FOLDER": str(folder / "votes"), "REPARTEE_VOTES_EVERY": "6000",
         "REPARTEE_SESSION_RATE": "100000", "REPARTEE_ADDRESS_RATE": "100000",
     }  # fmt: skip
     with log.open("w") as output:
@@ -114,6 +120,10 @@ def space(family, tmp_path_factory):
     finally:
         process.terminate()
         process.wait(timeout=20)
+  if kept := served.kept():  # a Space that is told to end pushes what it still has
+        from hub.votes import votes
+
+        assert sorted(row["comparison"] for row in votes(served.votes)) == sorted(row["comparison"] for row in kept)
 
 
 @pytest.fixture(scope="session")
