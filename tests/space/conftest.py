@@ -120,7 +120,7 @@ def space(family, tmp_path_factory):
     finally:
         process.terminate()
         process.wait(timeout=20)
-  if kept := served.kept():  # a Space that is told to end pushes what it still has
+    if kept := served.kept():  # a Space that is told to end pushes what it still has
         from hub.votes import votes
 
         assert sorted(row["comparison"] for row in votes(served.votes)) == sorted(row["comparison"] for row in kept)
