@@ -33,7 +33,8 @@ ROWS = {
 
 def table(results: dict[str, Any]) -> str:
     """The figures of `results.json` as a markdown table, one column a voice, 95% intervals in brackets."""
-    voices, n = results["voices"], results["candidates"]
+    voices = {name: results["voices"][name] for name in TITLES if name in results["voices"]}
+    n = results["candidates"]
     lines = [
         f"| {results['prompts']:,} test prompts | " + " | ".join(TITLES[name] for name in voices) + " |",
         "|---|" + "---:|" * len(voices),
@@ -41,7 +42,8 @@ def table(results: dict[str, Any]) -> str:
     for key, shown in ROWS.items():
         title = f"{shown.title} ({shown.note})" if shown.note else shown.title
         cells = [cell(figures[key], shown.form) for figures in voices.values()]
-        lines.append("| " + " | ".join([title.format(n=n, chance=1 / n), *cells]) + " |")
+        told = title.format(n=n, chance=1 / n).replace("|", "\\|")  # a bar would end the cell, even within code
+        lines.append("| " + " | ".join([told, *cells]) + " |")
     for pair, preferred in results["preferred"].items():
         first, second = (TITLES[name] for name in pair.split(" over "))
         lines.append(

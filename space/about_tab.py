@@ -50,7 +50,7 @@ def results_tab(results: Results) -> None:
             f'<img src="{results.picture}" alt="Four bar charts of the figures in the table below" class="figure">',
             elem_id="figure",
         )
-    gr.Markdown(results.text, elem_id="results", elem_classes="prose")
+    gr.Markdown(results.text, elem_id="results")
 
 
 def about_tab(models: Models, names: Names) -> None:
@@ -67,4 +67,4 @@ def about_tab(models: Models, names: Names) -> None:
     text = DATA.format(
         hub=hub, dialogue=names.dialogue, preferences=names.preferences, votes=names.votes, dpo=names.adapter("dpo")
     )
-    gr.Markdown(f"{WHAT}\n{table}\n{text}", elem_id="about", elem_classes="prose")
+    gr.Markdown(f"{WHAT}\n{table}\n{text}", elem_id="about")

@@ -11,6 +11,7 @@ from hub.errors import explain
 from hub.figures import table
 from hub.lineage import Lineage, published
 from hub.names import Names
+from space.handlers import LABELS
 
 MOST_PICTURE = 2 * 1024 * 1024  # bytes; it goes into the page itself, so that no file needs to be served
 
@@ -57,7 +58,7 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
 def measured(lineage: Lineage, revisions: Mapping[str, str]) -> str:
     """Whether the figures are of the very models that answer here."""
     commits = {source.revision for source in lineage.inputs}
-    others = [voice for voice, revision in revisions.items() if revision not in commits]
+    others = [LABELS[voice] for voice, revision in revisions.items() if revision not in commits]
     if not others:
         return "Measured on the very commits that answer here, on films that no stage of the training had seen."
     return f"**Measured on other commits than those that answer here** ({', '.join(others)})."

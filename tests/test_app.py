@@ -30,6 +30,26 @@ def test_defaults_and_revisions():
     assert (settings.sft_revision, settings.dpo_revision, settings.base) == ("v1", None, None)
 
 
+def test_the_door_and_the_votes_are_set_by_the_environment():
+    plain = app.read_settings([], {"REPARTEE_NAMESPACE": "me"})
+    assert (plain.proxies, plain.session_rate, plain.address_rate, plain.votes_every) == ("", 30, 120, 300)
+    assert plain.votes_folder == ".repartee/votes"
+    given = {"SESSION_RATE": "5", "ADDRESS_RATE": "7.5", "VOTES_EVERY": "60", "VOTES_FOLDER": "/data", "PROXIES": "::1"}
+    told = app.read_settings([], {f"REPARTEE_{name}": value for name, value in (*given.items(), ("NAMESPACE", "me"))})
+    assert (told.session_rate, told.address_rate, told.votes_every) == (5, 7.5, 60)
+    assert (told.votes_folder, told.proxies) == ("/data", "::1")
+    assert app.read_settings([], {"REPARTEE_NAMESPACE": "me", "SPACE_ID": "me/repartee"}).proxies == app.SPACES_NETWORK
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SESSION_RATE", "many"), ("ADDRESS_RATE", "0"), ("VOTES_EVERY", "-1"), ("PROXIES", "everybody")],
+)
+def test_a_bad_setting_of_the_environment_is_named(name, value):
+    with pytest.raises(UserError, match=f"REPARTEE_{name}"):
+        app.read_settings([], {"REPARTEE_NAMESPACE": "me", f"REPARTEE_{name}": value})
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [

@@ -26,11 +26,12 @@ def test_the_space_has_what_the_app_needs_and_nothing_else():
     files = bundle.shipped()
     assert {name.split("/")[0] for name in files} == {"app.py", "chat", "hub", "space"}
     assert {"space/page.css", "chat/engine.py", "hub/errors.py"} <= set(files)
+    assert [name for name in files if name.endswith(".jinja")] == ["hub/templates/votes.md.jinja"]
     assert not {"hub/publish.py", "chat/likelihood.py", "hub/space.py"} & set(files)
 
 
 def test_the_requirements_name_every_import_and_suit_zero_gpu():
-    named = {line.split("==")[0].split(">=")[0] for line in bundle.requirements(bundle.shipped()).splitlines()}
+    named = {line.split("==")[0].split(">=")[0].lower() for line in bundle.requirements(bundle.shipped()).splitlines()}
     assert bundle.foreign(bundle.shipped()) - named == {"gradio"}
     assert {"torch", "transformers", "peft", "spaces", "accelerate"} <= named
     assert not named & {"trl", "datasets", "bitsandbytes", "dulwich"}

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 from test_handlers import Partial
 
+from hub.figures import ROWS, table
 from hub.local import free_port
 from hub.names import Names
 from space.ballots import Ballots
@@ -24,6 +25,12 @@ from space.handlers import Handlers
 from space.page import build_page, launch
 from space.published import Models, Results
 
+MEASURED = {"value": 48.7, "low": 45.0, "high": 53.0}
+PREFERRED = {"rate": {"value": 0.588, "low": 0.557, "high": 0.616}, "ties": 0.415}
+EVALUATION = {
+    "prompts": 600, "candidates": 20, "judge": "PMI under the base model", "preferred": {"dpo over sft": PREFERRED},
+    "voices": {voice: dict.fromkeys(ROWS, MEASURED) for voice in ("base", "sft", "dpo")},
+}  # fmt: skip
 REVISIONS = {"base": "a" * 40, "sft": "b" * 40, "dpo": "c" * 40}
 
 
@@ -70,7 +77,7 @@ def playing(session_rate: float = 1e6, address_rate: float = 1e6, proxies: str =
         Comparing(engine, 1, ballots),
         Models({voice: f"me/{voice}" for voice in REVISIONS}, REVISIONS, dict.fromkeys(REVISIONS, "apache-2.0")),
         Names("me", "starter"),
-        Results("| 600 prompts | base |\n|---|---:|\n| Reply perplexity | 142.9 (129.2 to 158.1) |"),
+        Results(table(EVALUATION) + "\n\nFrom [me/evaluation](http://192.0.2.1/me/evaluation)."),
     )
     try:
         yield Stage(launch(page, "127.0.0.1", free_port(), session_rate, address_rate), engine, kept, ballots)
@@ -92,6 +99,17 @@ def ask(client: httpx2.Client, index: int, data: list, session: str) -> list[dic
                 if said[-1]["msg"] == "process_completed":
                     return said
     return said
+
+
+def publish_evaluation(namespace: str, folder: Path) -> None:
+    """An evaluation set as `eval.report` leaves it, of commits that are not those on the Hub."""
+    from eval.show import figure
+    from hub.lineage import Input, Lineage
+    from hub.publish import publish
+
+    lineage = Lineage("evaluation", {}, (Input(f"{namespace}/repartee-starter", "model", "a" * 40, "b"),), EVALUATION)
+    files = {"metrics.png": figure(EVALUATION, folder / "metrics.png")}
+    publish(f"{namespace}/repartee-starter-evaluation", "dataset", files, lineage, "Evaluation")
 
 
 def npm(package: str, file: str) -> Path:
