@@ -2,8 +2,8 @@
 
 Random weights of the true shapes (the starter's are real), real pairs of the corpus, the code of training.models,
 training.packing and training.sft. The newcomer gives SFTTrainer the same model, adapter and pairs, unpacked, in padded
-batches of 8. Both take as many examples an optimizer step, and their loss on the same held-out pairs is compared after
-as many examples. Each side is a process of its own, so that its peak memory is its own. `--cap-gb 8` holds a GPU's
+batches of 8. Both take the very same examples in every optimizer step, so that their loss on held-out pairs must be the
+same in the end. Each side is a process of its own, so that its peak memory is its own. `--cap-gb 8` holds a GPU's
 allocator to a limit, under which 3B is trained by SFT and by DPO. Without --corpus the pairs are those of the sample.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -33,7 +34,9 @@ VOCABULARY = 151_936
 PAPER_PAIRS = 142_000
 STARTER = Path("training/starter")
 NEWCOMER_BATCH = 8
+EXAMPLES = 32  # an optimizer step's, of either side
 ROW = 512
+HELD_OUT = 100
 
 
 def main() -> None:
@@ -41,16 +44,15 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
     parser.add_argument("--tokenizer", default="Qwen/Qwen2.5-0.5B", help="of the Qwen shapes (default: %(default)s)")
     parser.add_argument("--shapes", nargs="+", choices=["starter", *SHAPES], help="default: what the device can bear")
-    parser.add_argument("--steps", type=int, default=12, help="optimizer steps of each side (default: %(default)s)")
+    parser.add_argument("--steps", type=int, help="optimizer steps of each side (default: 6, on a GPU 30)")
     parser.add_argument("--cap-gb", type=float, help="limit of the CUDA allocator")
-    parser.add_argument("--side", choices=["packed", "newcomer", "dpo"], help=argparse.SUPPRESS)
+    parser.add_argument("--side", nargs=2, metavar=("SIDE", "BASE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    with one_line_errors():
+    with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         if arguments.side:
-            with tempfile.TemporaryDirectory() as scratch:
-                print(json.dumps(side(arguments, arguments.shapes[0], Path(scratch))))
+            print(json.dumps(side(arguments, *arguments.side, Path(scratch))))
             return
-        figures, bars = measure(arguments)
+        figures, bars = measure(arguments, Path(scratch))
     held = all(
         figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in bars.items()
     )
@@ -58,7 +60,7 @@ def main() -> None:
     raise SystemExit(0 if held else 1)
 
 
-def measure(arguments: argparse.Namespace) -> tuple[dict[str, float], dict[str, tuple[str, float]]]:
+def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, float], dict[str, tuple[str, float]]]:
     """Prints the set-up and a table; returns the figures and the bounds of this device."""
     import torch
     import trl
@@ -67,18 +69,20 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, float], dict[str, 
 
     gpu = torch.cuda.is_available()
     shapes = arguments.shapes or (["0.5B", "1.5B", "3B"] if gpu else ["starter", "0.5B-2layers"])
+    steps = arguments.steps or (30 if gpu else 6)
     print(
         f"{arguments.corpus.name}; {device_memory()[1]}, cap {arguments.cap_gb or 'none'}; torch {torch.__version__}, "
-        f"trl {trl.__version__}, Python {platform.python_version()}; {arguments.steps} steps, the first not timed",
+        f"trl {trl.__version__}, Python {platform.python_version()}; {steps} steps of {EXAMPLES} examples, "
+        "the first not timed",
         flush=True,
     )
     print("\n| shape | side | real tokens/s | of the batch real | peak GB | MFU | hours, paper's run | held-out loss |")
     print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
     results: dict[str, dict[str, dict[str, float]]] = {}
     for shape in shapes:
-        sides = ("packed", "newcomer", "dpo") if gpu else ("packed", "newcomer")
-        for name in sides:
-            result = child(shape, name)
+        base = STARTER if shape == "starter" else random_base(shape, scratch)
+        for name in ("packed", "newcomer", "dpo") if gpu else ("packed", "newcomer"):
+            result = child(shape, name, base, steps)
             results.setdefault(shape, {})[name] = result
             print(
                 f"| {shape} | {name} | {result['tokens_per_s']:,.0f} | {result['fill']:.1%} | "
@@ -104,58 +108,52 @@ def measure(arguments: argparse.Namespace) -> tuple[dict[str, float], dict[str, 
     return figures, bars
 
 
-def child(shape: str, name: str) -> dict[str, float]:
+def child(shape: str, name: str, base: Path, steps: int) -> dict[str, float]:
     """Runs one side in a process of its own with this one's arguments."""
-    code = [sys.executable, "-m", "benchmarks.train", *sys.argv[1:], "--shapes", shape, "--side", name]
+    code = [sys.executable, "-m", "benchmarks.train", *sys.argv[1:], "--shapes", shape, "--steps", str(steps)]
+    code += ["--side", name, str(base)]
     done = subprocess.run(code, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(f"{name} of {shape} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def side(arguments: argparse.Namespace, shape: str, scratch: Path) -> dict[str, float]:
-    """Trains one side for the steps asked for; returns its figures."""
+def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -> dict[str, float]:
+    """Trains one side on the base in a folder, for the steps asked for; returns its figures."""
     import torch
     from transformers import AutoTokenizer
 
     from chat.template import adopt
-    from training.models import add_lora, load_base
+    from training.models import load_base
     from training.packing import encode
     from training.plan import Shape, flops_per_token, matrix_speed
-    from training.sections import Lora, Model
+    from training.sections import Model
 
     gpu = torch.cuda.is_available()
     if gpu and arguments.cap_gb:
         torch.cuda.set_per_process_memory_fraction(arguments.cap_gb * 1e9 / torch.cuda.mem_get_info()[1])
-    tokenizer = adopt(AutoTokenizer.from_pretrained(STARTER if shape == "starter" else arguments.tokenizer))
+    starter = arguments.shapes == ["starter"]
+    tokenizer = adopt(AutoTokenizer.from_pretrained(STARTER if starter else arguments.tokenizer))
     train, validation = pairs_of(arguments.corpus)
-    encoded = encode(tokenizer, train, ROW)
-    mean = encoded.tokens / len(encoded.table)
-    rows_per_step = 4  # of the packed side; the newcomer takes the batches that hold as many examples
-    batches = max(1, round(rows_per_step * ROW / mean / NEWCOMER_BATCH))
-    examples_per_step = batches * NEWCOMER_BATCH
-    needed = min(len(train), examples_per_step * arguments.steps)
+    encoded = encode(tokenizer, train.slice(0, EXAMPLES * arguments.steps), ROW)
     torch.manual_seed(0)
-    folder = STARTER if shape == "starter" else random_base(shape, tokenizer, scratch)
-    model_section = Model(four_bit=gpu)
-    base = load_base(str(folder), "main", model_section)
+    base = load_base(folder, "main", Model(four_bit=gpu))
     sizes = Shape.of(base.config)
-    model = add_lora(base, tokenizer, Lora(r=16, alpha=32, dropout=0.05 if gpu else 0.0))
-    make = {"packed": packed, "newcomer": newcomer, "dpo": preference}[arguments.side]
-    trainer = make(model, tokenizer, train.slice(0, needed), arguments.steps, batches, scratch, gpu)
+    make = {"packed": packed, "newcomer": newcomer, "dpo": preference}[name]
+    trainer = make(base, tokenizer, train, arguments.steps, scratch, gpu)
     clock = stopwatch(tokenizer.pad_token_id)
     trainer.add_callback(clock)
     trainer.train()
     speed = (clock.tokens - clock.at_first) / (clock.times[-1] - clock.times[0])
-    work = flops_per_token(sizes, False)  # the useful ones: what checkpointing does twice counts once
+    work = flops_per_token(sizes, False, encoded.reply_tokens / encoded.tokens)  # what checkpointing redoes counts once
     peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else resident_gb()
     return {
         "tokens_per_s": round(speed, 1),
         "fill": round(clock.tokens / clock.places, 4),
         "peak_gb": round(peak, 3),
         "mfu": round(speed * work / matrix_speed(4096, 4096), 4),
-        "hours_paper_run": round(PAPER_PAIRS * mean / speed / 3600, 2),
-        "loss": held_out_loss(model, encode(tokenizer, validation.slice(0, 200), ROW)),
+        "hours_paper_run": round(PAPER_PAIRS * encoded.tokens / len(encoded.table) / speed / 3600, 2),
+        "loss": held_out_loss(trainer.model, encode(tokenizer, validation.slice(0, HELD_OUT), ROW)),
     }
 
 
@@ -167,14 +165,15 @@ def pairs_of(corpus: Path) -> tuple[Any, Any]:
     from training.sections import Data
     from training.windows import Named, build
 
-    tables = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]
+    short = Data(max_prompt_characters=ROW, max_reply_characters=ROW)  # none is over ROW tokens: neither side drops any
+    tables = build([Named("corpus", 1, sources.read(corpus))], short)[0]["pairs"]
     drawn = [tables[split].select(["prompt", "completion"]) for split in ("train", "validation")]
     train, validation = (table.take(np.random.default_rng(1).permutation(len(table))) for table in drawn)
     return train.combine_chunks(), validation.combine_chunks()
 
 
-def random_base(shape: str, tokenizer: Any, scratch: Path) -> Path:
-    """A folder with random weights of one of the true shapes."""
+def random_base(shape: str, scratch: Path) -> Path:
+    """A folder with random weights of one of the true shapes; the shape before gives it its place."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -184,56 +183,103 @@ def random_base(shape: str, tokenizer: Any, scratch: Path) -> Path:
         num_key_value_heads=kv, vocab_size=VOCABULARY, tie_word_embeddings=True, max_position_embeddings=32_768,
         rms_norm_eps=1e-6, rope_parameters={"rope_theta": 1e6, "rope_type": "default"},
     )  # fmt: skip
-    model: Any = Qwen2ForCausalLM(config)
+    torch.manual_seed(0)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model: Any = Qwen2ForCausalLM(config)
     model.to(torch.bfloat16).save_pretrained(scratch / "base")
+    del model
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # the sides are other processes
     return scratch / "base"
 
 
 def common(steps: int, scratch: Path, gpu: bool) -> dict[str, Any]:
-    """What the sides share, so that the layout of a batch is all that differs."""
+    """What the sides share, so that the layout of a batch is all that differs, not the examples of a step."""
     return {
-        "max_steps": steps, "learning_rate": 1e-3 if not gpu else 2e-4, "lr_scheduler_type": "cosine",
+        "max_steps": steps, "train_sampling_strategy": "sequential",
+        "learning_rate": 1e-3 if not gpu else 2e-4, "lr_scheduler_type": "cosine",
         "warmup_steps": 0.1, "bf16": True, "activation_checkpointing": gpu, "max_length": ROW, "logging_steps": 1,
         "save_strategy": "no", "disable_tqdm": True, "seed": 1, "use_cpu": not gpu, "report_to": "none",
         "optim": "paged_adamw_8bit" if gpu else "adamw_torch", "output_dir": str(scratch / "run"),
     }  # fmt: skip
 
 
-def packed(model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool) -> Any:
-    """Our trainer. The rows of a step hold the newcomer's number of examples."""
-    from training.packing import encode, examples
+def lora(gpu: bool) -> Any:
+    """The adapter of every side."""
+    from training.sections import Lora
+
+    return Lora(r=16, alpha=32, dropout=0.05 if gpu else 0.0)
+
+
+def packed(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
+    """Our trainer; the rows of a step hold the examples of the newcomer's."""
+    import numpy as np
+
+    from training.models import add_lora
+    from training.packing import encode, joined
     from training.sft import arguments_of, trainer_of
 
-    encoded = encode(tokenizer, train, ROW)
-    settings = common(steps, scratch, gpu) | {"packing": True, "per_device_train_batch_size": 1}
-    arguments = arguments_of(settings, scratch)
-    dataset = examples(encoded, arguments)
-    arguments.gradient_accumulation_steps = max(1, round(len(dataset) / steps))
-    return trainer_of(model, tokenizer, arguments, encoded, dataset)
+    encoded = encode(tokenizer, train.slice(0, EXAMPLES * steps), ROW)
+    lengths = np.diff(encoded.table["labels"].combine_chunks().offsets.to_numpy()).tolist()
+    at_once = 1 if gpu else 2  # memory is not short on a CPU
+    rows = step_rows(lengths, EXAMPLES, ROW, at_once)
+    settings = common(steps, scratch, gpu) | {"packing": True, "per_device_train_batch_size": at_once}
+    arguments = arguments_of(settings | {"gradient_accumulation_steps": len(rows) // steps // at_once}, scratch)
+    return trainer_of(add_lora(base, tokenizer, lora(gpu)), tokenizer, arguments, encoded, joined(encoded.table, rows))
 
 
-def newcomer(model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool) -> Any:
-    """SFTTrainer on the pairs as they are published, padded."""
+def step_rows(lengths: list[int], examples: int, size: int, multiple: int) -> list[list[int]]:
+    """Packs each step's examples by themselves, in as many rows of at most `size` for every step, a `multiple`: a step
+    that needs fewer than another has its fullest rows cut in two, which costs nothing, since no row is padded."""
+    from training.packing import fill_rows
+
+    firsts = range(0, len(lengths), examples)
+    filled = [fill_rows(lengths[first : first + examples], size, list(range(examples))) for first in firsts]
+    count = math.ceil(max(map(len, filled)) / multiple) * multiple
+    for rows in filled:
+        while len(rows) < count:
+            fullest = max(rows, key=len)
+            rows.append([fullest.pop() for _ in range(len(fullest) // 2)])
+    return [[first + place for place in row] for first, rows in zip(firsts, filled, strict=True) for row in rows]
+
+
+def newcomer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
+    """SFTTrainer on prompts and completions as text, padded, its head as TRL makes it.
+
+    Given messages, TRL would also train the newline that the template puts behind the last `<|im_end|>`: other tokens.
+    """
     from datasets import Dataset
+    from peft import get_peft_model
     from trl import SFTConfig, SFTTrainer
 
+    from training.models import lora_config, with_bias
+
+    texts = [
+        {
+            "prompt": tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True),
+            "completion": row["completion"][0]["content"],
+        }
+        for row in train.slice(0, EXAMPLES * steps).to_pylist()
+    ]
     settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": NEWCOMER_BATCH}
-    arguments = SFTConfig(**settings, gradient_accumulation_steps=batches)
-    return SFTTrainer(model=model, args=arguments, train_dataset=Dataset(train), processing_class=tokenizer)
+    arguments = SFTConfig(**settings, gradient_accumulation_steps=EXAMPLES // NEWCOMER_BATCH)
+    model = with_bias(get_peft_model(base, lora_config(tokenizer, lora(gpu), task_type="CAUSAL_LM")))
+    return SFTTrainer(model=model, args=arguments, train_dataset=Dataset.from_list(texts), processing_class=tokenizer)
 
 
-def preference(model: Any, tokenizer: Any, train: Any, steps: int, batches: int, scratch: Path, gpu: bool) -> Any:
+def preference(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
     """DPO of each reply against another prompt's, at the recipe's batch of 2 by 8."""
     from datasets import Dataset
     from trl import DPOConfig
 
     from training.dpo import as_text, trainer_of
+    from training.models import add_lora
 
     rows = train.slice(0, 16 * steps + 1).to_pylist()
     pairs = [{**row, "chosen": row["completion"], "rejected": rows[i]["completion"]} for i, row in enumerate(rows[1:])]
     settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8}
     dataset = Dataset.from_list([as_text(tokenizer, pair) for pair in pairs])
-    return trainer_of(model, tokenizer, DPOConfig(**settings), dataset)
+    return trainer_of(add_lora(base, tokenizer, lora(gpu)), tokenizer, DPOConfig(**settings), dataset)
 
 
 def stopwatch(pad: int) -> Any:
@@ -265,17 +311,27 @@ def stopwatch(pad: int) -> Any:
 
 
 def held_out_loss(model: Any, encoded: Any) -> float:
-    """Nats per reply token of held-out pairs, each by itself."""
+    """Nats per reply token of held-out pairs, in batches padded on the right."""
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
     model.eval()
-    total, count = 0.0, 0
+    total, count, rows = 0.0, 0, encoded.table.to_pylist()
     with torch.no_grad(), torch.autocast(model.device.type, dtype=torch.bfloat16):
-        for row in encoded.table.to_pylist():
-            ids, labels = (torch.tensor([row[name]], device=model.device) for name in ("input_ids", "labels"))
-            logits = model(input_ids=ids, use_cache=False).logits[0, :-1].float()
-            total += torch.nn.functional.cross_entropy(logits, labels[0, 1:], reduction="sum").item()
-            count += int((labels[0, 1:] != -100).sum())
+        for start in range(0, len(rows), 20):
+            batch = rows[start : start + 20]
+            ids, labels = (
+                pad_sequence([torch.tensor(row[name]) for row in batch], True, fill).to(model.device)
+                for name, fill in (("input_ids", 0), ("labels", -100))
+            )
+            mask = torch.arange(ids.shape[1], device=ids.device) < torch.tensor(
+                [[len(row["labels"])] for row in batch], device=ids.device
+            )
+            hidden = model.get_base_model().model(input_ids=ids, attention_mask=mask, use_cache=False)[0][:, :-1]
+            scored = labels[:, 1:] != -100
+            logits = model.get_output_embeddings()(hidden[scored]).float()
+            total += torch.nn.functional.cross_entropy(logits, labels[:, 1:][scored], reduction="sum").item()
+            count += int(scored.sum())
     return round(total / count, 5)
 
 

@@ -102,6 +102,16 @@ def lora_config(tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> 
 
 
 def ready_for_trl(model: PeftModel) -> PeftModel:
+    """Makes TRL 1.16's fused head fit the model, and score no more than it has to."""
+    from trl.trainer import utils
+
+    # Without Triton it scores prompts and padding too, against the whole vocabulary, and throws the scores away: here
+    # it scores the replies alone on every device, as it does on a GPU. It alone asks this name of its module.
+    vars(utils)["_use_triton"] = lambda device: True
+    return with_bias(model)
+
+
+def with_bias(model: PeftModel) -> PeftModel:
     """Gives the wrapper of trained, tied token embeddings the `bias` that TRL 1.16's fused head asks every head for."""
     head = model.get_output_embeddings()
     if not hasattr(head, "bias"):

@@ -126,15 +126,24 @@ def examples(encoded: Encoded, arguments: SFTConfig) -> Dataset:
     lengths = np.diff(encoded.table["labels"].combine_chunks().offsets.to_numpy())
     rows = fill_rows(lengths.tolist(), arguments.max_length, chance.permutation(len(lengths)).tolist())
     chance.shuffle(rows)
+    return joined(encoded.table, rows)
+
+
+def joined(table: pa.Table, rows: list[list[int]]) -> Dataset:
+    """The packed rows: of each, the pairs of `table` at these places, one behind the other, and their lengths."""
+    from datasets import Dataset
+
     order = np.array([pair for row in rows for pair in row], dtype=np.int64)
+    taken = table.take(order)
+    lengths = np.diff(taken["labels"].combine_chunks().offsets.to_numpy())
     pairs_before = np.cumsum([0, *map(len, rows)])
-    tokens_before = np.concatenate([[0], np.cumsum(lengths[order])])[pairs_before]
+    tokens_before = np.concatenate([[0], np.cumsum(lengths)])[pairs_before]
     columns = {
         name: pa.ListArray.from_arrays(pa.array(tokens_before.astype(np.int32)), column.combine_chunks().flatten())
-        for name, column in zip(encoded.table.column_names, encoded.table.take(order).columns, strict=True)
+        for name, column in zip(taken.column_names, taken.columns, strict=True)
     }
     columns["seq_lengths"] = pa.ListArray.from_arrays(
-        pa.array(pairs_before.astype(np.int32)), pa.array(lengths[order].astype(np.int64))
+        pa.array(pairs_before.astype(np.int32)), pa.array(lengths.astype(np.int64))
     )
     return Dataset(pa.table(columns))
 

@@ -97,12 +97,15 @@ def layer_bytes(shape: Shape, dropout: bool) -> float:
     return 2 * (8 * h + 2 * shape.kv + 4 * i) + 16 * h + (3 * (6 * h + i) if dropout else 0)
 
 
-def flops_per_token(shape: Shape, checkpointing: bool) -> float:
+def flops_per_token(shape: Shape, checkpointing: bool, scored: float = 1.0) -> float:
     """Forward 2 a weight and backward 2, for the frozen weights take no gradient; 2 again where activations are redone.
 
     Kaplan et al. (2020) for full training is 2 + 4. The head counts, the lookup of embeddings does not.
+
+    Args:
+        scored: the share of tokens that pass through the head, which are those of the replies.
     """
-    return (6 if checkpointing else 4) * (shape.linear + shape.vocab * shape.hidden)
+    return (6 if checkpointing else 4) * (shape.linear + scored * shape.vocab * shape.hidden)
 
 
 def steps_of(rows: int, arguments: Any, processes: int = 1) -> int:

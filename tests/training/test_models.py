@@ -80,6 +80,33 @@ def test_packing_loses_no_reply_token_and_keeps_pairs_apart(starter, tokenizer, 
             torch.testing.assert_close(together[start:end], alone, atol=1e-4, rtol=0)
 
 
+def test_the_head_scores_replies_alone_and_the_loss_is_that_of_all_places(starter, tokenizer, tmp_path, monkeypatch):
+    from trl.trainer import utils
+
+    encoded = packing.encode(tokenizer, pairs(), 512)
+    settings = arguments(SFTConfig, tmp_path, packing=True, max_length=256, **READY)
+    model = adapter(starter, tokenizer)
+    trainer = sft.trainer_of(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
+    batch = trainer.data_collator([trainer.train_dataset[0]])
+    scored, head = [], utils._ChunkedLogProbFunction
+
+    class Counting:
+        @staticmethod
+        def apply(hidden, *rest):
+            scored.append(len(hidden))
+            return head.apply(hidden, *rest)
+
+    monkeypatch.setattr(utils, "_ChunkedLogProbFunction", Counting)
+    with torch.no_grad():
+        loss = trainer.compute_loss(model, dict(batch))
+        kept = {key: batch[key] for key in ("input_ids", "position_ids")}
+        logits = model(**kept, use_cache=False).logits[:, :-1]
+    labels = batch["labels"][:, 1:]
+    assert scored == [int((labels != -100).sum())]
+    assert scored[0] < labels.numel() / 2
+    assert loss.item() == pytest.approx(torch.nn.functional.cross_entropy(logits[0], labels[0]).item(), abs=1e-4)
+
+
 def test_noise_under_packing_is_measured_as_that_of_an_unpacked_example(starter, tokenizer, tmp_path):
     """NEFTune adds uniform noise within alpha / sqrt(length * width), whose deviation is that over sqrt(3)."""
     encoded = packing.encode(tokenizer, pairs(), 512)
