@@ -49,6 +49,7 @@ bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER]: the 
 	$(PY) -m benchmarks.hub
 	$(PY) -m benchmarks.judge
 	$(PY) -m benchmarks.eval
+	$(PY) -m benchmarks.train --corpus $(CORPUS) --tokenizer $(TOKENIZER)
 	$(PY) -m benchmarks.prepare --corpus $(CORPUS) --tokenizer $(TOKENIZER)
 
 check: setup

@@ -108,6 +108,13 @@ def test_an_adapter_card_is_whole():
     assert f"]({ENDPOINT}/Qwen/Qwen2.5-3B)" in card.text
 
 
+def test_an_adapter_with_trained_tokens_says_what_servers_take_instead():
+    assert "training.merge" not in adapter().text
+    settings = {"model": {"lora": {"train_chat_tokens": True}}}
+    card = ModelCard(model_card("adapter", METADATA, **(ADAPTER | {"settings": settings})))
+    assert "`python -m training.merge sft` publishes it as `ns/repartee-starter-sft-merged`" in words(card)
+
+
 def test_lineage_links_lead_to_the_exact_commits_on_this_hub():
     text = adapter().text
     assert f"[ns/base@{'b' * 12}]({ENDPOINT}/ns/base/tree/{'b' * 40})" in text
