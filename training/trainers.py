@@ -20,6 +20,9 @@ def trainer_arguments(trl: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     return {
         "report_to": "none",
+        "project": "repartee",  # with trackio: what is evaluated behind the training, or resumed, goes to the same run
+        "run_name": folder.name,
+        "trackio_static_space_id": False,  # no Space is made that nobody asked for
         "save_total_limit": 2,
         "logging_first_step": True,
         "logging_nan_inf_filter": False,  # which would show the last finite loss instead; `finite_guard` reads it
