@@ -94,9 +94,17 @@ def train(
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
     files["losses.png"] = losses(trainer, folder / "losses.png")
     del trainer, model
-    compared = compare(recipe, base, scorer, dialogue, {"sft": sft, "rl": folder / "adapter"}, folder, minutes)
+    before = minutes_of(reward)
+    taken = {"rl": f"{minutes} min" + (f" after {before} of the reward model" if before else "")}
+    compared = compare(recipe, base, scorer, dialogue, {"sft": sft, "rl": folder / "adapter"}, taken)
     facts = {"prompts": len(prompts), "steps": result.global_step, **compared, "minutes": minutes}
     return files, facts
+
+
+def minutes_of(adapter: Input) -> float | None:
+    """How long an adapter was trained, as its lineage says."""
+    found = published(adapter.repo, adapter.type, adapter.revision)
+    return found[1].facts.get("minutes") if found else None
 
 
 def prompts_of(dialogue: Input, split: str, limit: int, seed: int) -> list[Prompt]:
@@ -107,26 +115,29 @@ def prompts_of(dialogue: Input, split: str, limit: int, seed: int) -> list[Promp
 
 
 def compare(
-    recipe: Recipe, base: Input, scorer: Scorer, dialogue: Input, made: dict[str, Any], folder: Path, minutes: float
+    recipe: Recipe, base: Input, scorer: Scorer, dialogue: Input, made: dict[str, Any], taken: dict[str, str]
 ) -> dict[str, str]:
-    """Mean reward on held-out prompts of SFT, RL and, where it is published, DPO, and the rise over SFT of both."""
+    """Mean reward on held-out prompts of SFT, RL and, where it is published, DPO, and the rise over SFT of both.
+
+    Args:
+        made: a pinned adapter or a folder, by voice.
+        taken: how long the training took, by voice; DPO's is looked up.
+    """
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        made = {**made, "dpo": resolve(recipe.names.adapter("dpo"), "model")}
+        dpo = resolve(recipe.names.adapter("dpo"), "model")
+        made, taken = {**made, "dpo": dpo}, {**taken, "dpo": f"{minutes_of(dpo)} min"}
     except RepositoryNotFoundError:
         say("rl", "no DPO adapter is published: RL is compared with SFT alone")
     prompts = prompts_of(dialogue, "validation", recipe.rl.held_out, recipe.rl.trl.get("seed", 1))
     rewards = held_out_rewards(base, scorer, made, prompts, recipe.rl.missing_end_penalty)
-    taken = {"rl": minutes}
-    if "dpo" in made and (found := published(made["dpo"].repo, "model", made["dpo"].revision)):
-        taken["dpo"] = found[1].facts["minutes"]
     facts = {f"held-out reward of {name}": f"{sum(values) / len(values):.3f}" for name, values in rewards.items()}
-    for name in sorted(taken):
+    for name, time_taken in sorted(taken.items()):
         mean, low, high = interval(
             [after - before for after, before in zip(rewards[name], rewards["sft"], strict=True)]
         )
-        facts[f"rise over sft by {name}"] = f"{mean:.3f} ({low:.3f} to {high:.3f}) in {taken[name]} min"
+        facts[f"rise over sft by {name}"] = f"{mean:.3f} ({low:.3f} to {high:.3f}) in {time_taken}"
         say("rl", f"rise over sft by {name}, {len(prompts)} held-out prompts: {facts[f'rise over sft by {name}']}")
     return facts
 
