@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from eval.intervals import Estimate, ratio
+from eval.measure import PAIRS
 from eval.scoring import LOW_MASS
 
 
@@ -26,7 +27,7 @@ def gains(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, 
     by = {(row["criterion"], row["item"], row["voice"]): row["score"] for row in rows if row["score"] is not None}
     found: dict[str, dict[str, Estimate]] = {}
     for name in dict.fromkeys(row["criterion"] for row in rows):
-        for above, below in (("sft", "base"), ("dpo", "sft")):
+        for above, below in PAIRS:
             differences = [
                 value - by[name, item, below]
                 for (criterion, item, voice), value in by.items()

@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from chat.sampling import Sampling
-from eval import report
-from eval.show import ROWS
+from eval import evaluation
+from eval.show import figure
 from hub.errors import UserError
+from hub.figures import ROWS, table
 from hub.names import Names
 
 ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75}
@@ -30,7 +31,7 @@ def results():
 
 
 def test_the_table(results):
-    lines = report.table(results).splitlines()
+    lines = table(results).splitlines()
     assert lines[:3] == [
         "| 1,200 test prompts | base | fine-tuned | DPO |",
         "|---|---:|---:|---:|",
@@ -40,14 +41,14 @@ def test_the_table(results):
     assert "| Words, median |" + " 7 |" * 3 in lines
     preferred = "DPO preferred to fine-tuned by PMI under the base model: 50.0% (25.0% to 75.0%)"
     assert lines[-1] == f"{preferred}, ties (10.0%) counted as half"
-    assert report.table(json.loads(json.dumps(results))) == report.table(results)
+    assert table(json.loads(json.dumps(results))) == table(results)
 
 
 def test_the_drawing(results, tmp_path):
-    content = report.figure(results, tmp_path / "new" / "metrics.png").read_bytes()
+    content = figure(results, tmp_path / "new" / "metrics.png").read_bytes()
     assert content.startswith(b"\x89PNG")
     results["voices"]["sft"] = results["voices"]["sft"] | {"stop_rate": {"value": 1.0, "low": 0.9, "high": 1.0}}
-    assert report.figure(results, tmp_path / "other.png").read_bytes() != content
+    assert figure(results, tmp_path / "other.png").read_bytes() != content
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def published(namespace, starter, adapters, rows, tmp_path):
 def run(names, work, **changes):
     settings = {"prompts": 6, "distractors": 3, "per_film": 20, "seed": 1, "sampling": Sampling(max_new_tokens=8)}
     adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
-    study = report.Study(names, names.starter, names.dialogue, adapters, **settings | changes)
-    return report.run(study, work)
+    study = evaluation.Study(names, names.starter, names.dialogue, adapters, **settings | changes)
+    return evaluation.run(study, work)
 
 
 def test_the_stage(published, rows, tmp_path, capsys):
@@ -99,7 +100,7 @@ def test_the_stage(published, rows, tmp_path, capsys):
         assert results["voices"][name]["hits_pmi"]["value"] == pytest.approx(sum(hits) / 6)
         stops = [row[name]["ended"] == "<|im_end|>" for row in responses]
         assert results["voices"][name]["stop_rate"]["value"] == pytest.approx(sum(stops) / 6)
-    assert report.table(results) in capsys.readouterr().out
+    assert table(results) in capsys.readouterr().out
     assert run(published, tmp_path / "elsewhere") == revision
     assert "up to date" in capsys.readouterr().out
     assert not (tmp_path / "elsewhere").exists()
@@ -115,7 +116,7 @@ def test_an_unknown_judge(published, tmp_path):
     [(["--prompts", "0"], 2, "above 0"), ([], 1, "404")],
 )
 def test_bad_input_is_one_line(namespace, arguments, status, says):
-    command = [sys.executable, "-m", "eval.report", "--namespace", namespace, *arguments]
+    command = [sys.executable, "-m", "eval.evaluation", "--namespace", namespace, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == status
     assert "Traceback" not in done.stderr
