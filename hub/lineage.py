@@ -73,6 +73,18 @@ def resolve(repo: str, type: str, revision: str = "main") -> Input:
     return Input(repo, type, str(info.sha), content_hash(file_hashes(info)))
 
 
+def unchanged(source: Input, revision: str) -> bool:
+    """Whether a commit of an input's repository holds what was used; a commit of its card alone changes nothing."""
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    if revision == source.revision:
+        return True
+    try:
+        return resolve(source.repo, source.type, revision).content == source.content
+    except (RepositoryNotFoundError, RevisionNotFoundError):
+        return False
+
+
 def content_hash(hashes: Mapping[str, str]) -> str:
     """sha256 over the paths and hashes of files; cards, figures and reports left out."""
     files = sorted((path, name) for path, name in hashes.items() if not about_it(path))

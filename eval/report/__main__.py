@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval import agreement, geval_table, show
+from eval import geval_table, show
 from eval.evaluation import push_results
 from eval.human import analysis
 from eval.labeller import warning
@@ -81,8 +81,7 @@ def values(made: Material, results: dict[str, Any], found: list[Evidence], pictu
     return {
         "title": f"How {TITLES['base']}, {TITLES['sft']} and {TITLES['dpo']} answer",
         "results": made.results,
-        "evaluation": linked(made.evaluation),
-        "models": [linked(source) for source in made.lineage.inputs],
+        "sources": [linked(source) for source in (made.evaluation, *made.lineage.inputs)],
         "code": VERSION,
         "evidence": tables.evidence(found),
         "few": films if films < tables.FEW else 0,
@@ -94,7 +93,7 @@ def values(made: Material, results: dict[str, Any], found: list[Evidence], pictu
             "distributions": [data[name] for name in data if name.startswith("distributions")],
         },
         "judges": [judged(made, judge) for judge in made.judges],
-        "between": agreement.table(judges.with_each_other(*made.judges)) if both else "",
+        "between": tables.agreed(judges.with_each_other(*made.judges)) if both else "",
         "people": [{"who": who, "table": analysis.table(study)} for who, study in results["people"].items()],
         "metrics": table(made.results),
         "examples": {"by": by, "best": best, "worst": worst, "titles": TITLES},
@@ -105,12 +104,11 @@ def values(made: Material, results: dict[str, Any], found: list[Evidence], pictu
 
 
 def judged(made: Material, judge: Any) -> dict[str, Any]:
-    scores = judges.with_people(made, judge)
     return {
         "name": judge.name,
         "table": geval_table.table(judge.facts),
         "steps": judge.facts["steps"],
-        "agreement": agreement.table(scores) if any(scores.values()) else "",
+        "agreement": tables.agreed(judges.with_people(made, judge)),
     }
 
 

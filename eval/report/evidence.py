@@ -141,13 +141,14 @@ def how_much_longer(row: Row, first: str, second: str) -> float:
 
 
 def hits(rows: Sequence[Row], first: str, second: str) -> Values:
-    return Values(*([float(row[voice]["hit_pmi"]) for row in rows] for voice in (first, second)))
+    one, other = ([float(row[voice]["hit_pmi"]) for row in rows] for voice in (first, second))
+    return Values(one, other)
 
 
 def losses(rows: Sequence[Row], first: str, second: str) -> Values:
     """In nats, over the bytes of the films' replies."""
-    nats = ([row[voice]["film_reply_nats"] for row in rows] for voice in (first, second))
-    return Values(*nats, [float(len(row["film_reply"].encode())) for row in rows])
+    one, other = ([row[voice]["film_reply_nats"] for row in rows] for voice in (first, second))
+    return Values(one, other, [float(len(row["film_reply"].encode())) for row in rows])
 
 
 def preferred(rows: Sequence[Row], first: str, second: str) -> Values:
@@ -161,7 +162,8 @@ def preferred(rows: Sequence[Row], first: str, second: str) -> Values:
 
 
 def scored(count: int, scores: Mapping[tuple[int, str], float], first: str, second: str) -> Values:
-    return Values(*([scores.get((place, voice), math.nan) for place in range(count)] for voice in (first, second)))
+    one, other = ([scores.get((place, voice), math.nan) for place in range(count)] for voice in (first, second))
+    return Values(one, other)
 
 
 def overall(rows: Sequence[Row]) -> dict[tuple[int, str], float]:
@@ -177,5 +179,7 @@ def overall(rows: Sequence[Row]) -> dict[tuple[int, str], float]:
 def chosen(items: Sequence[str], votes: Sequence[Vote], first: str, second: str) -> Values:
     """Of each prompt, how many of the raters' choices either voice got; NaN where nobody chose."""
     choices = grouped([vote for vote in votes if vote.copy == 0 and vote.chosen])
-    got = ([credits(choices[i], voice) if i in choices else math.nan for i in items] for voice in (first, second))
-    return Values(*got, [float(len(choices.get(item, ()))) for item in items])
+    one, other = (
+        [credits(choices[i], voice) if i in choices else math.nan for i in items] for voice in (first, second)
+    )
+    return Values(one, other, [float(len(choices.get(item, ()))) for item in items])

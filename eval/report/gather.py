@@ -13,7 +13,7 @@ from eval.human import votes as sheets
 from eval.human.votes import Vote
 from eval.labeller import labellers
 from hub.errors import UserError
-from hub.lineage import Input, Lineage, published, resolve
+from hub.lineage import Input, Lineage, published, resolve, unchanged
 from hub.names import Names
 
 Row = dict[str, Any]
@@ -119,8 +119,7 @@ def add_judge(made: Material, repo: str, needed: bool) -> None:
 def of_raters(evaluation: Input, votes: Sequence[Path], key: Path) -> Heard:
     """Reads the raters' files. Raises UserError where the sheets were made from another evaluation set."""
     given, counts, facts = sheets.read(votes, key)
-    same = facts.get("evaluation") == evaluation.repo
-    if not same or resolve(evaluation.repo, "dataset", facts["revision"]).content != evaluation.content:
+    if facts.get("evaluation") != evaluation.repo or not unchanged(evaluation, facts["revision"]):
         told = f"{facts.get('evaluation')}@{facts.get('revision')}"
         raise UserError(f"{key}: its sheets are of {told}, not of {evaluation.repo} as it is now; leave --votes out")
     return Heard(given, counts)
@@ -144,7 +143,7 @@ def add_visitors(made: Material, repo: str) -> None:
     for row in rows:
         for voice, revision in row["revisions"].items():
             if (voice, revision) not in same:
-                same[voice, revision] = voice in models and is_same(models[voice], revision)
+                same[voice, revision] = voice in models and unchanged(models[voice], revision)
         if not all(same[place] for place in row["revisions"].items()):
             counts["of other models"] += 1
             continue
@@ -156,13 +155,3 @@ def add_visitors(made: Material, repo: str) -> None:
         made.people["visitors"] = Heard(given, counts)
     else:
         made.missing.append(f"None of the {len(rows):,} votes in {repo} is a choice among these models.")
-
-
-def is_same(model: Input, revision: str) -> bool:
-    """Whether a commit of a model holds what was measured; a commit of its card alone changes nothing."""
-    from huggingface_hub.errors import RevisionNotFoundError
-
-    try:
-        return revision == model.revision or resolve(model.repo, "model", revision).content == model.content
-    except RevisionNotFoundError:
-        return False

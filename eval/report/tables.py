@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eval import agreement
+from eval.agreement import Score
 from eval.report.evidence import Evidence
 from eval.report.gather import Material
 from hub.figures import TITLES
@@ -38,6 +40,13 @@ def told(estimate: Sequence[float], one: Evidence) -> str:
     form = "{:+.1f}" if one.measure.times > 1 else "{:+.3f}"
     value, low, high = (form.format(one.measure.times * number) for number in estimate)
     return f"{value} ({low} to {high})"
+
+
+def agreed(scores: dict[str, list[Score]]) -> str:
+    """Rank correlations by response and by item, as G-Eval reports them; `eval.agreement` has more of them."""
+    if not any(scores.values()):
+        return ""
+    return agreement.table(scores, measures=("spearman", "kendall"), levels=("response", "item"), resamples=200)
 
 
 def costs(made: Material) -> str:

@@ -13,6 +13,8 @@ from eval.show import figure
 from hub.errors import UserError
 from hub.figures import ROWS, table
 from hub.names import Names
+from training.pipeline import study
+from training.recipe import load
 
 ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75}
 
@@ -26,21 +28,26 @@ def results():
         "candidates": 20,
         "voices": {"base": voice, "sft": voice, "dpo": voice},
         "judge": "PMI under the base model",
-        "preferred": {"dpo over sft": {"rate": ESTIMATE, "ties": 0.1}},
+        "preferred": {"dpo over sft": {"rate": ESTIMATE, "ties": 0.1, "p_value": 0.03}},
+        "paired": {"sft - base": {"hits_pmi": {"difference": ESTIMATE, "p_value": 0.01}}},
+        "film": {"words_50": 9.0},
     }
 
 
 def test_the_table(results):
     lines = table(results).splitlines()
     assert lines[:3] == [
-        "| 1,200 test prompts | base | fine-tuned | DPO |",
-        "|---|---:|---:|---:|",
-        "| Reply perplexity (per token, lower is better) |" + " 54.3 (50.0 to 60.0) |" * 3,
+        "| 1,200 test prompts | base | fine-tuned | DPO | the films' own |",
+        "|---|---:|---:|---:|---:|",
+        "| Reply perplexity (per token, lower is better) |" + " 54.3 (50.0 to 60.0) |" * 3 + " - |",
     ]
-    assert "| Hits@1/20 by PMI (chance is 5.0%) |" + " 50.0% (25.0% to 75.0%) |" * 3 in lines
-    assert "| Words, median |" + " 7 |" * 3 in lines
+    assert "| Hits@1/20 by PMI (chance is 5.0%) |" + " 50.0% (25.0% to 75.0%) |" * 3 + " - |" in lines
+    assert "| Words, median |" + " 7 |" * 3 + " 9 |" in lines
     preferred = "DPO preferred to fine-tuned by PMI under the base model: 50.0% (25.0% to 75.0%)"
-    assert lines[-1] == f"{preferred}, ties (10.0%) counted as half"
+    assert lines[-3] == f"{preferred}, ties (10.0%) counted as half, p = 0.0300"
+    assert lines[-1] == (
+        "fine-tuned less base on the same prompts: Hits@1/20 by PMI +50.0 points (+25.0 to +75.0), p = 0.0100"
+    )
     assert table(json.loads(json.dumps(results))) == table(results)
 
 
@@ -75,8 +82,8 @@ def published(namespace, starter, adapters, rows, tmp_path):
 def run(names, work, **changes):
     settings = {"prompts": 6, "distractors": 3, "per_film": 20, "seed": 1, "sampling": Sampling(max_new_tokens=8)}
     adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
-    study = evaluation.Study(names, names.starter, names.dialogue, adapters, **settings | changes)
-    return evaluation.run(study, work)
+    asked = evaluation.Study(names, names.starter, names.dialogue, adapters, **settings | changes)
+    return evaluation.run(asked, work)
 
 
 def test_the_stage(published, rows, tmp_path, capsys):
@@ -104,6 +111,19 @@ def test_the_stage(published, rows, tmp_path, capsys):
     assert run(published, tmp_path / "elsewhere") == revision
     assert "up to date" in capsys.readouterr().out
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_base_is_loaded_in_four_bits_where_the_recipe_says_so(published, tmp_path):
+    from datasets import load_dataset
+
+    plain, quantized = (
+        load_dataset(published.evaluation, "responses", split="test", revision=run(published, tmp_path, four_bit=bits))
+        for bits in (False, True)
+    )
+    before, after = ([row["sft"]["film_reply_nats"] for row in rows] for rows in (plain, quantized))
+    assert all(abs(a - b) > 1e-3 for a, b in zip(before, after, strict=True))  # NF4 rounds every weight
+    assert after == pytest.approx(before, rel=0.2)
+    assert study(load("training/recipes/starter.yaml", ["model.four_bit=true", "hub.namespace=n"])).four_bit
 
 
 def test_an_unknown_judge(published, tmp_path):

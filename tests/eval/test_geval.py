@@ -113,13 +113,35 @@ def test_what_is_unscored_is_missing_never_zero(names, served, tmp_path):
     assert gains([row | {"score": None} for row in rows]) == {}
 
 
+def test_what_a_judge_refuses_is_counted_and_the_rest_is_scored(names, served, tmp_path):
+    stub, settings = served(opinion=planted)
+    whole = stub.answer
+
+    def answer(body):
+        found = whole(body)
+        if "Reply: dpo 7\n" in body["messages"][-1]["content"]:
+            found["choices"][0] |= {"message": {"role": "assistant", "content": None, "refusal": "I can't."}}
+            found["choices"][0] |= {"logprobs": {"content": None}}
+        return found
+
+    stub.answer = answer
+    geval.run(names, settings, tmp_path)
+    facts = published(names.geval, "dataset")[1].facts
+    assert (facts["scored"], facts["unscored"]) == (40 * 3 * 4 - 4, 4)
+    missing = [(row["item"], row["voice"]) for row in load_dataset(names.geval, split="test") if row["score"] is None]
+    assert set(missing) == {(7, "dpo")}
+
+
 def test_a_judge_that_refuses_or_writes_no_steps_is_one_line(names, served, tmp_path):
     stub, settings = served()
-    stub.prose = lambda *arguments: "No."
+    prose, stub.prose = stub.prose, lambda *arguments: "No."
     with pytest.raises(UserError, match="does not write 5 to 7 steps"):
         geval.run(names, settings, tmp_path)
     with pytest.raises(UserError, match="has 40 prompts, not 50"):
         geval.run(names, settings, tmp_path, prompts=50)
+    stub.prose, stub.tops = prose, lambda labels: [("I", -0.1), ("Sorry", -3.0)]
+    with pytest.raises(UserError, match="gave no answer that is a score"):
+        geval.run(names, settings, tmp_path / "again", prompts=5)
 
 
 def test_the_labeller_is_warned_of(names, served, tmp_path, capsys):
