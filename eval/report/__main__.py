@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval import geval_table, show
+from eval import geval_table, mauve, show
 from eval.evaluation import push_results
 from eval.human import analysis
 from eval.labeller import warning
@@ -58,6 +58,17 @@ def make(made: Material, out: Path) -> Made:
     files[HTML].write_text(page, "utf-8")
     files["results.json"].write_text(json.dumps(results, indent=2) + "\n", "utf-8")
     return Made(results, files)
+
+
+def add_mauve(made: Material) -> None:
+    """Measures MAUVE of the published replies, under the base model that they were made with."""
+    from chat.voices import load
+
+    base = made.lineage.inputs[0]
+    replies = {voice: [row[voice]["text"] for row in made.rows] for voice in made.voices}
+    voices = load(base.repo, {}, {"base": base.revision})
+    for voice, one in mauve.of_voices(voices, replies, [row["film_reply"] for row in made.rows]).items():
+        made.results["voices"][voice]["mauve"] = one._asdict()
 
 
 def draw(made: Material, people: dict[str, Any], out: Path) -> dict[str, Path]:
@@ -149,13 +160,20 @@ def main() -> None:
     parser.add_argument("--size", default="starter", help="of the models (default: %(default)s)")
     parser.add_argument("--votes", type=Path, nargs="+", default=[], help="CSV files of raters")
     parser.add_argument("--key", type=Path, help="key.json of their sheets")
+    parser.add_argument(
+        "--mauve", action="store_true", help="MAUVE too; needs the package mauve-text, and some minutes"
+    )
     parser.add_argument("--out", type=Path, default=Path(".repartee/report"), help="default: %(default)s")
     parser.add_argument("--dry-run", action="store_true", help="write the report, and send nothing")
     given = parser.parse_args()
     with one_line_errors():
         if bool(given.votes) != bool(given.key):
             raise UserError("--votes and --key go together: the key says whose reply was chosen")
+        if given.mauve:
+            mauve.needed()  # before anything that takes time
         made = gather(Names(given.namespace, given.size), given.votes, given.key)
+        if given.mauve:
+            add_mauve(made)
         report = make(made, given.out)
         print(f"{tables.evidence(weigh(made))}\n\n{given.out / HTML}", flush=True)
         if not given.dry_run:
