@@ -15,11 +15,11 @@ Facts = Mapping[str, Any]
 
 def figure(results: dict[str, Any], path: Path) -> Path:
     """Draws a panel for each of PANELS with 95% intervals, into a PNG."""
-    voices, n = results["voices"], results["candidates"]
+    voices, n = voices_of([results["voices"]]), results["candidates"]
     canvas = blank(11, 3.6)
     for axes, key in zip(canvas.subplots(1, len(PANELS)), PANELS, strict=True):
-        for place, (name, figures) in enumerate(voices.items()):
-            bar(axes, place, figures[key], name, ROWS[key].form)
+        for place, name in enumerate(voices):
+            bar(axes, place, results["voices"][name][key], name, ROWS[key].form)
         axes.set_xticks(range(len(voices)), [TITLES[name] for name in voices])
         axes.set_title(ROWS[key].title.format(n=n).replace("`", ""), fontsize=10)
         axes.set_ylabel(ROWS[key].axis, fontsize=9)
@@ -39,6 +39,8 @@ def means(judges: Sequence[Facts], people: Mapping[str, Facts], path: Path) -> P
         judges: as `eval.geval` publishes their results.
         people: who chose, and what `eval.human.analysis.analyse` found of them.
     """
+    from matplotlib.patches import Patch
+
     panels = len(judges) + len(people)
     canvas = blank(0.6 + 5.2 * len(judges) + 3.2 * len(people), 4.2)
     widths = [5.2] * len(judges) + [3.2] * len(people)
@@ -50,12 +52,13 @@ def means(judges: Sequence[Facts], people: Mapping[str, Facts], path: Path) -> P
                 if voice in judge["means"][name]:
                     width = 0.8 / len(voices)
                     where = place + (step - (len(voices) - 1) / 2) * width
-                    bar(axes, where, judge["means"][name][voice], voice, "{:.2f}", width, voice if not place else "")
+                    bar(axes, where, judge["means"][name][voice], voice, "{:.2f}", width)
         axes.set_xticks(range(len(criteria)), criteria)
         axes.set_ylim(1, 5.3)
         axes.set_title(f"G-Eval by {judge['judge']}", fontsize=10)
         axes.set_ylabel("mean score, 1 to 5", fontsize=9)
-        axes.legend([TITLES[voice] for voice in voices], fontsize=8, frameon=False, ncols=len(voices))
+        handles = [Patch(color=COLOURS[voice], label=TITLES[voice]) for voice in voices]
+        axes.legend(handles=handles, fontsize=8, frameon=False, ncols=len(voices))
     for axes, (who, study) in zip(every[len(judges) :], people.items(), strict=True):
         voices = voices_of([study["shares"]])
         for place, voice in enumerate(voices):
@@ -96,10 +99,10 @@ def voices_of(parts: Any) -> list[str]:
     return [voice for voice in TITLES if voice in there]
 
 
-def bar(axes: Any, where: float, estimate: Facts, voice: str, form: str, width: float = 0.65, label: str = "") -> None:
+def bar(axes: Any, where: float, estimate: Facts, voice: str, form: str, width: float = 0.65) -> None:
     """One voice's bar with its interval and value."""
     value, low, high = (estimate[end] for end in ("value", "low", "high"))
-    axes.bar(where, value, color=COLOURS[voice], width=width, label=label or None)
+    axes.bar(where, value, color=COLOURS[voice], width=width)
     ends = [[max(0.0, value - low)], [max(0.0, high - value)]]  # a bootstrap's may lie on one side of the value
     axes.errorbar(where, value, ends, color="#222222", capsize=4, linewidth=1)
     axes.annotate(form.format(value), (where, high), (0, 4), textcoords="offset points", ha="center", fontsize=9)

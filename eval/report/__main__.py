@@ -48,6 +48,7 @@ def make(made: Material, out: Path) -> Made:
     found = weigh(made)
     results = {
         **made.results,
+        "revision": made.evaluation.revision,
         "judges": [{**judge.facts, "repo": judge.repo, "revision": judge.revision} for judge in made.judges],
         "people": {who: {**study, "counts": made.people[who].counts} for who, study in people.items()},
         "evidence": list(map(told, found)),
@@ -95,7 +96,8 @@ def values(made: Material, results: dict[str, Any], found: list[Evidence], pictu
         "sources": [linked(source) for source in (made.evaluation, *made.lineage.inputs)],
         "code": VERSION,
         "evidence": tables.evidence(found),
-        "few": films if films < tables.FEW else 0,
+        "films": films,
+        "few": films < tables.FEW,
         "warnings": list(map(warning, labelled)),
         "missing": made.missing,
         "figures": {
@@ -142,7 +144,7 @@ def publish(made: Material, report: Made) -> str | None:
     """Puts the report beside its evaluation set and all figures into the models' cards."""
     from huggingface_hub import hf_hub_download
 
-    repo, revision = made.evaluation.repo, made.evaluation.revision
+    repo, revision = made.evaluation.repo, made.head
     files = {f"{REPORT}{name}": path.read_bytes() for name, path in report.files.items()}
     old = Path(hf_hub_download(repo, "README.md", repo_type="dataset", revision=revision)).read_text("utf-8")
     if BEGIN in old:

@@ -54,9 +54,11 @@ class Evidence(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Whether the interval speaks for the first voice, against it, or leaves it open."""
+        """Whether interval and test both speak for the first voice, or against it, or leave it open."""
         low, high = sorted(end * self.measure.better for end in self.apart.difference[1:])
-        return "better" if low > 0 else "worse" if high < 0 else "open"
+        if self.apart.p_value >= 0.05 or low <= 0 <= high:
+            return "open"
+        return "better" if low > 0 else "worse"
 
 
 def at_equal_length(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from eval.labeller import labellers
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, published, resolve, unchanged
 from hub.names import Names
+from hub.results import measured
 
 Row = dict[str, Any]
 
@@ -49,6 +50,7 @@ class Material:
     """Everything that is known of one evaluation set, pinned."""
 
     evaluation: Input
+    """At the commit that made it, or an equal one that an earlier report names."""
     lineage: Lineage
     results: dict[str, Any]
     """The figures without a judge."""
@@ -61,6 +63,8 @@ class Material:
     """Who labelled the preferences that the models were trained on."""
     missing: list[str] = field(default_factory=list)
     """What the report has nothing of, and why: a sentence each."""
+    head: str = ""
+    """The newest commit of the evaluation set, on which the report will stand."""
 
     @property
     def voices(self) -> list[str]:
@@ -83,10 +87,11 @@ def gather(names: Names, votes: Sequence[Path] = (), key: Path | None = None) ->
     found = published(names.evaluation, "dataset")
     if found is None:
         raise UserError(f"no evaluation set {names.evaluation} is published; run eval.evaluation, or the pipeline")
-    evaluation, lineage = resolve(names.evaluation, "dataset", found[0]), found[1]
+    head, lineage = found
+    evaluation = named_before(resolve(names.evaluation, "dataset", head))
     rows = load_dataset(evaluation.repo, "responses", split="test", revision=evaluation.revision).to_list()
     results = {name: value for name, value in lineage.facts.items() if name != "rights"}
-    made = Material(evaluation, lineage, results, rows, labellers=labellers(evaluation))
+    made = Material(evaluation, lineage, results, rows, labellers=labellers(evaluation), head=head)
     for repo in (names.geval, names.second_geval):
         add_judge(made, repo, needed=repo == names.geval)
     if votes and key:
@@ -95,6 +100,12 @@ def gather(names: Names, votes: Sequence[Path] = (), key: Path | None = None) ->
         made.missing.append("No votes of raters: give --votes and --key (`python -m eval.human sheet` writes sheets).")
     add_visitors(made, names.votes)
     return made
+
+
+def named_before(evaluation: Input) -> Input:
+    """The evaluation set at the commit that its report names: a report is a commit too, and would name itself."""
+    told = measured(evaluation.repo, evaluation.revision).get("revision")
+    return replace(evaluation, revision=told) if told and unchanged(evaluation, told) else evaluation
 
 
 def add_judge(made: Material, repo: str, needed: bool) -> None:

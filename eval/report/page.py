@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
-_MARKDOWN = MarkdownIt("gfm-like", {"linkify": False, "html": False})
+_MARKDOWN = MarkdownIt("gfm-like", {"linkify": False, "html": False, "breaks": True})
 
 
 def render(**values: Any) -> str:

@@ -25,7 +25,7 @@ def evidence(found: Sequence[Evidence]) -> str:
         better = {"better": f"**{TITLES[first]}**", "worse": f"**{TITLES[second]}**", "open": "open"}[one.verdict]
         cells = [
             f"{one.measure.what} ({one.measure.unit})",
-            f"{TITLES[first]} - {TITLES[second]}",
+            f"{TITLES[first]} over {TITLES[second]}",
             f"{one.prompts:,}",
             told(one.apart.difference, one),
             f"{one.apart.p_value:.4f}",

@@ -78,7 +78,7 @@ def test_a_planted_difference_appears_and_a_planted_null_does_not(names, served,
         assert 5 <= len(results["steps"][name]) <= 7
     assert results["low_mass"] == 0
     said = capsys.readouterr().out
-    assert "| criterion | base | sft | dpo | sft - base | dpo - sft |" in said
+    assert "| criterion | base | fine-tuned | DPO | fine-tuned over base | DPO over fine-tuned |" in said
     card = DatasetCard.load(names.geval)
     assert "1. Look at you." in card.text
     calls = stub.calls
