@@ -20,7 +20,7 @@ from eval.results import evaluate
 from eval.show import figure
 from hub.cards import dataset_card
 from hub.errors import one_line_errors
-from hub.figures import shown, table
+from hub.figures import TITLES, shown, table
 from hub.lineage import Lineage, published, resolve
 from hub.names import Names
 from hub.publish import publish
@@ -88,7 +88,8 @@ def push_results(evaluation: str) -> None:
     _, *adapters, data = lineage.inputs
     results = measured(evaluation, revision)
     told = f"{table(results)}\n\nFrom [{evaluation}]({address(evaluation)})."
-    for name, source in zip(list(results["voices"])[1:], adapters, strict=True):
+    names = [name for name in TITLES if name in results["voices"]]  # a lineage keeps its facts sorted by name
+    for name, source in zip(names[1:], adapters, strict=True):
         index = model_index(source.repo, data, shown(results, name), evaluation)
         publish_results(source.repo, source.revision, index, told)
 

@@ -65,11 +65,12 @@ def names(namespace, starter, adapters, tmp_path):
 
 
 def planted(names: Names):
-    """An opinion by which DPO is better, and of base and SFT the one in every other film and the other in the rest."""
+    """An opinion by which DPO is better, but for every fifth film; of base and SFT the one is in every other film."""
     known = {}
     for row in load_dataset(names.evaluation, "responses", split="test"):
-        swing = 0.1 if int(row["movie_id"][1:]) % 2 else -0.1
-        for voice, quality in {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.65}.items():
+        film = int(row["movie_id"][1:])
+        swing = 0.1 if film % 2 else -0.1
+        for voice, quality in {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8 if film % 5 else 0.3}.items():
             known[" ".join(row[voice]["text"].split())] = quality
     return lambda text: known.get(text, 0.5)
 
