@@ -72,7 +72,7 @@ def planted(text: str) -> float:
     """DPO's replies are better; of base and SFT the one is better in every other film, the other in the rest."""
     voice, *_, place = text.split()
     if voice not in VOICES:
-        return 0.3
+        return 0.1 if "img" in text else 0.3
     swing = 0.1 if int(place) // 2 % 2 else -0.1
     return {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8}[voice]
 
@@ -89,6 +89,7 @@ def names(hub_url, namespace, tmp_path):
     inputs = (*(resolve(repo, "model") for repo in repos), resolve(found.dialogue, "dataset"))
     files, _ = write_tables({"responses": {"test": pa.Table.from_pylist([answered(n) for n in range(60)])}}, tmp_path)
     head = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
+    files["metrics.png"] = b"\x89PNG"
     files["README.md"] = f"{head}{results.BEGIN}\nold\n{results.END}\n".encode()
     publish_files(found.evaluation, "dataset", files, Lineage("evaluation", {"seed": 1}, inputs, FACTS), "e")
     return found
