@@ -2,70 +2,29 @@
 
 import csv
 import json
-import math
 import os
 import subprocess
 import sys
-from collections import Counter
 
-import numpy as np
 import pyarrow as pa
 import pytest
+from answered import FACTS, HOSTILE, VOICES, answered
 from huggingface_hub import DatasetCard, HfApi, ModelCard
 
-from eval import geval, show
+from eval import geval
 from eval.evaluation import push_results
 from eval.human import sheet, votes
-from eval.human.votes import Vote
-from eval.report import judges, tables
+from eval.report import tables
 from eval.report.__main__ import make, publish
-from eval.report.evidence import at_equal_length, preferred, weigh
-from eval.report.gather import Heard, Judged, Material, gather
+from eval.report.gather import gather
 from hub import results
 from hub.errors import UserError
-from hub.figures import ROWS, table
-from hub.lineage import Input, Lineage, resolve
+from hub.figures import table
+from hub.lineage import Lineage, resolve
 from hub.names import Names
 from hub.publish import publish as publish_files
 from hub.tables import write_tables
 from space.published import find_results
-
-ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75}
-VOICES = ("base", "sft", "dpo")
-HOSTILE = "<img src=x onerror=\"document.title='gone'\">"
-FACTS = {
-    "prompts": 60,
-    "films": 30,
-    "candidates": 20,
-    "voices": {voice: dict.fromkeys(ROWS, ESTIMATE) for voice in VOICES},
-    "film": {"distinct_1": ESTIMATE},
-    "paired": {"dpo - sft": {"hits_pmi": {"difference": ESTIMATE, "p_value": 0.04}}},
-    "judge": "PMI under the base model",
-    "preferred": {"dpo over sft": {"rate": ESTIMATE, "ties": 0.1, "p_value": 0.2}},
-}
-
-
-def answered(place: int) -> dict:
-    """DPO hits more often, and its replies are longer by one word; one reply of each kind that says nothing."""
-    texts = {"base": f"base {place}", "sft": f"sft {place}", "dpo": f"dpo well {place}"}
-    if place < 2:
-        texts = {"base": "", "sft": "  ", "dpo": HOSTILE}
-    return {
-        "prompt": [{"role": "system", "content": "Answer."}, {"role": "user", "content": f"Line {place}?"}],
-        "film_reply": f"Film {place}.",
-        "movie_id": f"m{place // 2}",
-        "movie_title": f"film {place // 2}",
-        "line_ids": [f"L{place}", f"L{place + 1}"],
-        **{
-            voice: {
-                "text": texts[voice],
-                "hit_pmi": place % {"base": 5, "sft": 3, "dpo": 2}[voice] == 0,
-                "film_reply_nats": 12.0 - VOICES.index(voice) + (place % 4),
-            }
-            for voice in VOICES
-        },
-        "first_better": {"sft over base": [0.6, 0.6], "dpo over sft": [0.7, 0.7] if place % 3 else [0.2, 0.4]},
-    }
 
 
 def planted(text: str) -> float:
@@ -115,37 +74,6 @@ def study(names, tmp_path):
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([votes.COLUMNS, *rows])
     return path, key
-
-
-# ---- arithmetic
-
-
-def test_at_equal_length_a_difference_that_is_length_alone_is_gone():
-    chance = np.random.default_rng(4)
-    longer = chance.normal(0.5, 0.4, 600)
-    films = [str(n // 6) for n in range(600)]
-    alone = at_equal_length((0.8 * longer + chance.normal(0, 0.3, 600)).tolist(), longer.tolist(), films)
-    assert alone.low < 0 < alone.high
-    true = at_equal_length((0.3 + 0.8 * longer + chance.normal(0, 0.3, 600)).tolist(), longer.tolist(), films)
-    assert true.low < 0.3 < true.high
-    assert true.low > 0
-
-
-def test_at_equal_length_is_the_intercept_of_a_least_squares_line():
-    x, y = [0.1, 0.5, -0.3, 0.9, 0.2], [1.0, 2.0, 0.5, 2.2, 1.4]
-    assert at_equal_length(y, x, list("abcde")).value == pytest.approx(np.polyfit(x, y, 1)[1])
-    assert at_equal_length([1.0, 3.0], [0.2, 0.2], ["a", "b"]).value == 2.0  # nothing to tell length from
-
-
-def test_preferences_count_both_orders_and_ties_as_half():
-    row = {"first_better": {"a over b": [0.9, 0.2]}, "a": {"text": "x"}, "b": {"text": "y"}}
-    assert preferred([row], "a", "b").first == [1.0]
-    assert preferred([row | {"b": {"text": "x"}}], "a", "b").first == [0.5]
-    assert preferred([row | {"first_better": {"a over b": [0.4, 0.6]}}], "a", "b") == ([0.5], [0.5], None)
-    assert math.isnan(preferred([row | {"first_better": {}}], "a", "b").first[0])
-
-
-# ---- the page
 
 
 def test_a_report_of_everything(names, study, served, tmp_path, capsys):
@@ -259,66 +187,12 @@ def test_a_judge_that_labelled_the_preferences_is_warned_of(names, tmp_path):
     assert "Warning: PMI under the base model also labelled the preferences" in page
 
 
-def test_examples_are_the_prompts_with_most_and_least_gain():
-    rows = [answered(place) for place in range(2, 12)]
-    scores = [
-        {"item": place, "voice": voice, "criterion": name, "score": 3.0 + (place - 4) / 10 * (voice == "dpo")}
-        for place in range(10)
-        for voice in VOICES
-        for name in ("a", "b")
-    ]
-    scores[0]["score"] = None  # base's: no reason to leave the prompt out
-    source = Input("e", "dataset", "0" * 40, "c")
-    made = Material(source, Lineage("evaluation", {}, ()), FACTS, rows, [Judged("g", "1", {"judge": "j"}, scores)])
-    by, best, worst = judges.examples(made)
-    assert by == "the mean G-Eval score by j"
-    assert [one.gain for one in best] == pytest.approx([0.5, 0.4, 0.3, 0.2, 0.1])
-    assert [one.gain for one in worst] == pytest.approx([-0.4, -0.3, -0.2, -0.1])
-    assert best[0].lines == ["Line 11?"]
-    assert best[0].replies["sft"] == ("sft 11", pytest.approx(3.0))
-    assert worst[0].replies["base"][1] is None
-
-
-def test_raters_that_score_as_the_judge_does_agree_with_it():
-    rows = [answered(place) for place in range(2, 12)]
-    favourite = {place: VOICES[place % 3] for place in range(10)}
-    scores = [
-        {"item": place, "voice": voice, "criterion": "fluency", "score": 5.0 if favourite[place] == voice else 2.0}
-        for place in range(10)
-        for voice in VOICES
-    ]
-    source = Input("e", "dataset", "0" * 40, "c")
-    judge = Judged("g", "1", {"judge": "j"}, scores)
-    made = Material(source, Lineage("evaluation", {}, ()), FACTS, rows, [judge])
-    assert judges.with_people(made, judge) == {}
-    given = [Vote("ann", made.items[place], 0, (favourite[place],), VOICES) for place in range(9)]
-    made.people["raters"] = Heard(given, Counter())
-    found = judges.with_people(made, judge)
-    assert len(found["fluency"]) == 27
-    assert {(score.human, score.judge) for score in found["fluency"]} == {(1.0, 5.0), (0.0, 2.0)}
-    assert all(one.equal_length is not None for one in weigh(made) if one.measure.of_replies)
-
-
 def test_few_films_are_said(names, tmp_path):
     made = gather(names)
     for row in made.rows:
         row["movie_id"] = "m1" if row["movie_id"] < "m3" else "m2"
     assert "Only 2 films" in make(made, tmp_path).files["report.html"].read_text()
     assert tables.FEW > 2
-
-
-def test_the_drawings(tmp_path):
-    facts = {"judge": "j", "means": {"fluency": dict.fromkeys(VOICES, ESTIMATE | {"value": 3.0, "high": 3.2})}}
-    one = show.means([facts], {}, tmp_path / "one.png").read_bytes()
-    people = {"raters": {"choices": 5, "shares": dict.fromkeys(VOICES, ESTIMATE)}}
-    assert show.means([facts], people, tmp_path / "two.png").read_bytes() != one
-    assert show.means([], people, tmp_path / "three.png").read_bytes().startswith(b"\x89PNG")
-    rows = [
-        {"criterion": "fluency", "voice": voice, "score": None if n == 0 else n / 5}
-        for voice in VOICES
-        for n in range(25)
-    ]
-    assert show.distributions("j", rows, tmp_path / "four.png").read_bytes().startswith(b"\x89PNG")
 
 
 def run(*arguments):
