@@ -181,13 +181,19 @@ def read(lines: Iterable[str]) -> dict[str, list[Score]]:
     return found
 
 
-def table(scores: dict[str, list[Score]], seed: int = 0) -> str:
-    """A markdown table of every correlation."""
-    lines = ["| criterion | by | n | " + " | ".join(MEASURES) + " |", "|---|---|---:|" + "---:|" * len(MEASURES)]
+def table(
+    scores: dict[str, list[Score]],
+    seed: int = 0,
+    measures: Sequence[str] = MEASURES,
+    levels: Sequence[str] = LEVELS,
+    resamples: int = 500,
+) -> str:
+    """A markdown table of correlations."""
+    lines = ["| criterion | by | n | " + " | ".join(measures) + " |", "|---|---|---:|" + "---:|" * len(measures)]
     for criterion, own in scores.items():
         sizes = {"response": len(own), "item": len({s.item for s in own}), "system": len({s.system for s in own})}
-        for level in LEVELS:
-            found = [estimated(own, measure, level, seed) for measure in MEASURES]
+        for level in levels:
+            found = [estimated(own, measure, level, seed, resamples) for measure in measures]
             size = f"{sizes[level]:,}" + (f" ({found[0].undefined:,} undefined)" if found[0].undefined else "")
             cells = " | ".join(f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})" for e, _ in found)
             lines.append(f"| {criterion} | {level} | {size} | {cells} |")

@@ -3,7 +3,7 @@
 A strong model scores every published response by four criteria. For each criterion it first writes the steps of its own
 evaluation from our definition; they are fixed, stored and published, and the same for all voices. A score is the
 probability-weighted mean of 1 to 5 (`eval.scoring`); what cannot be read is missing, never zero. Killed, it carries on
-from its cache.
+from its cache. With `--second`, a second judge's scores are published beside the first's.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ import yaml
 from eval.geval_table import gains, means, table
 from eval.judge.answers import Answer, Request
 from eval.judge.client import Client
+from eval.judge.pace import Purse
 from eval.judge.pairwise import one_line, spoken
 from eval.judge.probe import Mode, probe
 from eval.judge.settings import JudgeSettings
+from eval.labeller import labellers, warning
 from eval.scoring import LOW_MASS, SAMPLES, Score, sampled, weighted
 from hub.cards import dataset_card
 from hub.errors import UserError, one_line_errors
-from hub.lineage import Input, Lineage, published, resolve
+from hub.lineage import Input, Lineage, resolve
 from hub.names import Names
 from hub.publish import publish
 from hub.rights import handed_on
@@ -85,8 +87,10 @@ def score(answer: Answer, mode: Mode) -> Score | None:
     return weighted(answer.first) if mode.alternatives else sampled(answer.texts)
 
 
-def scored(client: Client, items: list[Item], own: dict[str, list[str]], mode: Mode) -> list[dict[str, Any]]:
-    """A row for each item and criterion; `score` is None where it is unscored.
+def scored(
+    client: Client, items: list[Item], own: dict[str, list[str]], mode: Mode
+) -> tuple[list[dict[str, Any]], str]:
+    """A row for each item and criterion, `score` None where it is unscored; and what all of it cost, in words.
 
     Without log-probabilities and without several samples a call, SAMPLES calls are made for each.
     """
@@ -94,6 +98,9 @@ def scored(client: Client, items: list[Item], own: dict[str, list[str]], mode: M
     times = SAMPLES if not mode.alternatives and not mode.n else 1
     requests = [replace(request(item, name, own[name], mode), salt=n) for item, name in asked for n in range(times)]
     answers = client.ask(requests, "G-Eval")
+    whole_cost = Purse(client.purse.price, None)  # the client's own knows nothing of the runs that were killed
+    for answer in dict(zip(requests, answers, strict=True)).values():
+        whole_cost.settle(0.0, answer.prompt_tokens, answer.answer_tokens)
     rows = []
     for place, (item, name) in enumerate(asked):
         mine = answers[place * times : (place + 1) * times]
@@ -110,30 +117,38 @@ def scored(client: Client, items: list[Item], own: dict[str, list[str]], mode: M
                 "samples": list(whole.texts) if not mode.alternatives else [],
             }
         )
-    return rows
+    return rows, whole_cost.told()
 
 
-def task(names: Names, settings: JudgeSettings, prompts: int | None) -> Task:
-    """The scores of an evaluation set's responses as they are now."""
+def task(names: Names, settings: JudgeSettings, prompts: int | None, second: bool = False) -> Task:
+    """The scores of an evaluation set's responses as they are now, by the first judge or the second."""
     told = {"model": settings.model, "base_url": settings.base_url, "effort": settings.effort, "prompts": prompts}
     lineage = Lineage(
         "geval", {**told, "criteria": CRITERIA, "question": QUESTION}, (resolve(names.evaluation, "dataset"),)
     )
-    return Task(names.geval, "dataset", lineage)
+    return Task(names.second_geval if second else names.geval, "dataset", lineage)
 
 
-def run(names: Names, settings: JudgeSettings, work: Path, prompts: int | None = None, private: bool = False) -> str:
+def run(
+    names: Names,
+    settings: JudgeSettings,
+    work: Path,
+    prompts: int | None = None,
+    private: bool = False,
+    second: bool = False,
+) -> str:
     """Scores and publishes; returns the full commit sha."""
-    made = task(names, settings, prompts)
+    made = task(names, settings, prompts, second)
     if revision := made.done():
         return revision
     (evaluation,) = made.lineage.inputs
     items = items_of(evaluation, prompts)
-    warn_of_the_labeller(names, settings)
+    if settings.model in labellers(evaluation):
+        say("geval", f"warning: {warning(str(settings.model))}")
     with Client(settings, work / "judge.sqlite") as client:
         mode = probe(client)
         own = {name: steps(client, name, mode) for name in CRITERIA}
-        rows = scored(client, items, own, mode)
+        rows, cost = scored(client, items, own, mode)
         results = {
             "judge": settings.model,
             "mode": mode.told(),
@@ -143,7 +158,7 @@ def run(names: Names, settings: JudgeSettings, work: Path, prompts: int | None =
             "low_mass": sum(row["score"] is not None and row["mass"] < LOW_MASS for row in rows),
             "means": {name: {voice: e._asdict() for voice, e in own.items()} for name, own in means(rows).items()},
             "gains": {name: {which: e._asdict() for which, e in own.items()} for name, own in gains(rows).items()},
-            "cost": client.purse.told(),
+            "cost": cost,
         }
     if not results["scored"]:
         raise UserError(f"{settings.model} gave no answer that is a score; see its mode above, take another model")
@@ -155,7 +170,7 @@ def run(names: Names, settings: JudgeSettings, work: Path, prompts: int | None =
     files["README.md"] = dataset_card(
         "geval",
         {"pretty_name": f"Repartee G-Eval ({names.size})", **rights.license, **metadata},
-        repo=names.geval,
+        repo=made.repo,
         table=table(results),
         steps=own,
         criteria=CRITERIA,
@@ -165,7 +180,7 @@ def run(names: Names, settings: JudgeSettings, work: Path, prompts: int | None =
         lineage=lineage,
     ).encode()
     files["results.json"] = (json.dumps(results, indent=2) + "\n").encode()
-    return publish(names.geval, "dataset", files, lineage, "G-Eval", private=private)
+    return publish(made.repo, "dataset", files, lineage, "G-Eval", private=private)
 
 
 def items_of(evaluation: Input, prompts: int | None) -> list[Item]:
@@ -182,16 +197,6 @@ def items_of(evaluation: Input, prompts: int | None) -> list[Item]:
     ]
 
 
-def warn_of_the_labeller(names: Names, settings: JudgeSettings) -> None:
-    """Says it where the judge also labelled the preferences that DPO was trained on: it would agree with itself."""
-    found = published(names.preferences, "dataset")
-    if found and str(found[1].facts.get("judge")) == settings.model:
-        say(
-            "geval",
-            f"warning: {settings.model} also labelled {names.preferences}; a judge likes its own taste: ask another",
-        )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--namespace", required=True)
@@ -202,6 +207,7 @@ def main() -> None:
         "--key-env", default="OPENAI_API_KEY", help="variable that holds the key (default: %(default)s)"
     )
     parser.add_argument("--effort", help="of a reasoning model; most give log-probabilities with none alone")
+    parser.add_argument("--second", action="store_true", help="as the second judge, to be shown beside the first")
     parser.add_argument("--prompts", type=int, help="the first so many (default: all)")
     parser.add_argument("--budget", type=float, help="US dollars that are not passed")
     parser.add_argument(
@@ -225,12 +231,12 @@ def main() -> None:
             batch=given.batch,
         )
         if given.dry_run:
-            made = task(names, settings, given.prompts)
+            made = task(names, settings, given.prompts, given.second)
             made.preview()
             count = len(items_of(made.lineage.inputs[0], given.prompts)) * len(CRITERIA)
             say("geval", f"{count:,} scores would be asked for")
         else:
-            run(names, settings, given.work, given.prompts, given.private)
+            run(names, settings, given.work, given.prompts, given.private, given.second)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from eval.intervals import Estimate, ratio
+from eval.measure import PAIRS
 from eval.scoring import LOW_MASS
+from hub.figures import TITLES
 
 
 def means(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, Estimate]]:
@@ -26,7 +28,7 @@ def gains(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, 
     by = {(row["criterion"], row["item"], row["voice"]): row["score"] for row in rows if row["score"] is not None}
     found: dict[str, dict[str, Estimate]] = {}
     for name in dict.fromkeys(row["criterion"] for row in rows):
-        for above, below in (("sft", "base"), ("dpo", "sft")):
+        for above, below in PAIRS:
             differences = [
                 value - by[name, item, below]
                 for (criterion, item, voice), value in by.items()
@@ -39,10 +41,11 @@ def gains(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, 
 
 def table(results: dict[str, Any]) -> str:
     """Means and gains in markdown."""
-    voices = list(next(iter(results["means"].values())))
-    differences = list(next(iter(results["gains"].values()), {}))
+    voices = [voice for voice in TITLES if any(voice in own for own in results["means"].values())]
+    differences = [f"{above} - {below}" for above, below in PAIRS]  # a lineage keeps its facts sorted by name
+    titles = [TITLES[voice] for voice in voices] + [f"{TITLES[a]} over {TITLES[b]}" for a, b in PAIRS]
     lines = [
-        "| criterion | " + " | ".join([*voices, *differences]) + " |",
+        "| criterion | " + " | ".join(titles) + " |",
         "|---|" + "---:|" * (len(voices) + len(differences)),
     ]
     for name, own in results["means"].items():

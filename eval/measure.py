@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
@@ -12,11 +13,12 @@ from chat.template import PAD, STOP
 from chat.voices import Voices
 from eval import metrics
 from eval.candidates import log_probs_of_many
-from eval.intervals import Estimate, wilson
+from eval.intervals import Estimate, Paired, holm, paired, wilson
 from eval.judge import Judge
 
 Row = dict[str, Any]
-Figures = dict[str, Estimate | float]
+Figures = dict[str, Estimate | float | None]
+PAIRS = (("sft", "base"), ("dpo", "sft"))  # does the first of each answer better than the second?
 
 
 class Ranked(NamedTuple):
@@ -56,25 +58,59 @@ def rank(voices: Voices, name: str, rows: list[Row], candidates: list[list[str]]
     return ranked
 
 
-def figures(rows: list[Row], replies: list[Reply], ranked: list[Ranked], seed: int) -> Figures:
+def figures(rows: list[Row], replies: list[Reply], ranked: list[Ranked], seen: metrics.Seen, seed: int) -> Figures:
     """Likelihood and ranking of the films' own replies, and the shape of the sampled ones."""
-    n, texts = len(rows), [reply.text for reply in replies]
+    n, films = len(rows), [film_reply(row) for row in rows]
     scores = [entry.log_probs for entry in ranked]
-    low, middle, high = metrics.length_quantiles(texts)
     return {
         "perplexity": metrics.perplexity(scores, seed),
-        "nats_per_byte": metrics.nats_per_byte(scores, [film_reply(row) for row in rows], seed),
+        "perplexity_per_byte": metrics.perplexity_per_byte(scores, films, seed),
+        "nats_per_byte": metrics.nats_per_byte(scores, films, seed),
         "hits_pmi": wilson(sum(entry.hit_pmi for entry in ranked), n),
         "hits_likelihood": wilson(sum(entry.hit_likelihood for entry in ranked), n),
         "stop_rate": wilson(sum(reply.ended == STOP for reply in replies), n),
         "endoftext_rate": wilson(sum(reply.ended == PAD for reply in replies), n),
-        "empty_rate": wilson(sum(not text for text in texts), n),
+        **of_texts([reply.text for reply in replies], seen, seed),
+    }
+
+
+def of_texts(texts: list[str], seen: metrics.Seen, seed: int) -> Figures:
+    """What can be said of replies as texts alone, be they a voice's or the films' own."""
+    n = len(texts)
+    low, middle, high = metrics.length_quantiles(texts)
+    return {
+        "empty_rate": wilson(sum(not text.strip() for text in texts), n),
         "distinct_1": metrics.distinct(texts, 1),
         "distinct_2": metrics.distinct(texts, 2),
+        "repeated_3": metrics.repeated(texts, 3, seed),
+        "assistant_rate": wilson(sum(map(metrics.assistant_speak, texts)), n),
+        "copied": metrics.copied(texts, seen),
+        "overlap": metrics.overlap(texts, seen, seed),
         "words_10": low,
         "words_50": middle,
         "words_90": high,
     }
+
+
+def paired_figures(rows: list[Row], ranked: Mapping[str, list[Ranked]], seed: int) -> dict[str, dict[str, Paired]]:
+    """How far one voice lies above another on the same prompts, films being the units; p-values adjusted (Holm)."""
+    films = [row["movie_id"] for row in rows]
+    sizes = [float(len(film_reply(row).encode())) for row in rows]
+    measured: dict[str, tuple[Callable[[Ranked], float], list[float] | None]] = {
+        "hits_pmi": (lambda entry: float(entry.hit_pmi), None),
+        "hits_likelihood": (lambda entry: float(entry.hit_likelihood), None),
+        "nats_per_byte": (lambda entry: -sum(entry.log_probs), sizes),
+    }
+    pairs = [pair for pair in PAIRS if set(pair) <= set(ranked)]
+    found: dict[str, dict[str, Paired]] = {f"{first} - {second}": {} for first, second in pairs}
+    for name, (value, weights) in measured.items():
+        told = [
+            paired(list(map(value, ranked[first])), list(map(value, ranked[second])), films, seed, weights)
+            for first, second in pairs
+        ]
+        for pair, one, p in zip(found, told, holm([one.p_value for one in told]), strict=True):
+            found[pair][name] = one._replace(p_value=p)
+    return found
 
 
 class Compared(NamedTuple):
@@ -83,6 +119,8 @@ class Compared(NamedTuple):
     preference: metrics.Preference
     first_better: list[list[float]]
     """Per prompt, the judge's probability that the first voice's response is better: shown first, shown second."""
+    p_value: float
+    """That wins and losses, films being the units, could be chance."""
 
 
 def compare(judge: Judge, rows: list[Row], first: list[Reply], second: list[Reply]) -> Compared:
@@ -91,7 +129,11 @@ def compare(judge: Judge, rows: list[Row], first: list[Reply], second: list[Repl
     ahead = judge.compare(items)
     behind = [1 - p for p in judge.compare([(prompt, b, a) for prompt, a, b in items])]
     orders = [list(pair) for pair in zip(ahead, behind, strict=True)]
-    return Compared(metrics.preference([mean(pair) for pair in orders], [a == b for _, a, b in items]), orders)
+    averages, same = [mean(pair) for pair in orders], [a == b for _, a, b in items]
+    won = [0.0 if tie else float(p > 0.5) - float(p < 0.5) for p, tie in zip(averages, same, strict=True)]
+    films = [row["movie_id"] for row in rows]
+    p_value = paired(won, [0.0] * len(won), films).p_value
+    return Compared(metrics.preference(averages, same), orders, p_value)
 
 
 def mean(values: list[float]) -> float:

@@ -10,7 +10,7 @@ import math
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +28,13 @@ def perplexity(log_probs: Sequence[Sequence[float]], seed: int = 0) -> Estimate:
 
 
 def nats_per_byte(log_probs: Sequence[Sequence[float]], replies: Sequence[str], seed: int = 0) -> Estimate:
-    """The same loss over the UTF-8 bytes of the replies, for any tokenizer alike; exp of it is perplexity per byte."""
+    """The same loss over the UTF-8 bytes of the replies, for any tokenizer alike."""
     return ratio([-sum(reply) for reply in log_probs], [len(reply.encode()) for reply in replies], seed)
+
+
+def perplexity_per_byte(log_probs: Sequence[Sequence[float]], replies: Sequence[str], seed: int = 0) -> Estimate:
+    """exp of `nats_per_byte`: what byte-level language models are compared by (Graves, 2013, gives it in bits)."""
+    return Estimate(*(math.exp(value) for value in nats_per_byte(log_probs, replies, seed)))
 
 
 def hit(scores: Sequence[float]) -> bool:
@@ -60,13 +65,17 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+(?:['\u2019]\w+)*|[^\w\s]", text.lower())
 
 
+def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+
+
 def distinct(texts: Sequence[str], n: int) -> Estimate:
     """Distinct n-grams over all n-grams of all texts (Li et al., 2016), plus and minus Z jackknife standard errors.
 
     It falls as texts grow longer or more numerous: compare it between sets of like size. The delete-one jackknife
     (Efron and Stein, 1981) leaves out each text with the n-grams that only it has.
     """
-    grams = [[tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)] for tokens in map(words, texts)]
+    grams = [ngrams(words(text), n) for text in texts]
     holders = Counter(gram for own in grams for gram in set(own))
     total = sum(map(len, grams))
     if total == 0:
@@ -83,6 +92,84 @@ def length_quantiles(texts: Sequence[str]) -> tuple[float, float, float]:
     """The 10%, 50% and 90% quantiles of the number of words and punctuation marks."""
     low, middle, high = np.quantile([len(words(text)) for text in texts], [0.1, 0.5, 0.9])
     return float(low), float(middle), float(high)
+
+
+def repeated(texts: Sequence[str], n: int, seed: int = 0) -> Estimate:
+    """The mean share of a text's n-grams that it has said before: seq-rep-n (Welleck et al., 2020).
+
+    A text of fewer than n words repeats nothing.
+    """
+    grams = [ngrams(words(text), n) for text in texts]
+    shares = [1 - len(set(own)) / len(own) if own else 0.0 for own in grams]
+    return ratio(shares, [1.0] * len(shares), seed)
+
+
+_ASSISTANT = re.compile(
+    r"""
+    \bas\ an?\ (?:ai|artificial\ intelligence|(?:large\ )?language\ model|virtual\ assistant|chatbot)\b
+    | \bi(?:['\u2019]m|\ am)\ (?:just\ |only\ )?an?\ (?:ai|(?:large\ )?language\ model|virtual\ assistant|chatbot)\b
+    | \bhow\ (?:can|may)\ i\ assist\ you\b
+    | \bi\ (?:can(?:no|['\u2019])t|am\ unable\ to)\ (?:assist|fulfil|comply\ with)\b
+    | \bis\ there\ anything\ else\ i\ can\ (?:help|assist)\b
+    | \b(?:feel\ free|don['\u2019]t\ hesitate)\ to\ reach\ out\b
+    | \bi\ hope\ (?:this|that)\ helps\b
+    | \bhere(?:['\u2019]s|\ is)\ (?:a|one|my|the)\b.{0,30}\b(?:reply|response|line\ of\ dialogue)\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def assistant_speak(text: str) -> bool:
+    """Whether a reply talks like an assistant ("As an AI", "How may I assist you?") and not like somebody in a film.
+
+    The phrases are our own choice of what instruction-tuned models say of themselves. One of the 304,713 lines of the
+    Cornell corpus matches.
+    """
+    return bool(_ASSISTANT.search(text))
+
+
+RUN = 5  # words: shorter replies and runs ("I don't know.") are everybody's
+
+
+class Seen(NamedTuple):
+    """What of some texts stands in the training lines, as words."""
+
+    whole: set[tuple[str, ...]]
+    """Texts that are a training line, word for word."""
+    runs: set[tuple[str, ...]]
+    """Runs of RUN words that stand somewhere in one."""
+
+
+def seen(texts: Iterable[str], lines: Iterable[str]) -> Seen:
+    """Looks for texts, and for their runs of RUN words, in training lines; case does not count. Reads `lines` once."""
+    tokens = [tuple(words(text)) for text in texts]
+    whole, runs = set(tokens), {run for own in tokens for run in ngrams(own, RUN)}
+    found = Seen(set(), set())
+    for line in lines:
+        own = tuple(words(line))
+        if own in whole:
+            found.whole.add(own)
+        found.runs.update(run for run in ngrams(own, RUN) if run in runs)
+    return found
+
+
+def copied(texts: Sequence[str], known: Seen) -> Estimate | None:
+    """The share of texts of RUN words or more that are a training line, word for word; None where none is so long.
+
+    Verbatim memorisation (Carlini et al., 2023), to be read beside the same share of people's own replies.
+    """
+    long = [own for text in texts if len(own := tuple(words(text))) >= RUN]
+    return wilson(sum(own in known.whole for own in long), len(long)) if long else None
+
+
+def overlap(texts: Sequence[str], known: Seen, seed: int = 0) -> Estimate | None:
+    """The share of the texts' runs of RUN words that stand in training lines; None where there is none.
+
+    1 less the n-gram novelty of McCoy et al. (2023).
+    """
+    runs = [own for text in texts if (own := ngrams(words(text), RUN))]
+    inside = [float(sum(run in known.runs for run in own)) for own in runs]
+    return ratio(inside, [float(len(own)) for own in runs], seed) if runs else None
 
 
 class Preference(NamedTuple):

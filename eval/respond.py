@@ -25,11 +25,30 @@ def held_out(dataset: Input, prompts: int, per_film: int, seed: int) -> list[Row
     """
     from datasets import load_dataset
 
+    if "test" not in splits(dataset):
+        raise UserError(f"{dataset.repo}@{dataset.revision} has no split `test`; prepare it with training.prepare")
     pairs = load_dataset(dataset.repo, "pairs", split="test", revision=dataset.revision)
     drawn = [pairs[index] for index in draw(list(pairs["movie_id"]), prompts, per_film, seed)]
     if not drawn:
         raise UserError(f"{dataset.repo} has no test pairs; prepare it from more films")
     return drawn
+
+
+def splits(dataset: Input) -> list[str]:
+    from datasets import get_dataset_split_names
+
+    return list(get_dataset_split_names(dataset.repo, "pairs", revision=dataset.revision))
+
+
+def train_lines(dataset: Input) -> list[str]:
+    """Every line of the train pairs, prompts' and replies', once each; none where the dataset has no such split."""
+    from datasets import load_dataset
+
+    if "train" not in splits(dataset):
+        return []
+    pairs = load_dataset(dataset.repo, "pairs", split="train", revision=dataset.revision)
+    turns = (turn for column in ("prompt", "completion") for messages in pairs[column] for turn in messages)
+    return list(dict.fromkeys(turn["content"] for turn in turns if turn["role"] != "system"))
 
 
 def draw(films: Sequence[str], count: int, per_film: int, seed: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-TITLES = {"base": "base", "sft": "fine-tuned", "dpo": "DPO", "rl": "RL"}
+TITLES = {"base": "base", "sft": "fine-tuned", "dpo": "DPO", "rl": "RL", "film": "the films' own"}
 
 
 class Shown(NamedTuple):
@@ -18,52 +18,111 @@ class Shown(NamedTuple):
 
 ROWS = {
     "perplexity": Shown("Reply perplexity", "{:.1f}", "per token, lower is better", "perplexity per token"),
+    "perplexity_per_byte": Shown("Reply perplexity per byte", "{:.2f}", "lower is better"),
     "nats_per_byte": Shown("Reply loss", "{:.3f}", "nats per byte, lower is better"),
     "hits_pmi": Shown("Hits@1/{n} by PMI", "{:.1%}", "chance is {chance:.1%}", "share of prompts (dotted: chance)"),
     "hits_likelihood": Shown("Hits@1/{n} by likelihood", "{:.1%}", "chance is {chance:.1%}"),
     "stop_rate": Shown("Ended by `<|im_end|>`", "{:.1%}", "", "share of replies"),
     "endoftext_rate": Shown("Ended by `<|endoftext|>`", "{:.1%}"),
+    "empty_rate": Shown("Empty replies", "{:.1%}"),
     "distinct_1": Shown("Distinct-1", "{:.3f}"),
     "distinct_2": Shown("Distinct-2", "{:.3f}", "", "distinct share of word pairs"),
+    "repeated_3": Shown("Repeated word triples", "{:.1%}", "mean share within a reply"),
+    "assistant_rate": Shown("Assistant-speak", "{:.1%}", '"As an AI", "How may I assist you?"'),
+    "copied": Shown("Training lines, word for word", "{:.1%}", "of replies of 5 words or more"),
+    "overlap": Shown("Runs of 5 words that training lines have", "{:.1%}"),
+    "mauve": Shown("MAUVE", "{:.3f}", "likeness to the films' own replies"),
     "words_10": Shown("Words, 10% quantile", "{:.0f}"),
     "words_50": Shown("Words, median", "{:.0f}"),
     "words_90": Shown("Words, 90% quantile", "{:.0f}"),
 }
+PAIRED = {
+    "hits_pmi": ("Hits@1/{n} by PMI", "{:+.1f} points", 100),
+    "hits_likelihood": ("Hits@1/{n} by likelihood", "{:+.1f} points", 100),
+    "nats_per_byte": ("reply loss", "{:+.3f} nats per byte", 1),
+}
+"""How a difference on the same prompts is shown: its title, form, and what it is multiplied by."""
+
+
+class Line(NamedTuple):
+    """One figure of every voice."""
+
+    title: str
+    note: str
+    form: str
+    values: dict[str, Any]
+    """By voice; only of those that have it."""
+
+
+def lines(results: dict[str, Any]) -> list[Line]:
+    """Every figure there is: without a judge, then by each judge's criteria, then what people chose."""
+    n = results["candidates"]
+    columns = {**results["voices"], **({"film": results["film"]} if "film" in results else {})}
+    found = []
+    for key, row in ROWS.items():
+        values = {voice: own[key] for voice, own in columns.items() if own.get(key) is not None}
+        found.append(Line(row.title.format(n=n), row.note.format(chance=1 / n), row.form, values))
+    for judge in results.get("judges", []):
+        for name, means in judge["means"].items():
+            found.append(Line(f"{name.capitalize()} by {judge['judge']}", "G-Eval, 1 to 5", "{:.2f}", means))
+    for who, study in results.get("people", {}).items():
+        found.append(Line(f"Chosen by {who}", f"{study['choices']:,} choices", "{:.1%}", study["shares"]))
+    return [line for line in found if line.values]
 
 
 def table(results: dict[str, Any]) -> str:
     """The figures of `results.json` as a markdown table, one column a voice, 95% intervals in brackets."""
-    voices = {name: results["voices"][name] for name in TITLES if name in results["voices"]}
-    n = results["candidates"]
-    lines = [
-        f"| {results['prompts']:,} test prompts | " + " | ".join(TITLES[name] for name in voices) + " |",
-        "|---|" + "---:|" * len(voices),
+    told = lines(results)
+    columns = [name for name in TITLES if any(name in line.values for line in told)]
+    rows = [
+        f"| {results['prompts']:,} test prompts | " + " | ".join(TITLES[name] for name in columns) + " |",
+        "|---|" + "---:|" * len(columns),
     ]
-    for key, shown in ROWS.items():
-        title = f"{shown.title} ({shown.note})" if shown.note else shown.title
-        cells = [cell(figures[key], shown.form) for figures in voices.values()]
-        told = title.format(n=n, chance=1 / n).replace("|", "\\|")  # a bar would end the cell, even within code
-        lines.append("| " + " | ".join([told, *cells]) + " |")
+    for line in told:
+        title = f"{line.title} ({line.note})" if line.note else line.title
+        cells = [cell(line.values.get(name), line.form) for name in columns]
+        rows.append("| " + " | ".join([escaped(title), *cells]) + " |")
     for pair, preferred in results["preferred"].items():
         first, second = (TITLES[name] for name in pair.split(" over "))
-        lines.append(
+        chance = f", p = {preferred['p_value']:.4f}" if "p_value" in preferred else ""
+        rows.append(
             f"\n{first} preferred to {second} by {results['judge']}: {cell(preferred['rate'], '{:.1%}')}, "
-            f"ties ({preferred['ties']:.1%}) counted as half"
+            f"ties ({preferred['ties']:.1%}) counted as half{chance}"
         )
-    return "\n".join(lines)
+    return "\n".join([*rows, *differences(results)])
+
+
+def differences(results: dict[str, Any]) -> list[str]:
+    """Paragraphs: how far voices lie apart on the same prompts, and whether that could be chance."""
+    found = []
+    for pair, own in results.get("paired", {}).items():
+        first, second = (TITLES[name] for name in pair.split(" - "))
+        told = []
+        for key, one in own.items():
+            title, form, times = PAIRED[key]
+            value, low, high = (form.format(times * one["difference"][end]) for end in ("value", "low", "high"))
+            brief = f"({low.split()[0]} to {high.split()[0]})"
+            told.append(f"{title.format(n=results['candidates'])} {value} {brief}, p = {one['p_value']:.4f}")
+        found.append(f"\n{first} less {second} on the same prompts: {'; '.join(told)}")
+    return found
 
 
 def shown(results: dict[str, Any], voice: str) -> dict[str, float]:
     """The figures of one voice as plain numbers, by the names that the table gives them."""
-    n, figures = results["candidates"], results["voices"][voice]
     return {
-        row.title.format(n=n).replace("`", ""): float(value["value"] if isinstance(value, dict) else value)
-        for key, row in ROWS.items()
-        for value in [figures[key]]
+        line.title.replace("`", ""): float(value["value"] if isinstance(value, dict) else value)
+        for line in lines(results)
+        if (value := line.values.get(voice)) is not None
     }
 
 
 def cell(value: Any, form: str) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, dict):
         return f"{form.format(value['value'])} ({form.format(value['low'])} to {form.format(value['high'])})"
     return form.format(value)
+
+
+def escaped(text: str) -> str:
+    return text.replace("|", "\\|")  # a bar would end the cell, even within code

@@ -18,6 +18,8 @@ from hub.errors import UserError, one_line_errors
 
 VERSION = "0.1.0"
 FILE = "lineage.json"
+REPORT = "report/"
+"""Folder of what is told of an artifact after it was made; no part of its content."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Input:
     type: str  # model, dataset, space, or file
     revision: str  # full commit sha; of a file its sha256
     content: str
-    """sha256 over the paths and hashes of what the repository holds, cards and figures left out: a better card makes
-    nothing stale."""
+    """sha256 over the paths and hashes of what the repository holds, cards, figures and reports left out: a better card
+    makes nothing stale."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,27 @@ def resolve(repo: str, type: str, revision: str = "main") -> Input:
     return Input(repo, type, str(info.sha), content_hash(file_hashes(info)))
 
 
+def unchanged(source: Input, revision: str) -> bool:
+    """Whether a commit of an input's repository holds what was used; a commit of its card alone changes nothing."""
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    if revision == source.revision:
+        return True
+    try:
+        return resolve(source.repo, source.type, revision).content == source.content
+    except (RepositoryNotFoundError, RevisionNotFoundError):
+        return False
+
+
 def content_hash(hashes: Mapping[str, str]) -> str:
-    """sha256 over the paths and hashes of files, cards and figures left out."""
-    files = sorted((path, name) for path, name in hashes.items() if path != "README.md" and not path.endswith(".png"))
+    """sha256 over the paths and hashes of files; cards, figures and reports left out."""
+    files = sorted((path, name) for path, name in hashes.items() if not about_it(path))
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def about_it(path: str) -> bool:
+    """Whether a file tells of an artifact, and is no part of it."""
+    return path == "README.md" or path.endswith(".png") or path.startswith(REPORT)
 
 
 def file_hashes(info: Any) -> dict[str, str]:

@@ -36,6 +36,11 @@ class Names:
         return self._repo(f"{self.size}-geval")
 
     @property
+    def second_geval(self) -> str:
+        """The scores of a second judge, to be shown beside the first's."""
+        return self._repo(f"{self.size}-geval-second")
+
+    @property
     def votes(self) -> str:
         return self._repo("votes")
 
@@ -63,6 +68,7 @@ class Names:
             *adapters[1:],
             (self.evaluation, "dataset"),
             (self.geval, "dataset"),
+            (self.second_geval, "dataset"),
             (self.votes, "dataset"),
             (self.space, "space"),
         ]

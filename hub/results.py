@@ -1,14 +1,57 @@
-"""What was measured of a model, put into its card: the metadata that the Hub shows, and a table for its readers."""
+"""What was measured of a model: found on the Hub, and put into its card, as metadata and as a table for its readers."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from hub.lineage import Input
+from hub.lineage import REPORT, Input, file_hashes, published
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
+RESULTS = f"{REPORT}results.json"
+
+
+def measured(evaluation: str, revision: str) -> dict[str, Any]:
+    """The figures of an evaluation set at a commit: its report's, which hold all of them, or else its own.
+
+    Raises UserError where it is no evaluation set.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        path = hf_hub_download(evaluation, RESULTS, repo_type="dataset", revision=revision)
+        return json.loads(Path(path).read_text("utf-8"))
+    except EntryNotFoundError:
+        found = published(evaluation, "dataset", revision)
+        return {name: value for name, value in (found[1].facts if found else {}).items() if name != "rights"}
+
+
+def publish_report(evaluation: str, revision: str, files: Mapping[str, bytes]) -> str | None:
+    """Puts a report beside an evaluation set, in one commit on `revision`; returns it, or None for no change.
+
+    Args:
+        files: the whole of the report's folder, and the card. Older files of the folder are deleted.
+
+    Raises:
+        HfHubHTTPError: the Hub refused, or somebody else committed meanwhile.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    from hub.publish import plan_of
+
+    info = HfApi().repo_info(evaluation, repo_type="dataset", revision=revision, files_metadata=True)
+    present = {path: name for path, name in file_hashes(info).items() if path in files or path.startswith(REPORT)}
+    plan = plan_of([CommitOperationAdd(path, content) for path, content in files.items()], present)
+    if not plan.operations:
+        return None
+    commit = HfApi().create_commit(
+        evaluation, plan.operations, commit_message="Report", repo_type="dataset", parent_commit=revision
+    )
+    return commit.oid
 
 
 def model_index(repo: str, dataset: Input, metrics: Mapping[str, float], evaluation: str) -> dict[str, Any]:
@@ -48,12 +91,20 @@ def with_results(card: str, index: dict[str, Any], table: str) -> str:
     """
     from huggingface_hub import ModelCard, ModelCardData
 
+    made = ModelCard(between(card, f"## Results\n\n{table}"))
+    made.data = ModelCardData(**{**made.data.to_dict(), "model-index": None}, **index)
+    return str(made)
+
+
+def between(card: str, text: str) -> str:
+    """A card with a text between its two marks, in place of what stood there.
+
+    Raises ValueError where the card has no such marks.
+    """
     if BEGIN not in card or END not in card:
         raise ValueError(f"the card has no {BEGIN} ... {END}")
     before, _, rest = card.partition(BEGIN)
-    made = ModelCard(f"{before}{BEGIN}\n\n## Results\n\n{table}\n\n{END}{rest.partition(END)[2]}")
-    made.data = ModelCardData(**{**made.data.to_dict(), "model-index": None}, **index)
-    return str(made)
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}"
 
 
 def publish_results(repo: str, revision: str, index: dict[str, Any], table: str) -> str | None:

@@ -44,12 +44,10 @@ conversation, *_ = client.predict("Where were you last night?", "dpo", api_name=
 
 
 def results_tab(results: Results) -> None:
-    """The published evaluation: its drawing and its table."""
-    if results.picture:
-        gr.HTML(
-            f'<img src="{results.picture}" alt="Four bar charts of the figures in the table below" class="figure">',
-            elem_id="figure",
-        )
+    """The published evaluation: its drawings and its table."""
+    if results.pictures:
+        drawn = (f'<img src="{one}" alt="Bar charts of figures in the table below">' for one in results.pictures)
+        gr.HTML("\n".join(drawn), elem_id="figure")
     gr.Markdown(results.text, elem_id="results")
 
 

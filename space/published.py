@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hub import results
 from hub.errors import explain
 from hub.figures import table
-from hub.lineage import Lineage, published
+from hub.lineage import Lineage, published, unchanged
 from hub.names import Names
 from space.handlers import LABELS
 
+DRAWN = ("report/means.png", "metrics.png")
+REPORT_PAGE = "report/report.html"
 MOST_PICTURE = 2 * 1024 * 1024  # bytes; it goes into the page itself, so that no file needs to be served
 
 
@@ -22,8 +25,8 @@ class Results:
 
     text: str
     """Markdown."""
-    picture: str = ""
-    """A PNG as a data address."""
+    pictures: tuple[str, ...] = ()
+    """PNGs as data addresses."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Models:
 
 def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
     """Looks for the evaluation on the Hub. Never raises for what the Hub does or has not: the page says so instead."""
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import constants, hf_hub_download, list_repo_files
 
     repo = names.evaluation
     try:
@@ -45,22 +48,40 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
         if found is None:
             return Results(f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub.")
         sha, lineage = found
-        picture = Path(hf_hub_download(repo, "metrics.png", repo_type="dataset", revision=sha)).read_bytes()
-        figures = table(lineage.facts)
+        figures = results.measured(repo, sha)
+        told = table(figures)
+        there = list_repo_files(repo, repo_type="dataset", revision=sha)
+        drawn = [name for name in DRAWN if name in there]
+        paths = [Path(hf_hub_download(repo, name, repo_type="dataset", revision=sha)) for name in drawn]
+        pictures = tuple(map(data_address, filter(small, paths)))
     except Exception as error:  # a page without its figures is better than no page
         reason = explain(error) or f"it cannot be read: {type(error).__name__}"
         return Results(f"The evaluation `{repo}` cannot be shown: {reason}.")
-    source = f"From [{repo} @ {sha[:7]}]({constants.ENDPOINT}/datasets/{repo}/tree/{sha}), 95% intervals in brackets."
-    address = f"data:image/png;base64,{base64.b64encode(picture).decode()}" if len(picture) <= MOST_PICTURE else ""
-    return Results(f"{measured(lineage, revisions)}\n\n{figures}\n\n{source}", address)
+    files = f"{constants.ENDPOINT}/datasets/{repo}"
+    source = f"From [{repo} @ {sha[:7]}]({files}/tree/{sha}), 95% intervals in brackets."
+    if REPORT_PAGE in there:
+        source += f" [The whole report]({files}/resolve/{sha}/{REPORT_PAGE}), with examples, is one page to download."
+    return Results(f"{measured(lineage, revisions)}\n\n{told}\n\n{source}", pictures)
+
+
+def small(path: Path) -> bool:
+    return path.stat().st_size <= MOST_PICTURE
+
+
+def data_address(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def measured(lineage: Lineage, revisions: Mapping[str, str]) -> str:
-    """Whether the figures are of the very models that answer here."""
-    commits = {source.revision for source in lineage.inputs}
-    others = [LABELS[voice] for voice, revision in revisions.items() if revision not in commits]
+    """Whether the figures are of the very models that answer here; a commit of a model's card makes no other model."""
+    models = [source for source in lineage.inputs if source.type == "model"]
+    others = [
+        LABELS[voice]
+        for voice, revision in revisions.items()
+        if not any(unchanged(source, revision) for source in models)
+    ]
     if not others:
-        return "Measured on the very commits that answer here, on films that no stage of the training had seen."
+        return "Measured on the very models that answer here, on films that no stage of the training had seen."
     return f"**Measured on other commits than those that answer here** ({', '.join(others)})."
 
 

@@ -12,25 +12,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chat.sampling import Sampling
-from eval import report
+from eval import evaluation
 from training import base, dpo, preferences, prepare, reward, rl, sft
 from training.base import base_input
 from training.recipe import Recipe
 from training.stage import command
 
 
-def study(recipe: Recipe) -> report.Study:
+def study(recipe: Recipe) -> evaluation.Study:
     """Base, SFT and DPO on held-out prompts, as the recipe's `eval` section says."""
     names = recipe.names
     kinds = ("sft", "dpo", "rl") if recipe.rl.in_chain else ("sft", "dpo")
     adapters = {kind: names.adapter(kind) for kind in kinds}
     base = base_input(recipe).repo
-    return report.Study(names, base, names.dialogue, adapters, sampling=Sampling(), **vars(recipe.eval))
+    return evaluation.Study(
+        names, base, names.dialogue, adapters, sampling=Sampling(), four_bit=recipe.model.four_bit, **vars(recipe.eval)
+    )
 
 
 def evaluate(recipe: Recipe, work: Path) -> str:
     """Measures the three voices and publishes the evaluation set."""
-    return report.run(study(recipe), work, recipe.hub.private)
+    return evaluation.run(study(recipe), work, recipe.hub.private)
 
 
 def preview_evaluation(recipe: Recipe, work: Path) -> None:

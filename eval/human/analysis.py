@@ -33,9 +33,9 @@ def analyse(votes: Sequence[Vote], seed: int = 0) -> dict[str, Any]:
     if not choices:
         raise ValueError("no choice among the votes")
     voices = sorted({voice for vote in first for voice in vote.shown})
-    items = sorted({vote.item for vote in choices})
-    made = [float(sum(vote.item == item for vote in choices)) for item in items]
-    credit = {voice: [credits(choices, item, voice) for item in items] for voice in voices}
+    by_item = grouped(choices)
+    made = [float(len(own)) for own in by_item.values()]
+    credit = {voice: [credits(own, voice) for own in by_item.values()] for voice in voices}
     shares = {voice: ratio(credit[voice], made, seed) for voice in voices}
     apart = {
         (one, other): [a - b for a, b in zip(credit[one], credit[other], strict=True)]
@@ -47,7 +47,7 @@ def analyse(votes: Sequence[Vote], seed: int = 0) -> dict[str, Any]:
         for ((one, other), differences), p in zip(apart.items(), adjusted, strict=True)
     }
     return {
-        "prompts": len(items),
+        "prompts": len(by_item),
         "raters": len({vote.rater for vote in first}),
         "choices": len(choices),
         "ties": len(first) - len(choices),
@@ -58,9 +58,17 @@ def analyse(votes: Sequence[Vote], seed: int = 0) -> dict[str, Any]:
     }
 
 
-def credits(choices: Sequence[Vote], item: str, voice: str) -> float:
-    """What a voice gets of the choices on an item: one each, or its part where a reply was several voices'."""
-    return sum(1 / len(vote.chosen) for vote in choices if vote.item == item and voice in vote.chosen)
+def grouped(votes: Sequence[Vote]) -> dict[str, list[Vote]]:
+    """Votes by item, in the order of the items' names."""
+    found: dict[str, list[Vote]] = {}
+    for vote in sorted(votes, key=lambda vote: vote.item):
+        found.setdefault(vote.item, []).append(vote)
+    return found
+
+
+def credits(choices: Sequence[Vote], voice: str) -> float:
+    """What a voice gets of the choices on one item: one each, or its part where a reply was several voices'."""
+    return sum(1 / len(vote.chosen) for vote in choices if voice in vote.chosen)
 
 
 def agreement(votes: Sequence[Vote]) -> dict[str, Any]:

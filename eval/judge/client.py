@@ -154,7 +154,7 @@ class Client:
     def _once(self, request: Request, whole: bool) -> Answer:
         response = self.openai.chat.completions.create(**parameters(request, self.settings))
         answer = read(response)
-        if whole and request.logprobs and not answer.first:
+        if whole and request.logprobs and not answer.first and not refused(response):
             raise Garbled("no log-probabilities in the answer")
         return answer
 
@@ -197,6 +197,12 @@ def read(response: openai.types.chat.ChatCompletion) -> Answer:
         return Answer(texts, first, *counted, response.model)
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise Garbled(f"the answer is not one of the OpenAI protocol: {error}") from error
+
+
+def refused(response: openai.types.chat.ChatCompletion) -> bool:
+    """Whether the judge will not answer this, however often it is asked; its answer then has no text to be read."""
+    choice = response.choices[0]
+    return bool(choice.message.refusal) or choice.finish_reason == "content_filter"
 
 
 def passing(error: Exception, settings: JudgeSettings) -> float | None:

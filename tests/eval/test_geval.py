@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasets import load_dataset
-from huggingface_hub import DatasetCard
+from huggingface_hub import DatasetCard, HfApi
 
 from eval import geval
 from eval.geval_table import gains, means
 from eval.judge.probe import Mode
 from hub.errors import UserError
-from hub.lineage import Lineage, published
+from hub.lineage import Lineage, published, resolve
 from hub.names import Names
 from hub.publish import publish
 from hub.tables import write_tables
@@ -25,6 +25,12 @@ ITEM = geval.Item(0, "dpo", [{"role": "system", "content": "x"}, {"role": "user"
 @pytest.fixture
 def names(hub_url, namespace, tmp_path):
     """An evaluation set of 40 prompts and three voices."""
+    found = Names(namespace, "starter")
+    republish(found, tmp_path)
+    return found
+
+
+def republish(names, folder, *inputs):
     rows = [
         {
             "line_ids": [f"L{n}"],
@@ -33,12 +39,10 @@ def names(hub_url, namespace, tmp_path):
         }
         for n in range(40)
     ]
-    found = Names(namespace, "starter")
-    files, _ = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, tmp_path)
+    files, _ = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, folder)
     card = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
-    lineage = Lineage("evaluation", {}, ())
-    publish(found.evaluation, "dataset", {**files, "README.md": card.encode()}, lineage, "e")
-    return found
+    lineage = Lineage("evaluation", {}, inputs)
+    publish(names.evaluation, "dataset", {**files, "README.md": card.encode()}, lineage, "e")
 
 
 def planted(text: str) -> float:
@@ -74,7 +78,7 @@ def test_a_planted_difference_appears_and_a_planted_null_does_not(names, served,
         assert 5 <= len(results["steps"][name]) <= 7
     assert results["low_mass"] == 0
     said = capsys.readouterr().out
-    assert "| criterion | base | sft | dpo | sft - base | dpo - sft |" in said
+    assert "| criterion | base | fine-tuned | DPO | fine-tuned over base | DPO over fine-tuned |" in said
     card = DatasetCard.load(names.geval)
     assert "1. Look at you." in card.text
     calls = stub.calls
@@ -109,20 +113,68 @@ def test_what_is_unscored_is_missing_never_zero(names, served, tmp_path):
     assert gains([row | {"score": None} for row in rows]) == {}
 
 
+def test_what_a_judge_refuses_is_counted_and_the_rest_is_scored(names, served, tmp_path):
+    stub, settings = served(opinion=planted)
+    whole = stub.answer
+
+    def answer(body):
+        found = whole(body)
+        if "Reply: dpo 7\n" in body["messages"][-1]["content"]:
+            found["choices"][0] |= {"message": {"role": "assistant", "content": None, "refusal": "I can't."}}
+            found["choices"][0] |= {"logprobs": {"content": None}}
+        return found
+
+    stub.answer = answer
+    geval.run(names, settings, tmp_path)
+    facts = published(names.geval, "dataset")[1].facts
+    assert (facts["scored"], facts["unscored"]) == (40 * 3 * 4 - 4, 4)
+    missing = [(row["item"], row["voice"]) for row in load_dataset(names.geval, split="test") if row["score"] is None]
+    assert set(missing) == {(7, "dpo")}
+
+
 def test_a_judge_that_refuses_or_writes_no_steps_is_one_line(names, served, tmp_path):
     stub, settings = served()
-    stub.prose = lambda *arguments: "No."
+    prose, stub.prose = stub.prose, lambda *arguments: "No."
     with pytest.raises(UserError, match="does not write 5 to 7 steps"):
         geval.run(names, settings, tmp_path)
     with pytest.raises(UserError, match="has 40 prompts, not 50"):
         geval.run(names, settings, tmp_path, prompts=50)
+    stub.prose, stub.tops = prose, lambda labels: [("I", -0.1), ("Sorry", -3.0)]
+    with pytest.raises(UserError, match="gave no answer that is a score"):
+        geval.run(names, settings, tmp_path / "again", prompts=5)
 
 
 def test_the_labeller_is_warned_of(names, served, tmp_path, capsys):
+    """Found through the DPO adapter, at the commit that was used: what was labelled since does not count."""
     _, settings = served(opinion=planted)
     publish(names.preferences, "dataset", {"a": b"1"}, Lineage("preferences", {}, (), {"judge": "stub"}), "p")
+    preferences = resolve(names.preferences, "dataset")
+    publish(names.adapter("dpo"), "model", {"b": b"1"}, Lineage("dpo", {}, (preferences,)), "d")
+    publish(names.preferences, "dataset", {"a": b"2"}, Lineage("preferences", {}, (), {"judge": "other"}), "p")
+    republish(names, tmp_path, resolve(names.adapter("dpo"), "model"))
     geval.run(names, settings, tmp_path, prompts=2)
     assert "warning: stub also labelled" in capsys.readouterr().out
+    _, others = served(opinion=planted, model="other")
+    geval.run(names, others, tmp_path, prompts=2)
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_two_judges_stand_beside_each_other(names, served, tmp_path):
+    for model, second in (("one", False), ("two", True)):
+        _, settings = served(opinion=planted, model=model)
+        geval.run(names, settings, tmp_path, prompts=2, second=second)
+    found = [published(repo, "dataset")[1].facts["judge"] for repo in (names.geval, names.second_geval)]
+    assert found == ["one", "two"]
+
+
+def test_the_cost_is_that_of_the_whole_run_however_often_it_was_started(names, served, tmp_path):
+    _, settings = served(opinion=planted)
+    geval.run(names, settings, tmp_path, prompts=5)
+    cost = published(names.geval, "dataset")[1].facts["cost"]
+    HfApi().delete_repo(names.geval, repo_type="dataset")
+    geval.run(names, settings, tmp_path, prompts=5)  # all from the cache
+    assert published(names.geval, "dataset")[1].facts["cost"] == cost
+    assert cost.startswith(f"{52:,} calls, ")  # 5 x 3 x 4, but the voices' empty replies to the first prompt are one
 
 
 def test_the_command_says_what_it_would_ask(names):

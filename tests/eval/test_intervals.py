@@ -5,9 +5,11 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.stats import binom
+from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from eval.intervals import holm, ratio, sign_flip, wilson
+from eval.intervals import holm, paired, ratio, sign_flip, wilson
 
 
 def test_the_bootstrap_has_the_spread_of_a_mean():
@@ -84,3 +86,48 @@ def test_holm_as_statsmodels_has_it():
     p_values = [0.04, 0.001, 0.03, 0.2, 0.03]
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
     assert holm([]) == []
+
+
+def test_with_one_prompt_a_group_the_paired_test_is_mcnemars():
+    """Mid-p: the exact p-value of statsmodels less the probability of exactly what was seen."""
+    chance = np.random.default_rng(5)
+    first, second = (chance.random(300) < share for share in (0.22, 0.15))
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    exact = mcnemar([[0, only_first], [only_second, 0]], exact=True).pvalue
+    mid = exact - binom.pmf(min(only_first, only_second), only_first + only_second, 0.5)
+    found = paired(first.astype(float), second.astype(float), range(300), seed=1)
+    assert found.p_value == pytest.approx(mid, abs=0.01)
+    assert found.difference.value == pytest.approx(first.mean() - second.mean())
+
+
+def test_paired_differences_are_of_whole_films():
+    """What a film shares is no evidence twice: ten copies of every prompt leave interval and p as they were."""
+    chance = np.random.default_rng(6)
+    first, second = chance.random(40), chance.random(40) + 0.1
+    films = [f"m{n}" for n in range(40)]
+    once = paired(first, second, films, seed=2)
+    again = paired(np.repeat(first, 10), np.repeat(second, 10), np.repeat(films, 10), seed=2)
+    assert again.difference == pytest.approx(once.difference)
+    assert again.p_value == pytest.approx(once.p_value)
+    apart = paired(np.repeat(first, 10), np.repeat(second, 10), range(400), seed=2)
+    assert apart.difference.high - apart.difference.low < 0.5 * (once.difference.high - once.difference.low)
+
+
+def test_paired_weights_make_a_ratio_of_sums():
+    found = paired([10.0, 6.0], [8.0, 5.0], ["a", "b"], weights=[10.0, 20.0])
+    assert found.difference.value == pytest.approx(3 / 30)
+
+
+def test_paired_intervals_cover_the_truth_and_ignoring_films_does_not():
+    """500 studies of 60 films with 3 to 6 prompts each that share a film's taste."""
+    chance, covered, naive = np.random.default_rng(8), 0, 0
+    for study in range(500):
+        sizes = chance.integers(3, 7, 60)
+        films = np.repeat(np.arange(60), sizes)
+        values = 0.1 + np.repeat(chance.normal(0, 0.5, 60), sizes) + chance.normal(0, 0.5, sizes.sum())
+        _, low, high = paired(values, np.zeros(len(values)), films, study).difference
+        covered += low <= 0.1 <= high
+        _, low, high = ratio(values.tolist(), [1.0] * len(values), study, resamples=300)
+        naive += low <= 0.1 <= high
+    assert 0.92 <= covered / 500 <= 0.975
+    assert naive / 500 < 0.85

@@ -143,6 +143,28 @@ def test_what_does_not_pass_stops_at_once_with_one_line(served, tmp_path, option
     assert stub.calls <= 2 * settings.in_flight
 
 
+@pytest.mark.parametrize("kind", ["refusal", "content_filter"])
+def test_a_refusal_is_an_answer_that_cannot_be_read_and_is_not_asked_for_again(served, tmp_path, kind):
+    stub, settings = served()
+    whole = stub.answer
+
+    def answer(body):
+        found = whole(body)
+        if "Line 3\n" in body["messages"][-1]["content"]:
+            said = {"role": "assistant", "content": None, "refusal": "No." if kind == "refusal" else None}
+            found["choices"] = [{"index": 0, "finish_reason": kind, "message": said, "logprobs": {"content": None}}]
+            found["choices"][0]["finish_reason"] = "stop" if kind == "refusal" else kind
+        return found
+
+    stub.answer = answer
+    with Client(settings, tmp_path / "c") as client:
+        answers = client.ask([question(n) for n in range(10)])
+        assert client.retries == 0
+    assert stub.calls == 10
+    assert answers[3].first == ()
+    assert all(answer.first for place, answer in enumerate(answers) if place != 3)
+
+
 def test_a_judge_that_is_not_there_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setenv("JUDGE_KEY", "x")
     monkeypatch.setattr("eval.judge.client.random.uniform", lambda low, high: 0.0)

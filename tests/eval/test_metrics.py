@@ -21,6 +21,15 @@ def test_nats_per_byte_counts_utf8_bytes():
     assert metrics.nats_per_byte(scores, ["abc", "caf\u00e9"]).value == pytest.approx(3 * math.log(2) / 8)
 
 
+def test_perplexity_per_byte_is_exp_of_the_loss_per_byte():
+    scores = [[math.log(0.5), math.log(0.5)], [math.log(0.5)]]
+    found = metrics.perplexity_per_byte(scores, ["abc", "caf\u00e9"], seed=3)
+    assert found.value == pytest.approx(2 ** (3 / 8))
+    assert [math.log(end) for end in found] == pytest.approx(
+        metrics.nats_per_byte(scores, ["abc", "caf\u00e9"], seed=3)
+    )
+
+
 def test_a_hit_is_strict():
     assert metrics.hit([-1.0, -1.1, -5.0])
     assert not metrics.hit([-1.0, -1.0, -5.0])  # a tie counts against the model
@@ -70,6 +79,52 @@ def test_the_jackknife_of_distinct_by_hand():
     estimate = metrics.distinct(["a", "b", "b"], 1)
     assert estimate.high == 1.0
     assert estimate.low == pytest.approx(2 / 3 - Z / 3)
+
+
+def test_repeated_by_hand():
+    # "no no no no": (no, no, no) twice, one of two repeated; "a b c": nothing; "a b": too short to repeat
+    assert metrics.repeated(["No no no no", "a b c", "a b"], 3).value == pytest.approx((1 / 2 + 0 + 0) / 3)
+    assert metrics.repeated(["a b a b a b"], 2).value == pytest.approx(1 - 2 / 5)
+    assert metrics.repeated(["", "  "], 3) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "speaks"),
+    [
+        ("As an AI, I cannot feel that.", True),
+        ("I'm just a language model.", True),
+        ("I am an AI, not a priest.", True),
+        ("How may I assist you today?", True),
+        ("I\u2019m a virtual assistant.", True),
+        ("Is there anything else I can help with?", True),
+        ("Here is a realistic reply: No.", True),
+        ("I can't assist with that.", True),
+        ("I hope this helps!", True),
+        ("I'm here to help you.", False),
+        ("Can I help you?", False),
+        ("As an actor I'd say no.", False),
+        ("I'm a model. I walk.", False),
+        ("Here's looking at you, kid.", False),
+        ("I'm aim to please.", False),
+        ("", False),
+    ],
+)
+def test_assistant_speak(text, speaks):
+    assert metrics.assistant_speak(text) == speaks
+
+
+def test_what_stands_in_training_lines():
+    lines = ["I told you, not tonight.", "You never loved me at all, did you?", "Yes."]
+    texts = ["i told you, NOT tonight.", "Yes.", "He said you never loved me at dinner.", "Nothing of it is in there."]
+    found = metrics.seen(texts, lines)
+    # 5 words or more: the first, the third, the fourth; "Yes." is everybody's
+    assert metrics.copied(texts, found) == wilson(1, 3)
+    # runs of five: "i told you , not" has 7 tokens and 3 runs, all in; the third 9 tokens and 5 runs, one in
+    # ("you never loved me at"); the fourth 7 tokens and 3 runs, none
+    assert metrics.overlap(texts, found).value == pytest.approx((3 + 1 + 0) / (3 + 5 + 3))
+    assert metrics.copied(["Yes.", ""], found) is None
+    assert metrics.overlap(["Yes.", ""], found) is None
+    assert metrics.copied(texts, metrics.seen(texts, [])).value == 0
 
 
 def test_length_quantiles():

@@ -1,122 +1,228 @@
-"""The whole stage against the local Hub, and the table and the drawing that readers get."""
+"""The report: what speaks for whom, what is left at equal length, and that what is published of it is found again."""
 
+import csv
 import json
 import os
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
+from answered import FACTS, HOSTILE, VOICES, answered
+from huggingface_hub import DatasetCard, HfApi, ModelCard
 
-from chat.sampling import Sampling
-from eval import report
-from eval.show import ROWS
+from eval import geval
+from eval.evaluation import push_results
+from eval.human import sheet, votes
+from eval.report import tables
+from eval.report.__main__ import make, publish
+from eval.report.gather import gather
+from hub import results
 from hub.errors import UserError
+from hub.figures import table
+from hub.lineage import Lineage, resolve
 from hub.names import Names
+from hub.publish import publish as publish_files
+from hub.tables import write_tables
+from space.published import find_results
 
-ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75}
+
+def planted(text: str) -> float:
+    """DPO's replies are better; of base and SFT the one is better in every other film, the other in the rest."""
+    voice, *_, place = text.split()
+    if voice not in VOICES:
+        return 0.1 if "img" in text else 0.3
+    swing = 0.1 if int(place) // 2 % 2 else -0.1
+    return {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8}[voice]
 
 
 @pytest.fixture
-def results():
-    voice = dict.fromkeys(ROWS, ESTIMATE) | {"words_10": 1.0, "words_50": 7.0, "words_90": 20.0}
-    voice["perplexity"] = {"value": 54.321, "low": 50.0, "high": 60.0}
-    return {
-        "prompts": 1_200,
-        "candidates": 20,
-        "voices": {"base": voice, "sft": voice, "dpo": voice},
-        "judge": "PMI under the base model",
-        "preferred": {"dpo over sft": {"rate": ESTIMATE, "ties": 0.1}},
-    }
+def names(hub_url, namespace, tmp_path):
+    """An evaluation set as it is published, on models that are on the Hub."""
+    found = Names(namespace, "starter")
+    repos = (found.starter, found.adapter("sft"), found.adapter("dpo"))
+    card = f"---\nlicense: mit\n---\n{results.BEGIN}\n{results.END}\n".encode()
+    for repo in repos:
+        publish_files(repo, "model", {"README.md": card, "weights": repo.encode()}, Lineage("x", {}, ()), "m")
+    publish_files(found.dialogue, "dataset", {"d": b"d"}, Lineage("prepare", {}, ()), "d")
+    inputs = (*(resolve(repo, "model") for repo in repos), resolve(found.dialogue, "dataset"))
+    files, _ = write_tables({"responses": {"test": pa.Table.from_pylist([answered(n) for n in range(60)])}}, tmp_path)
+    head = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
+    files["metrics.png"] = b"\x89PNG"
+    files["README.md"] = f"{head}{results.BEGIN}\nold\n{results.END}\n".encode()
+    publish_files(found.evaluation, "dataset", files, Lineage("evaluation", {"seed": 1}, inputs, FACTS), "e")
+    return found
 
 
-def test_the_table(results):
-    lines = report.table(results).splitlines()
-    assert lines[:3] == [
-        "| 1,200 test prompts | base | fine-tuned | DPO |",
-        "|---|---:|---:|---:|",
-        "| Reply perplexity (per token, lower is better) |" + " 54.3 (50.0 to 60.0) |" * 3,
+@pytest.fixture
+def study(names, tmp_path):
+    """Sheets of two raters, filled in: DPO is chosen in two of three, one row is cut off, one rater votes twice."""
+    evaluation = resolve(names.evaluation, "dataset")
+    items = [
+        sheet.Item("-".join(row["line_ids"]), ["?"], {voice: row[voice]["text"] for voice in VOICES})
+        for row in map(answered, range(40))
     ]
-    assert "| Hits@1/20 by PMI (chance is 5.0%) |" + " 50.0% (25.0% to 75.0%) |" * 3 in lines
-    assert "| Words, median |" + " 7 |" * 3 in lines
-    preferred = "DPO preferred to fine-tuned by PMI under the base model: 50.0% (25.0% to 75.0%)"
-    assert lines[-1] == f"{preferred}, ties (10.0%) counted as half"
-    assert report.table(json.loads(json.dumps(results))) == report.table(results)
+    made = sheet.make(items, ["ann", "bo"], "seed", repeats=0.1)
+    *_, key = sheet.write(made, {"evaluation": evaluation.repo, "revision": evaluation.revision}, tmp_path / "study")
+    rows = []
+    for number, (shown, entry) in enumerate(made.key.items()):
+        wanted = "dpo" if number % 3 else "sft"
+        choice = next(place for place, own in enumerate(entry["voices"], 1) if wanted in own)
+        rows.append([entry["rater"], shown, str(choice), "1"])
+    rows += [rows[0], rows[1][:2]]
+    path = tmp_path / "votes.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([votes.COLUMNS, *rows])
+    return path, key
 
 
-def test_the_drawing(results, tmp_path):
-    content = report.figure(results, tmp_path / "new" / "metrics.png").read_bytes()
-    assert content.startswith(b"\x89PNG")
-    results["voices"]["sft"] = results["voices"]["sft"] | {"stop_rate": {"value": 1.0, "low": 0.9, "high": 1.0}}
-    assert report.figure(results, tmp_path / "other.png").read_bytes() != content
+def test_a_report_of_everything(names, study, served, tmp_path, capsys):
+    for model, second in (("one", False), ("two", True)):
+        _, settings = served(opinion=planted, model=model)
+        geval.run(names, settings, tmp_path, second=second)
+    made = gather(names, [study[0]], study[1])
+    report = make(made, tmp_path / "out")
+    by = {(one["measure"], one["pair"]): one for one in report.results["evidence"]}
+    for judge in ("one", "two"):
+        assert by[f"G-Eval by {judge}", "dpo - sft"]["verdict"] == "better"
+        assert by[f"G-Eval by {judge}", "sft - base"]["verdict"] == "open"
+    assert by["Loss on the films' replies", "dpo - sft"]["difference"]["value"] == pytest.approx(-60 / 470)
+    assert by["Chosen by raters", "dpo - sft"]["verdict"] == "better"
+    assert by["Hits@1/20 by PMI", "dpo - sft"]["equal_length"] is None
+    page = report.files["report.html"].read_text()
+    assert page.count('src="data:image/png;base64,iVBOR') == 4  # means, two distributions, metrics
+    for words in (
+        "How far the two judges agree",
+        "How far one agrees with the raters",
+        "Gained most",
+        "(says nothing)",
+    ):
+        assert words in page
+    assert HOSTILE not in page
+    assert '<td>raters: replaced by a later vote</td>\n<td style="text-align:right">1</td>' in page
+    assert '<td>raters: not a choice</td>\n<td style="text-align:right">1</td>' in page
+    assert '<td>empty replies of fine-tuned</td>\n<td style="text-align:right">2</td>' in page
+    assert json.loads(report.files["results.json"].read_text()) == report.results
+    found_again(names, made, report)
 
 
-@pytest.fixture
-def published(namespace, starter, adapters, rows, tmp_path):
-    """Base, adapters and a dialogue dataset whose test split holds `rows`."""
-    from datasets import Dataset
-    from huggingface_hub import HfApi
-
-    names, api = Names(namespace, "starter"), HfApi()
-    for repo, folder in {
-        names.starter: starter,
-        **{names.adapter(kind): path for kind, path in adapters.items()},
-    }.items():
-        api.create_repo(repo)
-        api.upload_folder(repo_id=repo, folder_path=str(folder), ignore_patterns=["checkpoint.pt"])
-    Dataset.from_list(rows).to_parquet(tmp_path / "test.parquet")
-    card = b"---\nconfigs:\n- config_name: pairs\n  data_files:\n  - {split: test, path: test.parquet}\n---\n"
-    api.create_repo(names.dialogue, repo_type="dataset")
-    for path, content in {"test.parquet": tmp_path / "test.parquet", "README.md": card}.items():
-        api.upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=names.dialogue, repo_type="dataset")
-    return names
-
-
-def run(names, work, **changes):
-    settings = {"prompts": 6, "distractors": 3, "per_film": 20, "seed": 1, "sampling": Sampling(max_new_tokens=8)}
-    adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
-    study = report.Study(names, names.starter, names.dialogue, adapters, **settings | changes)
-    return report.run(study, work)
+def found_again(names, made, report):
+    """Published: beside the evaluation set, which stays the same content; in the models' cards; on the page."""
+    before = resolve(names.evaluation, "dataset").content
+    publish(made, report)
+    assert resolve(names.evaluation, "dataset").content == before
+    files = HfApi().list_repo_files(names.evaluation, repo_type="dataset")
+    assert {f"report/{name}" for name in report.files} <= set(files)
+    for kind in ("sft", "dpo"):
+        card = ModelCard.load(names.adapter(kind))
+        told = {result.metric_name: result.metric_value for result in card.data.eval_results}
+        assert told["Fluency by one"] == pytest.approx(report.results["judges"][0]["means"]["fluency"][kind]["value"])
+        assert told["Chosen by raters"] == report.results["people"]["raters"]["shares"][kind]["value"]
+        assert "| Fluency by two (G-Eval, 1 to 5) |" in card.text
+    commits = len(HfApi().list_repo_commits(names.adapter("dpo")))
+    push_results(names.evaluation)  # as the pipeline does whenever it runs again: what the report added stays
+    assert len(HfApi().list_repo_commits(names.adapter("dpo"))) == commits
+    revisions = {voice: str(HfApi().model_info(repo).sha) for voice, repo in voices_of(names).items()}
+    shown = find_results(names, revisions)
+    assert "| Chosen by raters (" in shown.text
+    assert "report/report.html" in shown.text
+    assert shown.text.startswith("Measured on the very models")  # a card's commit makes no other model
+    assert len(shown.pictures) == 2
 
 
-def test_the_stage(published, rows, tmp_path, capsys):
-    from datasets import load_dataset
-    from huggingface_hub import HfApi, hf_hub_download
-
-    revision = run(published, tmp_path)
-    assert (
-        len(HfApi().list_repo_commits(published.evaluation, repo_type="dataset")) <= 2
-    )  # one, and the Hub's own first
-    files = set(HfApi().list_repo_files(published.evaluation, repo_type="dataset")) - {".gitattributes"}
-    assert files == {"README.md", "lineage.json", "metrics.png", "responses/test.parquet", "results.json"}
-    responses = load_dataset(published.evaluation, "responses", split="test", revision=revision)
-    assert {row["film_reply"] for row in responses} == {row["completion"][0]["content"] for row in rows}
-    path = hf_hub_download(published.evaluation, "results.json", repo_type="dataset", revision=revision)
-    with open(path) as file:
-        results = json.load(file)
-    assert results["candidates"] == 4
-    for name in ("base", "sft", "dpo"):  # the published rows are what the published figures are made of
-        hits = [row[name]["hit_pmi"] for row in responses]
-        assert results["voices"][name]["hits_pmi"]["value"] == pytest.approx(sum(hits) / 6)
-        stops = [row[name]["ended"] == "<|im_end|>" for row in responses]
-        assert results["voices"][name]["stop_rate"]["value"] == pytest.approx(sum(stops) / 6)
-    assert report.table(results) in capsys.readouterr().out
-    assert run(published, tmp_path / "elsewhere") == revision
-    assert "up to date" in capsys.readouterr().out
-    assert not (tmp_path / "elsewhere").exists()
+def voices_of(names):
+    return {"base": names.starter, "sft": names.adapter("sft"), "dpo": names.adapter("dpo")}
 
 
-def test_an_unknown_judge(published, tmp_path):
-    with pytest.raises(UserError, match="oracle"):
-        run(published, tmp_path, judge="oracle")
+def test_a_report_of_nothing_but_responses_says_what_is_missing(names, tmp_path):
+    made = gather(names)
+    page = make(made, tmp_path).files["report.html"].read_text()
+    assert len(made.missing) == 3
+    assert "No judge&#39;s scores" in page
+    assert "Figure 1" not in page
+    assert "by PMI under the base model" in page  # the examples are ordered by what there is
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "says"),
-    [(["--prompts", "0"], 2, "above 0"), ([], 1, "404")],
-)
-def test_bad_input_is_one_line(namespace, arguments, status, says):
-    command = [sys.executable, "-m", "eval.report", "--namespace", namespace, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
-    assert done.returncode == status
-    assert "Traceback" not in done.stderr
-    assert says in done.stderr.strip().splitlines()[-1]
+def test_scores_of_other_responses_and_votes_on_them_are_left_out(names, study, served, tmp_path):
+    _, settings = served(opinion=planted)
+    geval.run(names, settings, tmp_path, prompts=3)
+    files, _ = write_tables({"responses": {"test": pa.Table.from_pylist([answered(1)])}}, tmp_path / "new")
+    head = b"---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
+    inputs = gather(names).lineage.inputs
+    lineage = Lineage("evaluation", {"seed": 2}, inputs, FACTS)
+    publish_files(names.evaluation, "dataset", {**files, "README.md": head}, lineage, "again")
+    made = gather(names)
+    assert made.judges == []
+    assert "scores another evaluation set" in made.missing[0]
+    with pytest.raises(UserError, match="leave --votes out"):
+        gather(names, [study[0]], study[1])
+
+
+def test_votes_of_the_pages_visitors_count_where_they_are_of_these_models(names, tmp_path):
+    revisions = {voice: str(HfApi().model_info(repo).sha) for voice, repo in voices_of(names).items()}
+    rows = [
+        {
+            "comparison": str(number),
+            "prompt": [{"role": "user", "content": f"Line {number % 7}"}],
+            "shown": [["dpo"], ["base", "sft"]],
+            "choice": "1",
+            "chosen": [] if number == 3 else ["dpo"] if number % 4 else ["base", "sft"],
+            "revisions": revisions if number else {**revisions, "dpo": "d" * 40},
+        }
+        for number in range(40)
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows) + '{"comparison": "half'  # the end of a half file
+    publish_files(names.votes, "dataset", {"data/a.jsonl": lines.encode()}, Lineage("votes", {}, ()), "v")
+    made = gather(names)
+    assert made.people["visitors"].counts == {"rows": 40, "of other models": 1, "votes": 39}
+    report = make(made, tmp_path)
+    assert report.results["people"]["visitors"]["choices"] == 38
+    assert report.results["people"]["visitors"]["shares"]["dpo"]["value"] == pytest.approx(29 / 38)
+
+
+def test_a_judge_that_labelled_the_preferences_is_warned_of(names, tmp_path):
+    made = gather(names)
+    made.labellers = {FACTS["judge"]}
+    page = make(made, tmp_path).files["report.html"].read_text()
+    assert "Warning: PMI under the base model also labelled the preferences" in page
+
+
+def test_few_films_are_said(names, tmp_path):
+    made = gather(names)
+    for row in made.rows:
+        row["movie_id"] = "m1" if row["movie_id"] < "m3" else "m2"
+    assert "Only 2 films" in make(made, tmp_path).files["report.html"].read_text()
+    assert tables.FEW > 2
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "eval.report", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+
+
+def test_the_command(names, study, tmp_path):
+    done = run("--namespace", names.namespace, "--out", tmp_path / "out", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "| Hits@1/20 by PMI (points) | DPO over fine-tuned | 60 |" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.png", "report.html", "results.json"]
+    assert not [path for path in HfApi().list_repo_files(names.evaluation, repo_type="dataset") if "report" in path]
+    for arguments, said in (
+        (("--namespace", names.namespace, "--votes", study[0]), "--votes and --key go together"),
+        (("--namespace", f"{names.namespace}-no"), "no evaluation set"),
+    ):
+        done = run(*arguments)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert said in done.stderr
+
+
+def test_the_card_of_the_evaluation_set_and_an_old_report(names, tmp_path):
+    made = gather(names)
+    report = make(made, tmp_path)
+    publish(made, report)
+    card = DatasetCard.load(names.evaluation).content
+    assert table(report.results).splitlines()[0] in card
+    assert "\nold\n" not in card
+    commits = len(HfApi().list_repo_commits(names.evaluation, repo_type="dataset"))
+    made = gather(names)
+    publish(made, make(made, tmp_path))
+    assert len(HfApi().list_repo_commits(names.evaluation, repo_type="dataset")) == commits

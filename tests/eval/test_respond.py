@@ -6,7 +6,9 @@ import pytest
 
 from chat import bulk
 from chat.sampling import Sampling
-from eval.respond import draw, respond
+from eval.respond import draw, held_out, respond, train_lines
+from hub.errors import UserError
+from hub.lineage import resolve
 
 SAMPLING = Sampling(max_new_tokens=4)
 
@@ -65,3 +67,40 @@ def test_a_cut_run_carries_on_to_the_same_responses(voices, rows, tmp_path, smal
 def test_another_seed_says_something_else(voices, rows, tmp_path):
     first, second = (respond(voices, rows, SAMPLING, seed, tmp_path / str(seed)) for seed in (1, 2))
     assert first != second
+
+
+@pytest.fixture
+def dialogue(namespace, rows, tmp_path):
+    """Publishes rows as splits of a dialogue dataset."""
+    from datasets import Dataset
+    from huggingface_hub import HfApi
+
+    def make(*splits):
+        repo, api = f"{namespace}/{'-'.join(splits)}", HfApi()
+        api.create_repo(repo, repo_type="dataset")
+        data = ", ".join(f"{{split: {split}, path: {split}.parquet}}" for split in splits)
+        card = f"---\nconfigs:\n- config_name: pairs\n  data_files: [{data}]\n---\n".encode()
+        api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id=repo, repo_type="dataset")
+        for split in splits:
+            Dataset.from_list(rows).to_parquet(tmp_path / f"{split}.parquet")
+            api.upload_file(
+                path_or_fileobj=tmp_path / f"{split}.parquet",
+                path_in_repo=f"{split}.parquet",
+                repo_id=repo,
+                repo_type="dataset",
+            )
+        return resolve(repo, "dataset")
+
+    return make
+
+
+def test_a_missing_test_split_is_said_and_a_missing_train_split_is_no_lines(dialogue, rows):
+    made = dialogue("train")
+    with pytest.raises(UserError, match="has no split `test`"):
+        held_out(made, 5, 5, seed=1)
+    lines = train_lines(made)
+    assert lines[:2] == ["Where were you?", "Who sent you?"]
+    assert len(lines) == 2 * len(rows)
+    other = dialogue("test")
+    assert train_lines(other) == []
+    assert len(held_out(other, 5, 5, seed=1)) == 5

@@ -1,11 +1,19 @@
 """Scores out of probabilities and out of answers."""
 
+import json
 import math
 import random
+from pathlib import Path
 
 import pytest
+from openai.types.chat import ChatCompletion
 
+from eval.judge.client import read, refused
 from eval.scoring import Score, parsed, sampled, weighted
+
+PAYLOADS = [json.loads(line) for line in Path(__file__).with_name("payloads.jsonl").read_text("utf-8").splitlines()]
+"""Answers in the whole form of the protocol, one a line, with the score that each is: written by hand after OpenAI's
+documentation, for no endpoint could be asked from here."""
 
 
 def test_sampled_scores_as_probabilities_give_the_sample_mean():
@@ -36,6 +44,17 @@ def test_payloads_of_real_shape(alternatives, value, mass):
     assert found.value == pytest.approx(expected, abs=1e-12)
     if value is not None:
         assert found == Score(pytest.approx(value), pytest.approx(mass))
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload["what"])
+def test_whole_payloads(payload):
+    response = ChatCompletion.model_validate(payload["response"])
+    answer = read(response)
+    found = weighted(answer.first) if payload["mode"] == "log-probabilities" else sampled(answer.texts)
+    assert (found and found.value) == pytest.approx(payload["score"], abs=1e-6)
+    assert (found.mass if found else 0.0) == pytest.approx(payload["mass"], abs=1e-6)
+    assert refused(response) == payload.get("refused", False)
+    assert answer.prompt_tokens == 212
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,7 @@ def test_an_evaluation_card():
     values = {
         "table": "| x |",
         "prompts": 2000,
-        "command": "python -m eval.report",
+        "command": "python -m eval.evaluation",
         "citations": [],
         "lineage": LINEAGE,
     }

@@ -1,0 +1,30 @@
+"""Who labelled the preferences that an evaluated model was trained on: a judge that did would agree with itself."""
+
+from __future__ import annotations
+
+from hub.lineage import Input, published
+
+
+def labellers(source: Input) -> set[str]:
+    """The judges of every preference set that an artifact was made from, as far down as lineages are published.
+
+    A set that was labelled again meanwhile counts as it was at the commit that was used.
+    """
+    found: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    waiting = [source]
+    while waiting:
+        now = waiting.pop()
+        if now.type == "file" or (now.repo, now.revision) in seen:
+            continue
+        seen.add((now.repo, now.revision))
+        if known := published(now.repo, now.type, now.revision):
+            lineage = known[1]
+            if lineage.stage == "preferences":
+                found.add(str(lineage.facts.get("judge")))
+            waiting += lineage.inputs
+    return found
+
+
+def warning(judge: str) -> str:
+    return f"{judge} also labelled the preferences that DPO was trained on: a judge likes its own taste, ask another"

@@ -1,0 +1,168 @@
+"""What a report is made of: responses, the scores of one judge or two, votes of raters and of the page's visitors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from chat.ballot import hash_of
+from eval.human import votes as sheets
+from eval.human.votes import Vote
+from eval.labeller import labellers
+from hub.errors import UserError
+from hub.lineage import Input, Lineage, published, resolve, unchanged
+from hub.names import Names
+from hub.results import measured
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one judge said of the responses."""
+
+    repo: str
+    revision: str
+    facts: dict[str, Any]
+    """As `eval.geval` published them: judge, mode, steps, means, counts, cost."""
+    rows: list[Row]
+    """One for each response and criterion; `score` is None where it is unscored."""
+
+    @property
+    def name(self) -> str:
+        return str(self.facts["judge"])
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What people chose."""
+
+    votes: list[Vote]
+    counts: Counter[str]
+    """How many rows were counted as what."""
+
+
+@dataclass
+class Material:
+    """Everything that is known of one evaluation set, pinned."""
+
+    evaluation: Input
+    """At the commit that made it, or an equal one that an earlier report names."""
+    lineage: Lineage
+    results: dict[str, Any]
+    """The figures without a judge."""
+    rows: list[Row]
+    """One a prompt: `prompt`, `film_reply`, `line_ids`, and by voice what it answered."""
+    judges: list[Judged] = field(default_factory=list)
+    people: dict[str, Heard] = field(default_factory=dict)
+    """`raters` of blind sheets, and `visitors` of the page."""
+    labellers: set[str] = field(default_factory=set)
+    """Who labelled the preferences that the models were trained on."""
+    missing: list[str] = field(default_factory=list)
+    """What the report has nothing of, and why: a sentence each."""
+    head: str = ""
+    """The newest commit of the evaluation set, on which the report will stand."""
+
+    @property
+    def voices(self) -> list[str]:
+        return [name for name in ("base", "sft", "dpo", "rl") if name in self.results["voices"]]
+
+    @property
+    def items(self) -> list[str]:
+        """Of each row, its name on raters' sheets."""
+        return ["-".join(row["line_ids"]) for row in self.rows]
+
+
+def gather(names: Names, votes: Sequence[Path] = (), key: Path | None = None) -> Material:
+    """Collects what is published of a family's evaluation, and the votes in these files.
+
+    Raises:
+        UserError: no evaluation set is published, or the votes are of another one.
+    """
+    from datasets import load_dataset
+
+    found = published(names.evaluation, "dataset")
+    if found is None:
+        raise UserError(f"no evaluation set {names.evaluation} is published; run eval.evaluation, or the pipeline")
+    head, lineage = found
+    evaluation = named_before(resolve(names.evaluation, "dataset", head))
+    rows = load_dataset(evaluation.repo, "responses", split="test", revision=evaluation.revision).to_list()
+    results = {name: value for name, value in lineage.facts.items() if name != "rights"}
+    made = Material(evaluation, lineage, results, rows, labellers=labellers(evaluation), head=head)
+    for repo in (names.geval, names.second_geval):
+        add_judge(made, repo, needed=repo == names.geval)
+    if votes and key:
+        made.people["raters"] = of_raters(evaluation, votes, key)
+    else:
+        made.missing.append("No votes of raters: give --votes and --key (`python -m eval.human sheet` writes sheets).")
+    add_visitors(made, names.votes)
+    return made
+
+
+def named_before(evaluation: Input) -> Input:
+    """The evaluation set at the commit that its report names: a report is a commit too, and would name itself."""
+    told = measured(evaluation.repo, evaluation.revision).get("revision")
+    return replace(evaluation, revision=told) if told and unchanged(evaluation, told) else evaluation
+
+
+def add_judge(made: Material, repo: str, needed: bool) -> None:
+    """Takes a judge's scores, unless they are of other responses than these."""
+    from datasets import load_dataset
+
+    found = published(repo, "dataset")
+    if found is None:
+        if needed:
+            made.missing.append(f"No judge's scores: `python -m eval.geval` publishes them as {repo}.")
+        return
+    revision, lineage = found
+    if [source.content for source in lineage.inputs] != [made.evaluation.content]:
+        made.missing.append(
+            f"{repo} scores another evaluation set than this one, and is left out: run eval.geval again."
+        )
+        return
+    rows = load_dataset(repo, "scores", split="test", revision=revision).to_list()
+    made.judges.append(Judged(repo, revision, lineage.facts, rows))
+
+
+def of_raters(evaluation: Input, votes: Sequence[Path], key: Path) -> Heard:
+    """Reads the raters' files. Raises UserError where the sheets were made from another evaluation set."""
+    given, counts, facts = sheets.read(votes, key)
+    if facts.get("evaluation") != evaluation.repo or not unchanged(evaluation, facts["revision"]):
+        told = f"{facts.get('evaluation')}@{facts.get('revision')}"
+        raise UserError(f"{key}: its sheets are of {told}, not of {evaluation.repo} as it is now; leave --votes out")
+    return Heard(given, counts)
+
+
+def add_visitors(made: Material, repo: str) -> None:
+    """Takes the blind votes of the page that are of these very models; others are counted."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    from hub.votes import votes
+
+    try:
+        rows = votes(repo)
+    except RepositoryNotFoundError:
+        made.missing.append(f"No votes of the page's visitors: there is no dataset {repo} yet.")
+        return
+    models = dict(zip(made.voices, made.lineage.inputs, strict=False))
+    counts: Counter[str] = Counter(rows=len(rows))
+    given = []
+    same: dict[tuple[str, str], bool] = {}
+    for row in rows:
+        for voice, revision in row["revisions"].items():
+            if (voice, revision) not in same:
+                same[voice, revision] = voice in models and unchanged(models[voice], revision)
+        if not all(same[place] for place in row["revisions"].items()):
+            counts["of other models"] += 1
+            continue
+        shown = tuple(sorted(voice for option in row["shown"] for voice in option))
+        item = hash_of(*(message["content"] for message in row["prompt"]))
+        given.append(Vote(row["comparison"], item, 0, tuple(row["chosen"]), shown))
+    counts["votes"] = len(given)
+    if any(vote.chosen for vote in given):
+        made.people["visitors"] = Heard(given, counts)
+    else:
+        made.missing.append(f"None of the {len(rows):,} votes in {repo} is a choice among these models.")

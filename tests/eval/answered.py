@@ -1,0 +1,42 @@
+"""Responses as an evaluation set holds them, made up: what every voice answered to a prompt, and figures of it all."""
+
+from __future__ import annotations
+
+from hub.figures import ROWS
+
+ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75}
+VOICES = ("base", "sft", "dpo")
+HOSTILE = "<img src=x onerror=\"document.title='gone'\">"
+FACTS = {
+    "prompts": 60,
+    "films": 30,
+    "candidates": 20,
+    "voices": {voice: dict.fromkeys(ROWS, ESTIMATE) for voice in VOICES},
+    "film": {"distinct_1": ESTIMATE},
+    "paired": {"dpo - sft": {"hits_pmi": {"difference": ESTIMATE, "p_value": 0.04}}},
+    "judge": "PMI under the base model",
+    "preferred": {"dpo over sft": {"rate": ESTIMATE, "ties": 0.1, "p_value": 0.2}},
+}
+
+
+def answered(place: int) -> dict:
+    """DPO hits more often, and its replies are longer by one word; one reply of each kind that says nothing."""
+    texts = {"base": f"base {place}", "sft": f"sft {place}", "dpo": f"dpo well {place}"}
+    if place < 2:
+        texts = {"base": "", "sft": "  ", "dpo": HOSTILE}
+    return {
+        "prompt": [{"role": "system", "content": "Answer."}, {"role": "user", "content": f"Line {place}?"}],
+        "film_reply": f"Film {place}.",
+        "movie_id": f"m{place // 2}",
+        "movie_title": f"film {place // 2}",
+        "line_ids": [f"L{place}", f"L{place + 1}"],
+        **{
+            voice: {
+                "text": texts[voice],
+                "hit_pmi": place % {"base": 5, "sft": 3, "dpo": 2}[voice] == 0,
+                "film_reply_nats": 12.0 - VOICES.index(voice) + (place % 4),
+            }
+            for voice in VOICES
+        },
+        "first_better": {"sft over base": [0.6, 0.6], "dpo over sft": [0.7, 0.7] if place % 3 else [0.2, 0.4]},
+    }
