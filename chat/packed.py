@@ -1,0 +1,150 @@
+"""The weights of a linear layer in each precision that the engine knows, and torch's fastest way to use them.
+
+Two cores read weights from memory at some 20 GB/s, so that one token takes as long as its bytes; but only a kernel that
+keeps up with the memory gains by fewer bytes. `benchmarks/serve.py` measures them all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PRECISIONS = ("float32", "bf16", "nf4", "int8", "int4")
+GROUP = 32  # weights that share a scale in int4
+Linear = Callable[[Tensor], Tensor]
+"""(rows, inputs) to (rows, outputs), both of `activations(precision)`."""
+
+
+def choose(precision: str, device: torch.device) -> str:
+    """What `auto` is on a device: int8 on a CPU, where `benchmarks.serve` found it the fastest, and bf16 on a GPU.
+
+    Raises ValueError for an unknown precision, and for one that a device has no kernel for.
+    """
+    if precision == "auto":
+        return "int8" if device.type == "cpu" and "fbgemm" in torch.backends.quantized.supported_engines else "bf16"
+    if precision not in PRECISIONS:
+        raise ValueError(f"no precision called {precision!r}; there are auto, {', '.join(PRECISIONS)}")
+    if device.type != "cpu" and precision not in ("float32", "bf16"):
+        raise ValueError(f"{precision} is for a CPU and the model is on {device}; choose bf16 or float32")
+    return precision
+
+
+def activations(precision: str) -> torch.dtype:
+    """The type that a precision's layers take and give: the int8 kernel wants float32, the other small ones bf16."""
+    return torch.float32 if precision in ("float32", "int8") else torch.bfloat16
+
+
+def pack(weight: Tensor, bias: Tensor | None, precision: str) -> Linear:
+    """A layer of the weights (outputs, inputs), which it copies where it does not keep them as they are."""
+    dtype = activations(precision)
+    bias = None if bias is None else bias.to(dtype)
+    if precision == "int8":
+        return Int8(weight, bias)
+    if precision == "int4":
+        return Int4(weight, bias)
+    if precision == "nf4":
+        return NF4(weight, bias)
+    return Dense(weight.to(dtype), bias)
+
+
+class Dense:
+    """Weights as they are."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight, self.bias = weight, bias
+        self.bytes = weight.nbytes
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.linear(x, self.weight, self.bias)
+
+
+class Int8:
+    """Weights in 8 bits with a scale for each output, activations in 8 bits with a scale for each row.
+
+    The kernel (fbgemm, on VNNI instructions) has one scale for all rows, made of the largest and the smallest number:
+    nobody's answer may depend on who else is in the batch. So rows are divided by their largest magnitude, and four
+    columns 1, -1, 0, 0 with weights of zero put every row's range at exactly -1 to 1.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        outputs = len(weight)
+        self.bias = bias
+        self.ends = torch.tensor([[1.0, -1.0, 0.0, 0.0]])
+        padded = torch.nn.functional.pad(weight.float(), (0, self.ends.shape[1]))
+        scales = padded.abs().amax(dim=1).clamp(min=1e-12).double() / 127
+        whole = torch.quantize_per_channel(padded, scales, torch.zeros(outputs, dtype=torch.long), 0, torch.qint8)
+        self.packed: Any = torch.ops.quantized.linear_prepack(whole, None)
+        self.reduced = not torch.cpu._is_vnni_supported()  # without VNNI the kernel's 16-bit sums could overflow
+        self.bytes = padded.numel() + 8 * outputs
+
+    def __call__(self, x: Tensor) -> Tensor:
+        largest = torch.linalg.vector_norm(x, math.inf, dim=-1, keepdim=True).clamp_(min=1e-12)
+        ranged = torch.cat([x / largest, self.ends.expand(len(x), -1)], dim=-1)
+        y = torch.ops.quantized.linear_dynamic(ranged, self.packed, self.reduced)
+        return y.mul_(largest) if self.bias is None else torch.addcmul(self.bias, y, largest)
+
+
+class Int4:
+    """Weights in 4 bits with a scale and an offset for each group of 32, activations in bf16."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        outputs, inputs = weight.shape
+        if inputs % GROUP:
+            raise ValueError(f"int4 takes layers of a multiple of {GROUP} inputs, not {inputs}; choose int8")
+        self.bias = bias
+        whole, offsets, scales = quantise(weight.float().view(outputs, -1, GROUP), 15)
+        levels = whole.view(outputs, inputs).int()
+        self.packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels, 1)
+        # The kernel computes (level - 8) * scale + zero, from (groups, outputs, 2).
+        zeros = offsets + 8 * scales
+        self.scales = torch.cat([scales, zeros], dim=-1).transpose(0, 1).contiguous().bfloat16()
+        self.bytes = self.packed.nbytes + self.scales.nbytes
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = torch.ops.aten._weight_int4pack_mm_for_cpu(x, self.packed, GROUP, self.scales)
+        return y if self.bias is None else y.add_(self.bias)
+
+
+def quantise(groups: Tensor, levels: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rounds to 0..levels between the ends of each group: (..., size) to whole numbers, offsets and scales (..., 1).
+
+    The ends are drawn in by the share, of six, that leaves the least squared error: a rare large weight is cut so that
+    the others are finer.
+    """
+    low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
+    best: tuple[Tensor, Tensor, Tensor] | None = None
+    least = torch.full_like(low, math.inf)
+    for share in (1.0, 0.95, 0.9, 0.85, 0.8, 0.75):
+        scales = ((high - low) * share / levels).clamp(min=1e-12)
+        offsets = (high + low) / 2 - scales * levels / 2
+        whole = ((groups - offsets) / scales).round_().clamp_(0, levels)
+        error = (whole * scales + offsets - groups).square_().sum(-1, keepdim=True)
+        found = (whole, offsets, scales)
+        better = error < least
+        best = found if best is None else tuple(torch.where(better, new, old) for new, old in zip(found, best))  # type: ignore[assignment]
+        least = torch.minimum(error, least)
+    assert best
+    return best
+
+
+class NF4:
+    """bitsandbytes' 4 bits (Dettmers et al., 2023), activations in bf16."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        import bitsandbytes
+
+        self.layer = bitsandbytes.nn.Linear4bit(
+            weight.shape[1], weight.shape[0], bias is not None, compute_dtype=torch.bfloat16, quant_type="nf4"
+        )
+        self.layer.weight = bitsandbytes.nn.Params4bit(weight.bfloat16(), requires_grad=False, quant_type="nf4")
+        if bias is not None:
+            self.layer.bias = torch.nn.Parameter(bias, requires_grad=False)
+        self.layer = self.layer.to("cpu").eval()
+        self.bytes = weight.numel() // 2 + weight.numel() // 64 * 4
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.layer(x)
