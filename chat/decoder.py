@@ -59,7 +59,6 @@ class Decoder:
         self.precision = choose(precision, self.device)
         self.dtype = activations(self.precision)
         self.most_tokens = int(config.max_position_embeddings)
-        self.parameters = sum(parameter.numel() for parameter in voices.model.parameters())
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.eps = config.rms_norm_eps

@@ -67,7 +67,7 @@ class LocalEngine:
         """
         self.tokenizer, self.names = voices.tokenizer, voices.names
         self.decoder = Decoder(voices, precision)
-        self._who = health(voices, self.decoder)
+        self._who = health(voices, self.decoder.precision)
         self._batch = Batch(self.decoder, set(stop_ids(voices.tokenizer).values()))
         self._waiting: deque[_Request] = deque()
         self._running: list[_Request] = []
@@ -181,8 +181,9 @@ class LocalEngine:
         return not taken or request.stopped.is_set() or taken + len(request.rows) <= MOST_ROWS
 
 
-def health(voices: Voices, decoder: Decoder) -> str:
+def health(voices: Voices, precision: str) -> str:
     """The model, its size, precision and device, and the voices with their revisions."""
-    who = ", ".join(f"{name}@{voices.revisions[name][:8]}" if name in voices.revisions else name for name in voices.names)
-    model = voices.model.config.name_or_path
-    return f"{model}, {decoder.parameters / 1e6:,.1f}M parameters, {decoder.precision} on {decoder.device}; {who}"
+    revisions, model = voices.revisions, voices.model
+    who = ", ".join(f"{name}@{revisions[name][:8]}" if name in revisions else name for name in voices.names)
+    size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return f"{model.config.name_or_path}, {size:,.1f}M parameters, {precision} on {model.device}; {who}"

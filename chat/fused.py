@@ -26,15 +26,15 @@ class Speakers:
     """(rows,) of whole numbers."""
     among: tuple[int, ...]
     """The adapters that speak in any of the rows, in order."""
-    _masks: dict[tuple[int, ...], tuple[int, int, Tensor]] = field(default_factory=dict)
+    _masks: dict[tuple[int, ...], tuple[tuple[int, int], Tensor]] = field(default_factory=dict)
 
-    def mask(self, ranks: tuple[int, ...], dtype: torch.dtype) -> tuple[int, int, Tensor]:
-        """First and last rank of those who speak, and (rows, that many ranks): 1 where a rank is the row's, else 0."""
+    def mask(self, ranks: tuple[int, ...], dtype: torch.dtype) -> tuple[tuple[int, int], Tensor]:
+        """From which to which rank they speak, and (rows, that many ranks): 1 where a rank is the row's, else 0."""
         if ranks not in self._masks:
             first, last = sum(ranks[: self.among[0]]), sum(ranks[: self.among[-1] + 1])
             owners = torch.arange(len(ranks)).repeat_interleave(torch.tensor(ranks))[first:last]
             owned = self.voices[:, None] == owners.to(self.voices.device)
-            self._masks[ranks] = (first, last, owned.to(dtype))
+            self._masks[ranks] = ((first, last), owned.to(dtype))
         return self._masks[ranks]
 
 
@@ -44,6 +44,7 @@ class Fused:
     def __init__(self, base: Linear, adapters: list[Adapter], dtype: torch.dtype) -> None:
         self.base = base
         self.ranks = tuple(sum(len(a) for a, _ in adapter) for adapter in adapters)
+        self._spans: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         if adapters:
             self.down = torch.cat([a for adapter in adapters for a, _ in adapter]).to(dtype)
             self.up = torch.cat([torch.block_diag(*(b for _, b in adapter)).T for adapter in adapters]).to(dtype)
@@ -56,8 +57,9 @@ class Fused:
         """(rows, inputs) to (rows, outputs); without speakers the base alone."""
         y = self.base(x)
         if speakers:
-            first, last, mask = speakers.mask(self.ranks, x.dtype)
-            y.addmm_((x @ self.down[first:last].T).mul_(mask), self.up[first:last])
+            span, mask = speakers.mask(self.ranks, x.dtype)
+            down, up = self._spans.get(span) or self._spans.setdefault(span, (self.down[slice(*span)].t(), self.up[slice(*span)]))
+            y.addmm_(torch.mm(x, down).mul_(mask), up)
         return y
 
 

@@ -7,7 +7,9 @@ keeps up with the memory gains by fewer bytes. `benchmarks/serve.py` measures th
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -73,19 +75,29 @@ class Int8:
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         outputs = len(weight)
         self.bias = bias
-        self.ends = torch.tensor([[1.0, -1.0, 0.0, 0.0]])
-        padded = torch.nn.functional.pad(weight.float(), (0, self.ends.shape[1]))
+        padded = torch.nn.functional.pad(weight.float(), (0, len(ENDS)))
         scales = padded.abs().amax(dim=1).clamp(min=1e-12).double() / 127
-        whole = torch.quantize_per_channel(padded, scales, torch.zeros(outputs, dtype=torch.long), 0, torch.qint8)
+        with warnings.catch_warnings():  # torch 2.13 announces the end of such tensors, and packs no others
+            warnings.simplefilter("ignore", UserWarning)
+            whole = torch.quantize_per_channel(padded, scales, torch.zeros(outputs, dtype=torch.long), 0, torch.qint8)
         self.packed: Any = torch.ops.quantized.linear_prepack(whole, None)
         self.reduced = not torch.cpu._is_vnni_supported()  # without VNNI the kernel's 16-bit sums could overflow
         self.bytes = padded.numel() + 8 * outputs
 
     def __call__(self, x: Tensor) -> Tensor:
-        largest = torch.linalg.vector_norm(x, math.inf, dim=-1, keepdim=True).clamp_(min=1e-12)
-        ranged = torch.cat([x / largest, self.ends.expand(len(x), -1)], dim=-1)
+        largest = x.abs().amax(dim=-1, keepdim=True).clamp_(min=1e-12)
+        ranged = torch.cat([x / largest, ends(len(x))], dim=-1)
         y = torch.ops.quantized.linear_dynamic(ranged, self.packed, self.reduced)
         return y.mul_(largest) if self.bias is None else torch.addcmul(self.bias, y, largest)
+
+
+ENDS = (1.0, -1.0, 0.0, 0.0)
+
+
+@lru_cache(maxsize=64)
+def ends(rows: int) -> Tensor:
+    """What stands at the end of every row, (rows, 4)."""
+    return torch.tensor([ENDS] * rows)
 
 
 class Int4:
