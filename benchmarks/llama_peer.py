@@ -1,4 +1,4 @@
-"""llama.cpp as the peer of `benchmarks.serve`, in a process of its own: `PYTHON benchmarks/llama_peer.py MODEL THREADS`.
+"""llama.cpp as the peer of `benchmarks.serve`: `PYTHON benchmarks/llama_peer.py MODEL THREADS`, a process of its own.
 
 PYTHON has llama-cpp-python and gguf, and needs nothing of ours. The folder's weights are written as GGUF, layers and
 embeddings in Q4_0; then each line of JSON on the standard input, {"prompt": ids, "tokens": count}, is answered greedily

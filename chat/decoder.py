@@ -89,8 +89,15 @@ class Decoder:
     @property
     def bytes(self) -> int:
         """Of the weights in memory, adapters and embedding table included."""
-        fused = [part for layer in self.layers for part in (layer.qkv, layer.out, layer.gate_up, layer.down)]
-        return sum(part.bytes for part in fused) + self.head.bytes + self.table.nbytes  # type: ignore[attr-defined]
+        return self.read_bytes + self.table.nbytes + sum(fused.adapter_bytes for fused in self._fused())
+
+    @property
+    def read_bytes(self) -> int:
+        """Of the weights that every step reads, whoever speaks: the base's layers and the head."""
+        return sum(fused.base.bytes for fused in self._fused()) + self.head.bytes
+
+    def _fused(self) -> list[Fused]:
+        return [part for layer in self.layers for part in (layer.qkv, layer.out, layer.gate_up, layer.down)]
 
     def cache(self, slots: int, capacity: int) -> Tensor:
         """Room for keys and values: (layers, slots, capacity, 2 * key heads, head size)."""
@@ -185,12 +192,12 @@ class Decoder:
         slots = kept.view(-1, capacity, 2, self.kv_heads, self.head_size)
         answers = []
         for group in groups:
-            rows = group.slots.stop - group.slots.start
-            q = heads[group.tokens, : self.heads].view(rows, -1, self.kv_heads, self.heads // self.kv_heads, self.head_size)
+            rows, shared = group.slots.stop - group.slots.start, self.heads // self.kv_heads
+            q = heads[group.tokens, : self.heads].view(rows, -1, self.kv_heads, shared, self.head_size)
             q = q.permute(0, 2, 3, 1, 4).flatten(2, 3)  # (rows, key heads, query heads to each * tokens, size)
             k, v = slots[group.slots, : group.length].permute(2, 0, 3, 1, 4)  # each (rows, key heads, length, size)
             y = F.scaled_dot_product_attention(q, k, v, attn_mask=group.mask.expand(-1, self.kv_heads, -1, -1))
-            y = y.unflatten(2, (self.heads // self.kv_heads, -1)).permute(0, 3, 1, 2, 4)
+            y = y.unflatten(2, (shared, -1)).permute(0, 3, 1, 2, 4)
             answers.append(y.reshape(-1, self.heads * self.head_size))
         return answers[0] if len(answers) == 1 else torch.cat(answers)
 
@@ -206,9 +213,11 @@ def plain(module: Any) -> Any:
 
 
 def trained_tokens(embedding: Any, adapters: tuple[str, ...], dtype: torch.dtype) -> tuple[list[int], Tensor]:
-    """The tokens that any adapter has trained, and (1 + adapters, tokens, width): their rows in the base and in each."""
+    """The tokens that any adapter has trained, and (1 + adapters, tokens, width): their rows in the base and each."""
     layer = getattr(embedding, "token_adapter", None)
-    indices = {name: list(layer.token_indices[name]) for name in adapters if name in layer.token_indices} if layer else {}
+    indices = (
+        {name: list(layer.token_indices[name]) for name in adapters if name in layer.token_indices} if layer else {}
+    )
     tokens = sorted({token for of_one in indices.values() for token in of_one})
     rows = plain(embedding).weight.data[tokens].to(dtype).repeat(1 + len(adapters), 1, 1)
     for number, name in enumerate(adapters, start=1):
@@ -223,6 +232,6 @@ def check(model: Any, config: Any) -> None:
         what = f"{config.model_type} with {config.rope_parameters['rope_type']} rotary embeddings"
         raise ValueError(f"the engine serves Qwen 2 models with plain attention, and this is {what}")
     if getattr(config, "quantization_config", None):
-        raise ValueError("the model is loaded in 4 bits already; load it as it is and let the engine's precision pack it")
+        raise ValueError("the model is loaded in 4 bits; load it as it is and let the engine's precision pack it")
     if any(getattr(one, "modules_to_save", None) for one in getattr(model, "peft_config", {}).values()):
         raise ValueError("an adapter has modules_to_save, which cannot be mixed in a batch; train the tokens alone")

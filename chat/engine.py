@@ -120,9 +120,7 @@ class LocalEngine:
         """One line of health: the engine, the model, who answers at which revision, in which precision, where."""
         return f"local engine {'ready' if self._worker.is_alive() else 'stopped'}: {self._who}"
 
-    def _rows(
-        self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None
-    ) -> list[Row]:
+    def _rows(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None) -> list[Row]:
         if not prompts or len(prompts) != len(names):
             raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
         unknown = set(names) - set(self.names)

@@ -44,22 +44,20 @@ class Fused:
     def __init__(self, base: Linear, adapters: list[Adapter], dtype: torch.dtype) -> None:
         self.base = base
         self.ranks = tuple(sum(len(a) for a, _ in adapter) for adapter in adapters)
-        self._spans: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         if adapters:
-            self.down = torch.cat([a for adapter in adapters for a, _ in adapter]).to(dtype)
+            self.down = torch.cat([a for adapter in adapters for a, _ in adapter]).to(dtype).t()
             self.up = torch.cat([torch.block_diag(*(b for _, b in adapter)).T for adapter in adapters]).to(dtype)
 
     @property
-    def bytes(self) -> int:
-        return self.base.bytes + (self.down.nbytes + self.up.nbytes if self.ranks else 0)  # type: ignore[attr-defined]
+    def adapter_bytes(self) -> int:
+        return self.down.nbytes + self.up.nbytes if self.ranks else 0
 
     def __call__(self, x: Tensor, speakers: Speakers | None) -> Tensor:
         """(rows, inputs) to (rows, outputs); without speakers the base alone."""
         y = self.base(x)
         if speakers:
-            span, mask = speakers.mask(self.ranks, x.dtype)
-            down, up = self._spans.get(span) or self._spans.setdefault(span, (self.down[slice(*span)].t(), self.up[slice(*span)]))
-            y.addmm_(torch.mm(x, down).mul_(mask), up)
+            (first, last), mask = speakers.mask(self.ranks, x.dtype)
+            y.addmm_(torch.mm(x, self.down[:, first:last]).mul_(mask), self.up[first:last])
         return y
 
 

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 PRECISIONS = ("float32", "bf16", "nf4", "int8", "int4")
 GROUP = 32  # weights that share a scale in int4
-Linear = Callable[[Tensor], Tensor]
-"""(rows, inputs) to (rows, outputs), both of `activations(precision)`."""
+
+
+class Linear(Protocol):
+    """A packed layer: (rows, inputs) to (rows, outputs), both of `activations(precision)`."""
+
+    bytes: int
+    """Of memory, all of which a call reads."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
 
 
 def choose(precision: str, device: torch.device) -> str:
@@ -128,7 +134,7 @@ def quantise(groups: Tensor, levels: int) -> tuple[Tensor, Tensor, Tensor]:
     the others are finer.
     """
     low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
-    best: tuple[Tensor, Tensor, Tensor] | None = None
+    best: list[Tensor] | None = None
     least = torch.full_like(low, math.inf)
     for share in (1.0, 0.95, 0.9, 0.85, 0.8, 0.75):
         scales = ((high - low) * share / levels).clamp(min=1e-12)
@@ -137,10 +143,10 @@ def quantise(groups: Tensor, levels: int) -> tuple[Tensor, Tensor, Tensor]:
         error = (whole * scales + offsets - groups).square_().sum(-1, keepdim=True)
         found = (whole, offsets, scales)
         better = error < least
-        best = found if best is None else tuple(torch.where(better, new, old) for new, old in zip(found, best))  # type: ignore[assignment]
+        best = [torch.where(better, new, old) for new, old in zip(found, best or found, strict=True)]
         least = torch.minimum(error, least)
     assert best
-    return best
+    return best[0], best[1], best[2]
 
 
 class NF4:

@@ -1,4 +1,4 @@
-"""The decoder: in float32 it is PEFT's own forward pass, for any mixture of voices, and rows do not touch each other."""
+"""The decoder: in float32 it is PEFT's own forward pass, for any mixture of voices; no row touches another."""
 
 from random import Random
 
@@ -100,8 +100,10 @@ def test_a_plain_base_has_no_adapters(starter, rows):
 def test_what_it_cannot_serve_is_said_in_one_line(voices):
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    shape = dict(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=64)
+    config = LlamaConfig(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=64
+    )
     with pytest.raises(ValueError, match="serves Qwen 2 models with plain attention, and this is llama"):
-        Decoder(Voices(LlamaForCausalLM(LlamaConfig(**shape)), voices.tokenizer, ("base",)))
+        Decoder(Voices(LlamaForCausalLM(config), voices.tokenizer, ("base",)))
     with pytest.raises(ValueError, match=r"no precision called 'int3'; there are auto, float32, bf16"):
         Decoder(voices, "int3")

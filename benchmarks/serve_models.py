@@ -1,0 +1,91 @@
+"""What `benchmarks.serve` serves: the starter and a 0.5B of random weights, two random adapters each; and its measure
+of what a precision costs."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+STARTER = Path("training/starter")
+SHAPES: dict[str, dict[str, Any] | None] = {
+    "starter": None,
+    "0.5b": {
+        "num_hidden_layers": 24, "hidden_size": 896, "intermediate_size": 4864, "num_attention_heads": 14,
+        "num_key_value_heads": 2, "vocab_size": 151_936, "tie_word_embeddings": True, "max_position_embeddings": 32_768,
+    },
+}  # fmt: skip
+RANK = 16  # of the adapters, as in the recipes of Qwen 2.5
+Pair = tuple[list[dict[str, str]], str]
+
+
+def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
+    """The folder of a base, and voice to folder of its adapters. The 0.5B has the starter's words."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
+
+    folder, settings = STARTER, SHAPES[shape]
+    if settings:
+        folder = scratch / shape
+        torch.manual_seed(0)
+        Qwen2ForCausalLM(Qwen2Config(**settings)).bfloat16().save_pretrained(folder)
+        AutoTokenizer.from_pretrained(STARTER).save_pretrained(folder)
+    adapters = {}
+    for seed, name in enumerate(("sft", "dpo")):
+        base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        config = LoraConfig(r=RANK, target_modules="all-linear", trainable_token_indices={"embed_tokens": [1, 2]})
+        model = get_peft_model(base, config)
+        torch.manual_seed(seed)
+        for weight_name, weight in model.named_parameters():
+            if "lora_B" in weight_name:
+                weight.data += 0.02 * torch.randn_like(weight)
+        adapters[name] = str(scratch / f"{shape}-{name}")
+        model.save_pretrained(adapters[name])
+    return folder, adapters
+
+
+def held_out_pairs(corpus: Path, count: int) -> list[Pair]:
+    """Prompts and replies of films that the starter has not seen, drawn by seed; fewer where there are not so many."""
+    from training.corpus import sources
+    from training.sections import Data
+    from training.windows import Named, build
+
+    table = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["test"]
+    rows = table.select(["prompt", "completion"]).to_pylist()
+    random.Random(1).shuffle(rows)
+    return [(row["prompt"], row["completion"][0]["content"]) for row in rows[:count]]
+
+
+def excess_perplexity(voices: Any, pairs: list[Pair], precisions: tuple[str, ...]) -> dict[str, float]:
+    """The base's perplexity of the replies in each precision over that in float32, less 1."""
+    exact = loss(voices, pairs, "float32")
+    found = {name: math.exp(loss(voices, pairs, name) - exact) - 1 for name in precisions}
+    told = ", ".join(f"{name} {value:+.2%}" for name, value in found.items())
+    print(f"\nperplexity of {len(pairs)} replies: {math.exp(exact):.2f} in float32; {told}", flush=True)
+    return {name: round(value, 5) for name, value in found.items()}
+
+
+def loss(voices: Any, pairs: list[Pair], precision: str) -> float:
+    """Nats a token of the replies, each token said to the decoder as if it had been drawn."""
+    from chat.batch import MOST_ROWS
+    from chat.decoder import Decoder
+    from chat.template import encode_prompt, encode_reply
+
+    decoder = Decoder(voices, precision)
+    encoded = [
+        (encode_prompt(voices.tokenizer, prompt), encode_reply(voices.tokenizer, reply)) for prompt, reply in pairs
+    ]
+    encoded.sort(key=lambda pair: len(pair[1]), reverse=True)  # so that the rows that end are the last
+    total = 0.0
+    for first in range(0, len(encoded), MOST_ROWS):
+        batch = encoded[first : first + MOST_ROWS]
+        cache = decoder.cache(len(batch), max(len(prompt) + len(reply) for prompt, reply in batch))
+        for step in range(len(batch[0][1])):
+            rows = [pair for pair in batch if len(pair[1]) > step]
+            new = [prompt if step == 0 else [reply[step - 1]] for prompt, reply in rows]
+            starts = [0 if step == 0 else len(prompt) + step - 1 for prompt, _ in rows]
+            scores = decoder(cache, new, starts, ["base"] * len(rows)).log_softmax(-1)
+            total -= sum(float(scores[row, reply[step]]) for row, (_, reply) in enumerate(rows))
+    return total / sum(len(reply) for _, reply in encoded)
