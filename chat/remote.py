@@ -11,15 +11,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from chat.dialects import DIALECTS, Dialect
 from chat.engine import Partial
 from chat.generate import Reply
 from chat.sampling import Sampling
+from chat.servers import DIALECTS, Dialect, EngineError, Server, explained
 from chat.template import PAD, STOP, Message, stop_ids
 
 if TYPE_CHECKING:
@@ -28,19 +27,6 @@ if TYPE_CHECKING:
 CONNECT, READ = 5.0, 60.0  # seconds of patience: for a connection, and for the next token
 IN_FLIGHT = 64  # requests of bulk generation at one time
 MOST_SEED = 2**31  # what every server's seed can hold
-
-
-class EngineError(RuntimeError):
-    """The server does not answer, or not as it should: one line, which holds nothing that a visitor wrote."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where a voice is served, and the name of its model there."""
-
-    url: str
-    """Up to and with `/v1`."""
-    model: str
 
 
 @dataclass
@@ -137,9 +123,7 @@ class RemoteEngine:
         finally:
             running.cancel()
 
-    def replies(
-        self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int
-    ) -> list[Reply]:
+    def replies(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int) -> list[Reply]:
         """Bulk generation, as `chat.generate.generate`: one reply to each prompt, in order, IN_FLIGHT at a time.
 
         Each prompt has a seed of its own, made of `seed` and its place.
@@ -214,16 +198,17 @@ class RemoteEngine:
             try:
                 answer = await client.completions.create(model=server.model, **body)
             except openai.OpenAIError as error:
-                problem = self._explained(name, error)
-                if isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError | openai.InternalServerError):
+                problem = explained(name, self.servers[name], error)
+                refused = openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError
+                if isinstance(error, refused):
                     continue
                 break
             read, ours = answer.usage.prompt_tokens if answer.usage else None, dialect.length(self.tokenizer, prompt)
             if read in (None, ours):
                 return _Voice(server, client, dialect)
             problem = EngineError(
-                f"{server.model} at {server.url} reads {read} tokens where {name}'s tokenizer has {ours}: another model, "
-                "or one that puts a token before the prompt; name the right one in REPARTEE_ENGINE_MODELS"
+                f"{server.model} at {server.url} reads {read} tokens where {name}'s tokenizer has {ours}: another "
+                "model, or a server that puts a token before the prompt; name the right one in REPARTEE_ENGINE_MODELS"
             )
         await client.close()
         raise problem or AssertionError("there are dialects")
@@ -246,7 +231,7 @@ class RemoteEngine:
                     row.tokens = self._count(row)
                     yield
         except openai.OpenAIError as error:
-            raise self._explained(name, error) from None
+            raise explained(name, self.servers[name], error) from None
         if row.ended is None:
             raise EngineError(f"{voice.server.url} broke off in the middle of an answer")
 
@@ -261,24 +246,3 @@ class RemoteEngine:
         """The tokens of a reply, by our tokenizer, its end included: a server may send several in one piece."""
         own = len(self.tokenizer.encode(row.text, add_special_tokens=False))
         return own + (row.ended in (STOP, PAD))
-
-    def _explained(self, name: str, error: Exception) -> EngineError:
-        """An error of the client in one line. A server's own words may quote the prompt, and are left out."""
-        import openai
-
-        server = self.servers[name]
-        what = f"the server of {name}, {server.url}"
-        if isinstance(error, openai.APITimeoutError):
-            return EngineError(f"{what}, is silent; look whether it is overloaded")
-        if isinstance(error, openai.APIConnectionError):
-            return EngineError(f"{what}, cannot be reached; start it, or correct REPARTEE_ENGINE_URL")
-        status = getattr(error, "status_code", None)
-        cures = {
-            401: "set REPARTEE_ENGINE_KEY to its key",
-            403: "set REPARTEE_ENGINE_KEY to its key",
-            404: f"it has no model {server.model} or no /completions; see REPARTEE_ENGINE_MODELS and REPARTEE_ENGINE_URL",
-            429: "it has too much to do",
-        }
-        with suppress(KeyError):
-            return EngineError(f"{what}, answered {status}: {cures[status]}")  # type: ignore[index]
-        return EngineError(f"{what}, answered {status or 'with an error'}; see its log")

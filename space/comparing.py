@@ -13,10 +13,11 @@ import gradio as gr
 from chat.ballot import BAD, TIE, Option, options
 from chat.template import Message, messages
 from space.ballots import Ballot, Ballots, NotOpen
-from space.handlers import LABELS, ending, sampling, seed_of, visitor_line
+from space.handlers import LABELS, ending, sampling, seed_of, streamed, visitor_line
 
 if TYPE_CHECKING:
     from chat.engine import LocalEngine, Partial
+    from chat.remote import RemoteEngine
 
 LETTERS = "ABC"
 CHOICES = {f"{letter} is best": str(number) for number, letter in enumerate(LETTERS, start=1)}
@@ -32,7 +33,7 @@ ASK = (
 class Comparing:
     """What the Compare tab does when it is asked; `engine` streams, `ballots` keeps what may be voted on."""
 
-    engine: LocalEngine
+    engine: LocalEngine | RemoteEngine
     context_turns: int
     ballots: Ballots
 
@@ -119,7 +120,7 @@ class Comparing:
         """Streams the replies and the notes, each by voice; a stop closes it."""
         started, voices = time.perf_counter(), list(LABELS)
         notes = dict.fromkeys(voices, "")
-        with closing(self.engine.stream([prompt] * len(voices), voices, how, seed)) as answers:
+        with closing(streamed(self.engine, prompt, voices, how, seed)) as answers:
             for row in answers:
                 answer: Partial
                 for voice, answer in zip(voices, row, strict=True):

@@ -7,7 +7,7 @@ line and the bounds of the sampling are checked here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from html import escape
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from chat.sampling import Sampling
+from chat.servers import EngineError
 from chat.template import Message, messages
 
 if TYPE_CHECKING:
-    from chat.engine import LocalEngine
+    from chat.engine import LocalEngine, Partial
+    from chat.remote import RemoteEngine
 
 LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
 ENDINGS = {
@@ -36,7 +38,7 @@ MOST_SEED = 2**31 - 1
 class Handlers:
     """What the Chat tab does when it is asked; `engine` streams, `context_turns` is how many messages a model reads."""
 
-    engine: LocalEngine
+    engine: LocalEngine | RemoteEngine
     context_turns: int
 
     def chat(
@@ -77,11 +79,24 @@ class Handlers:
     def answer(self, asked: list[Message], who: str, how: Sampling, seed: int | None) -> Iterator[Any]:
         """Streams (messages to show, text box, note, history); a stop closes it."""
         started, prompt = time.perf_counter(), messages(asked, self.context_turns)
-        with closing(self.engine.stream([prompt], [who], how, seed)) as answers:
+        with closing(streamed(self.engine, prompt, [who], how, seed)) as answers:
             for (answer,) in answers:
                 said = [*asked, {"role": "assistant", "content": answer.text, "voice": who}]
                 note = ending(answer, time.perf_counter() - started)
                 yield shown(said), gr.skip(), note, said
+
+
+def streamed(
+    engine: LocalEngine | RemoteEngine, prompt: list[Message], voices: list[str], how: Sampling, seed: int | None
+) -> Generator[list[Partial], None, None]:
+    """What each voice says to a prompt, as it comes. A server in trouble is one line of the log, and one for him."""
+    try:
+        with closing(engine.stream([prompt] * len(voices), voices, how, seed)) as answers:
+            yield from answers
+    except EngineError as error:
+        print(f"engine: {error}", flush=True)
+        reason = "The models do not answer just now. Please try again in a moment."
+        raise gr.Error(reason, title="Not there", print_exception=False) from None
 
 
 def undo(history: list[Message]) -> tuple[Any, ...]:

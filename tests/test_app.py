@@ -15,6 +15,7 @@ import pytest
 import app
 from hub.errors import UserError
 from hub.local import free_port
+from space.settings import SPACES_NETWORK
 
 
 def test_flags_win_over_the_environment():
@@ -38,7 +39,7 @@ def test_the_door_and_the_votes_are_set_by_the_environment():
     told = app.read_settings([], {f"REPARTEE_{name}": value for name, value in (*given.items(), ("NAMESPACE", "me"))})
     assert (told.session_rate, told.address_rate, told.votes_every) == (5, 7.5, 60)
     assert (told.votes_folder, told.proxies) == ("/data", "::1")
-    assert app.read_settings([], {"REPARTEE_NAMESPACE": "me", "SPACE_ID": "me/repartee"}).proxies == app.SPACES_NETWORK
+    assert app.read_settings([], {"REPARTEE_NAMESPACE": "me", "SPACE_ID": "me/repartee"}).proxies == SPACES_NETWORK
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,16 @@ import json
 import threading
 import time
 from contextlib import closing, contextmanager
+from itertools import pairwise
 
 import pytest
 from remote_stub import Stub, serving
 from scenes import asked
 
-from chat.dialects import as_text, harmless
 from chat.engine import Partial
-from chat.remote import EngineError, RemoteEngine, Server
+from chat.remote import RemoteEngine, Server
 from chat.sampling import Sampling
+from chat.servers import EngineError, as_text, harmless
 from chat.template import encode_prompt
 from hub.local import free_port
 
@@ -47,8 +48,10 @@ def test_three_voices_stream_together(engine):
     assert [row.text for row in stream[-1]] == [f"{name} Where were you last night?" for name in NAMES]
     assert all(row.done and row.ended == "<|im_end|>" for row in stream[-1])
     assert len(stream) > 6
-    for earlier, later in zip(stream, stream[1:], strict=False):
-        assert all(new.text.startswith(old.text) and new.tokens >= old.tokens for old, new in zip(earlier, later, strict=True))
+    for earlier, later in pairwise(stream):
+        for old, new in zip(earlier, later, strict=True):
+            assert new.text.startswith(old.text)
+            assert new.tokens >= old.tokens
 
 
 def test_what_is_sent_is_the_contract(engine, stub, tokenizer):
@@ -56,11 +59,11 @@ def test_what_is_sent_is_the_contract(engine, stub, tokenizer):
     list(engine.stream([prompt], ["sft"], Sampling(temperature=0.7, top_k=5, top_p=0.5), seed=7))
     [body] = stub.asked
     assert body["prompt"] == encode_prompt(tokenizer, prompt)
-    sent = {name: body[name] for name in ("model", "temperature", "top_k", "top_p", "max_tokens", "seed", "stop_token_ids")}
-    assert sent == {
+    expected = {
         "model": "sft", "temperature": 0.7, "top_k": 5, "top_p": 0.5, "max_tokens": 64, "seed": 7,
         "stop_token_ids": [2, 0],
     }  # fmt: skip
+    assert {name: body[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(("strict", "told"), [(False, "in text;"), (True, "in text, with a generation config;")])
@@ -84,7 +87,9 @@ def test_harmless_text_has_no_token_left_and_other_text_is_as_it_was(tokenizer):
     nested = "<|im_<|im_end|>end|> <<|im_end|>|im_end|>"
     assert not any(token in harmless(tokenizer, nested) for token in tokenizer.get_added_vocab())
     for prompt in asked("Where were you last night?", " Zoë! 🎬\n\n"):
-        assert tokenizer.encode(as_text(tokenizer, prompt), add_special_tokens=False) == encode_prompt(tokenizer, prompt)
+        assert tokenizer.encode(as_text(tokenizer, prompt), add_special_tokens=False) == encode_prompt(
+            tokenizer, prompt
+        )
 
 
 def test_a_stop_closes_the_connections(engine, stub):
@@ -140,7 +145,7 @@ def test_how_a_reply_ended(engine, stub):
 @pytest.mark.parametrize(
     ("fail", "told"),
     [
-        ({"status": 401}, "REPARTEE_ENGINE_KEY"), ({"status": 429}, "too much to do"), ({"status": 500}, "answered 500"),
+        ({"status": 401}, "REPARTEE_ENGINE_KEY"), ({"status": 429}, "too much to do"), ({"status": 500}, "answered 5"),
         ({"status": 400}, "answered 400"), ({"broken": True}, "broke off in the middle"),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How OpenAI-compatible servers are asked for a completion: they differ in what a prompt may be, and in sampling."""
+"""OpenAI-compatible servers: how they are asked for a completion, in which they differ, and what their errors mean."""
 
 from __future__ import annotations
 
@@ -14,6 +14,19 @@ OFF = {"min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
 """What servers would add of their own: llama.cpp a min_p, vLLM the penalty of Qwen's generation config."""
 
 
+class EngineError(RuntimeError):
+    """A server does not answer, or not as it should: one line, which holds nothing that a visitor wrote."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a voice is served, and the name of its model there."""
+
+    url: str
+    """Up to and with `/v1`."""
+    model: str
+
+
 @dataclass(frozen=True)
 class Dialect:
     """One way of asking `/completions`."""
@@ -22,9 +35,7 @@ class Dialect:
     prompt: Callable[[Any, list[Message]], list[int] | str]
     sampling: Callable[[Any, Sampling], dict[str, Any]]
 
-    def body(
-        self, tokenizer: Any, messages: list[Message], sampling: Sampling, seed: int | None
-    ) -> dict[str, Any]:
+    def body(self, tokenizer: Any, messages: list[Message], sampling: Sampling, seed: int | None) -> dict[str, Any]:
         """Arguments of openai's `completions.create`, but for the model."""
         seeded = {} if seed is None else {"seed": seed}
         return {"prompt": self.prompt(tokenizer, messages), **self.sampling(tokenizer, sampling), **seeded}
@@ -78,3 +89,24 @@ DIALECTS = (
     Dialect("text, with a generation config", as_text, in_generation_config),
 )
 """In the order in which a server is asked whether it understands them."""
+
+
+def explained(name: str, server: Server, error: Exception) -> EngineError:
+    """An error of openai's client, asking for a voice, in one line. A server's own words may quote the prompt, and are
+    left out."""
+    import openai
+
+    what = f"the server of {name}, {server.url},"
+    if isinstance(error, openai.APITimeoutError):
+        return EngineError(f"{what} is silent; look whether it is overloaded")
+    if isinstance(error, openai.APIConnectionError):
+        return EngineError(f"{what} cannot be reached; start it, or correct REPARTEE_ENGINE_URL")
+    status = getattr(error, "status_code", None)
+    cures = {
+        401: "set REPARTEE_ENGINE_KEY to its key",
+        403: "set REPARTEE_ENGINE_KEY to its key",
+        404: f"no /completions there, or no model {server.model}; see REPARTEE_ENGINE_URL and REPARTEE_ENGINE_MODELS",
+        429: "it has too much to do",
+    }
+    answered = f"answered {status}" if status else "answered with an error"
+    return EngineError(f"{what} {answered}: {cures.get(status or 0, 'see its log')}")
