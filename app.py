@@ -107,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 Shown(repos, models.revisions, licences),
                 names,
                 find_results(names, models.revisions),
+                int(settings.at_once),
             )
             address = launch(page, settings.host, settings.port, settings.session_rate, settings.address_rate)
             print(f"ready in {time.perf_counter() - started:.1f} s: {address}", flush=True)

@@ -30,6 +30,7 @@ ENDINGS = {
     "length": "Did not end by itself: cut at {}.",
 }
 MAX_CHARACTERS = 500  # of one line of a visitor
+MAX_SCENE = 300  # characters as well
 MAX_HISTORY = 100  # messages kept for one visitor
 MOST_SEED = 2**31 - 1
 
@@ -50,22 +51,31 @@ class Handlers:
         top_p: float,
         history: list[Message],
         seed: int | None = None,
+        scene: str = "",
     ) -> Iterator[Any]:
         """Answer one line of dialogue with one voice: base, sft or dpo.
 
         Returns the conversation, an empty text box, and a note on how the answer ended. The conversation lives in the
-        session; a seed makes an answer repeatable.
+        session; a seed makes an answer repeatable, a scene joins the system prompt.
         """
         line = visitor_line(message)
         if not line:
             yield gr.skip()
             return
         asked = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
+        prompt, how = in_scene(messages(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
         yield shown(asked), "", "", gr.skip()
-        yield from self.answer(asked, who, sampling(temperature, top_k, top_p), seed_of(seed))
+        yield from self.answer(asked, prompt, who, how, seed_of(seed))
 
     def again(
-        self, who: str, temperature: float, top_k: int, top_p: float, history: list[Message], seed: int | None = None
+        self,
+        who: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        history: list[Message],
+        seed: int | None = None,
+        scene: str = "",
     ) -> Iterator[Any]:
         """Answer the latest line again, in the voice that is chosen now. Streams what `chat` streams."""
         asked = up_to_latest_line(history)
@@ -73,12 +83,15 @@ class Handlers:
             gr.Info("Nothing has been said yet.")
             yield gr.skip()
             return
+        prompt, how = in_scene(messages(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
         yield shown(asked), gr.skip(), "", gr.skip()
-        yield from self.answer(asked, who, sampling(temperature, top_k, top_p), seed_of(seed))
+        yield from self.answer(asked, prompt, who, how, seed_of(seed))
 
-    def answer(self, asked: list[Message], who: str, how: Sampling, seed: int | None) -> Iterator[Any]:
+    def answer(
+        self, asked: list[Message], prompt: list[Message], who: str, how: Sampling, seed: int | None
+    ) -> Iterator[Any]:
         """Streams (messages to show, text box, note, history); a stop closes it."""
-        started, prompt = time.perf_counter(), messages(asked, self.context_turns)
+        started = time.perf_counter()
         with closing(streamed(self.engine, prompt, [who], how, seed)) as answers:
             for (answer,) in answers:
                 said = [*asked, {"role": "assistant", "content": answer.text, "voice": who}]
@@ -128,6 +141,16 @@ def visitor_line(message: str) -> str:
     if not line:
         gr.Info("Type a line first, or pick one of the examples.")
     return line
+
+
+def in_scene(prompt: list[Message], scene: str) -> list[Message]:
+    """The prompt with the visitor's scene after the system prompt. Raises gr.Error for one that is too long."""
+    told = " ".join((scene or "").split())
+    if len(told) > MAX_SCENE:
+        reason = f"That scene has {len(told)} characters; it takes at most {MAX_SCENE}. Please shorten it."
+        raise gr.Error(reason, title="Too long", print_exception=False)
+    system, *turns = prompt
+    return [{**system, "content": f"{system['content']} The scene: {told}"}, *turns] if told else prompt
 
 
 def sampling(temperature: float, top_k: int, top_p: float) -> Sampling:
