@@ -217,7 +217,7 @@ def test_who_waits_is_told_where(visit):
             page.press("#chat-line textarea", "Enter")
             page.wait_for_timeout(300)
         for place, page in enumerate(pages[AT_ONCE:], start=1):
-            page.get_by_text(f"queue: {place}/2").first.wait_for()
+            page.locator("#chat-note").get_by_text(f"queue: {place}/").wait_for()
         stage.engine.open.set()
         for page in pages:
             page.wait_for_function("() => document.querySelector('#chat-note').textContent.includes('token')")
