@@ -109,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 find_results(names, models.revisions),
                 int(settings.at_once),
             )
-            address = launch(page, settings.host, settings.port, settings.session_rate, settings.address_rate)
+            rates = settings.session_rate, settings.address_rate
+            address = launch(page, settings.host, settings.port, *rates, settings.mcp)
             print(f"ready in {time.perf_counter() - started:.1f} s: {address}", flush=True)
             page.block_thread()
 

@@ -66,16 +66,18 @@ def provenance(models: Models) -> str:
     return f"{', '.join(links)}. Replies are at most 64 tokens long; they are inventions, and can be rude or wrong."
 
 
-def launch(page: gr.Blocks, host: str, port: int, a_session: float, an_address: float) -> str:
+def launch(page: gr.Blocks, host: str, port: int, a_session: float, an_address: float, mcp: bool = False) -> str:
     """Serve the page from a thread of its own and return its address; no analytics, no share link.
 
     Args:
         a_session, an_address: requests a minute that one of them may make.
+        mcp: also serve `/gradio_api/mcp/`, whose tools are the named endpoints.
     """
-    door = Middleware(Door, sessions=Rate(a_session), addresses=Rate(an_address))
+    door = Middleware(Door, sessions=Rate(a_session), addresses=Rate(an_address), mcp=mcp)
     _, address, _ = page.launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, ssr_mode=False,
         run_history=False, show_error=True, footer_links=[], theme=theme(), max_threads=MOST_THREADS,
+        mcp_server=mcp,
         css_paths=Path(__file__).with_name("page.css"), app_kwargs={"middleware": [door]},
     )  # fmt: skip
     return address

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from ipaddress import ip_network
 
 from chat.voices import VOICES
@@ -50,6 +51,8 @@ class Settings:
     (REPARTEE_ENGINE_MODELS)."""
     at_once: float = 4
     """Requests handed to the engine at one time (REPARTEE_AT_ONCE); a server of its own takes more."""
+    mcp: bool = False
+    """Also be an MCP server, whose tools are `/chat` and `/compare` (REPARTEE_MCP=1); it takes gradio's extra `mcp`."""
     votes_folder: str = ".repartee/votes"
     """Where votes wait for the Hub (REPARTEE_VOTES_FOLDER); on a Space give it a disk that lasts, if there is one."""
     votes_every: float = 300
@@ -70,6 +73,10 @@ class Settings:
                 ip_network(network.strip())
             except ValueError as error:
                 raise UserError(f"{error}: set REPARTEE_PROXIES to addresses like 10.0.0.0/8,127.0.0.1") from None
+        if self.mcp and find_spec("mcp") is None:
+            raise UserError(
+                "REPARTEE_MCP needs a package that is not there: pip install 'gradio[mcp]', or unset it"
+            )
         for url, _ in self.servers.values():
             if not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", url):  # not shown: somebody may put a key into it
                 raise UserError(
@@ -110,6 +117,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         proxies=environment.get("REPARTEE_PROXIES", SPACES_NETWORK if environment.get("SPACE_ID") else ""),
         engine_url=environment.get("REPARTEE_ENGINE_URL") or "",
         engine_models=environment.get("REPARTEE_ENGINE_MODELS") or "",
+        mcp=environment.get("REPARTEE_MCP", "") not in ("", "0"),
         votes_folder=environment.get("REPARTEE_VOTES_FOLDER") or Settings.votes_folder,
         **chosen,  # type: ignore[arg-type]
         **numbers,  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""64 visitors at once, for five minutes (`make proof`) or for a third of one: nobody hears another, and nothing grows."""
+"""64 visitors at once, for five minutes (`make proof`) or twenty seconds: nobody hears another, nothing grows."""
 
 from __future__ import annotations
 

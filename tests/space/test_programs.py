@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -71,6 +72,26 @@ def test_the_example_for_javascript_runs(stage):
     assert done.returncode == 0, done.stderr
     assert "sft Where were you last night?" in done.stdout
     assert "<small>DPO</small>" in done.stdout
+
+
+def test_the_endpoints_are_tools_where_the_settings_want_it(stage):
+    pytest.importorskip("mcp", reason="needs gradio's extra mcp: pip install 'gradio[mcp]'")
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def use(url: str) -> tuple[set[str], str]:
+        async with streamablehttp_client(url) as (reading, writing, _), ClientSession(reading, writing) as session:
+            await session.initialize()
+            names = {tool.name for tool in (await session.list_tools()).tools}
+            answer = await session.call_tool(next(name for name in names if "compare" in name), {"message": "Who?"})
+            return names, str(answer.content)
+
+    with playing(mcp=True) as open_stage:
+        names, said = asyncio.run(use(f"{open_stage.url}gradio_api/mcp/"))
+    assert {name.rpartition("_")[2] for name in names} == {"chat", "compare"}
+    assert "sft Who?" in said
+    with stage.client() as client:
+        assert client.post("gradio_api/mcp/", json={}).status_code == 404
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
