@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from chat.engine import Partial
 from chat.generate import Reply
 from chat.sampling import Sampling
-from chat.servers import DIALECTS, Dialect, EngineError, Server, explained
-from chat.template import PAD, STOP, Message, stop_ids
+from chat.servers import DIALECTS, ENDED, Dialect, EngineError, Server, explained
+from chat.template import Message, stop_ids
 
 if TYPE_CHECKING:
     import openai
@@ -170,7 +170,7 @@ class RemoteEngine:
             pinned = f"@{self.revisions[name][:8]}" if name in self.revisions else ""
             asked = f"{voice.server.model} at {voice.server.url} in {voice.dialect.name}"
             told.append(f"{name}{pinned} is {asked}")
-        return f"engine {'stopped' if self._closed else 'ready'}: {'; '.join(told)}; the page cannot see their revision"
+        return f"engine {'stopped' if self._closed else 'ready'}: {'; '.join(told)}"
 
     def _check(self, prompts: list[list[Message]], names: list[str]) -> None:
         if not prompts or len(prompts) != len(names):
@@ -236,13 +236,13 @@ class RemoteEngine:
             raise EngineError(f"{voice.server.url} broke off in the middle of an answer")
 
     def _ending(self, choice: Any) -> str:
-        """How a reply ended. Only vLLM says by which token; elsewhere a stop is taken for `<|im_end|>`."""
+        """How a reply ended: as in `Reply` where the server says by which token, as vLLM may; else ENDED."""
         if choice.finish_reason == "length":
             return "length"
-        by = getattr(choice, "stop_reason", None)
-        return PAD if by == stop_ids(self.tokenizer)[PAD] else STOP
+        names = {id: name for name, id in stop_ids(self.tokenizer).items()}
+        return names.get(getattr(choice, "stop_reason", None), ENDED)  # type: ignore[arg-type]
 
     def _count(self, row: _Row) -> int:
         """The tokens of a reply, by our tokenizer, its end included: a server may send several in one piece."""
         own = len(self.tokenizer.encode(row.text, add_special_tokens=False))
-        return own + (row.ended in (STOP, PAD))
+        return own + (row.ended not in (None, "length"))

@@ -10,6 +10,8 @@ from typing import Any
 from chat.sampling import Sampling
 from chat.template import Message, encode_prompt, stop_ids
 
+ENDED = "stop"
+"""How a reply ended where a server does not say by which token."""
 OFF = {"min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
 """What servers would add of their own: llama.cpp a min_p, vLLM the penalty of Qwen's generation config."""
 

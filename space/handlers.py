@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from chat.sampling import Sampling
-from chat.servers import EngineError
+from chat.servers import ENDED, EngineError
 from chat.template import Message, messages
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
 ENDINGS = {
     "<|im_end|>": "Ended by itself after {}.",
     "<|endoftext|>": "Came to the end of a text, not of a turn, after {}.",
+    ENDED: "Ended after {}.",
     "length": "Did not end by itself: cut at {}.",
 }
 MAX_CHARACTERS = 500  # of one line of a visitor

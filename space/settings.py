@@ -74,9 +74,7 @@ class Settings:
             except ValueError as error:
                 raise UserError(f"{error}: set REPARTEE_PROXIES to addresses like 10.0.0.0/8,127.0.0.1") from None
         if self.mcp and find_spec("mcp") is None:
-            raise UserError(
-                "REPARTEE_MCP needs a package that is not there: pip install 'gradio[mcp]', or unset it"
-            )
+            raise UserError("REPARTEE_MCP needs a package that is not there: pip install 'gradio[mcp]', or unset it")
         for url, _ in self.servers.values():
             if not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", url):  # not shown: somebody may put a key into it
                 raise UserError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chat.servers import ENDED
 from chat.template import STOP
 from hub.errors import UserError
 from hub.lineage import Input
@@ -113,7 +114,7 @@ def trouble(pair: tuple[Reply, Reply]) -> str | None:
     first, second = pair
     if not first.text.strip() or not second.text.strip():
         return "an empty reply"
-    if first.ended != STOP or second.ended != STOP:
+    if not {first.ended, second.ended} <= {STOP, ENDED}:
         return "a reply that did not end"
     return "replies alike" if similarity(first.text, second.text) > ALIKE else None
 

@@ -46,7 +46,7 @@ def engine(stub, tokenizer):
 def test_three_voices_stream_together(engine):
     stream = list(engine.stream(asked("Where were you last night?") * 3, list(NAMES), Sampling()))
     assert [row.text for row in stream[-1]] == [f"{name} Where were you last night?" for name in NAMES]
-    assert all(row.done and row.ended == "<|im_end|>" for row in stream[-1])
+    assert all(row.done and row.ended == "stop" for row in stream[-1])
     assert len(stream) > 6
     for earlier, later in pairwise(stream):
         for old, new in zip(earlier, later, strict=True):
@@ -133,13 +133,13 @@ def test_replies_in_bulk_are_in_order_and_seeded_by_place(engine, stub):
     replies = engine.replies(asked(*(f"line {n}" for n in range(100))), ["sft"] * 100, Sampling(), 1)
     assert [reply.text for reply in replies] == [f"sft line {n}" for n in range(100)]
     assert {body["seed"] for body in stub.asked} == {1_000_003 + n for n in range(100)}
-    assert {reply.ended for reply in replies} == {"<|im_end|>"}
+    assert {reply.ended for reply in replies} == {"stop"}
 
 
 def test_how_a_reply_ended(engine, stub):
-    assert list(engine.stream(asked("No."), ["sft"], Sampling()))[-1] == [Partial("sft No.", True, "<|im_end|>", 5)]
-    stub.stop_reason = 0
-    assert list(engine.stream(asked("No."), ["sft"], Sampling()))[-1][0].ended == "<|endoftext|>"
+    assert list(engine.stream(asked("No."), ["sft"], Sampling()))[-1] == [Partial("sft No.", True, "stop", 5)]
+    for stub.stop_reason, ended in ((0, "<|endoftext|>"), (2, "<|im_end|>"), (77, "stop")):
+        assert list(engine.stream(asked("No."), ["sft"], Sampling()))[-1][0].ended == ended
 
 
 @pytest.mark.parametrize(
