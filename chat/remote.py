@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -80,10 +80,6 @@ class RemoteEngine:
             self.close()
             raise
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.servers)
-
     def stream(
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
     ) -> Generator[list[Partial], None, None]:
@@ -97,27 +93,19 @@ class RemoteEngine:
         """
         self._check(prompts, names)
         rows = [_Row() for _ in prompts]
-        updates: SimpleQueue[list[Partial] | Exception | None] = SimpleQueue()
+        updates: SimpleQueue[list[Partial] | BaseException | None] = SimpleQueue()
 
         async def one(place: int) -> None:
             async for _ in self._grow(rows[place], names[place], prompts[place], sampling, seed):
                 updates.put([row.partial for row in rows])
 
-        async def every() -> None:
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    for place in range(len(rows)):
-                        tasks.create_task(one(place))
-                updates.put(None)
-            except* EngineError as group:
-                updates.put(group.exceptions[0])
-            except* asyncio.CancelledError:
-                updates.put(RuntimeError("the engine is closed"))
-
-        running = asyncio.run_coroutine_threadsafe(every(), self._loop)
+        running = asyncio.run_coroutine_threadsafe(together(map(one, range(len(rows)))), self._loop)
+        running.add_done_callback(
+            lambda done: updates.put(RuntimeError("the engine is closed") if done.cancelled() else done.exception())
+        )
         try:
             while (update := updates.get()) is not None:
-                if isinstance(update, Exception):
+                if isinstance(update, BaseException):
                     raise update
                 yield update
         finally:
@@ -131,17 +119,15 @@ class RemoteEngine:
         self._check(prompts, names)
         rows = [_Row() for _ in prompts]
 
-        async def one(place: int, limit: asyncio.Semaphore) -> None:
+        limit = asyncio.Semaphore(IN_FLIGHT)
+
+        async def one(place: int) -> None:
             async with limit:
                 draw = (seed * 1_000_003 + place) % MOST_SEED
                 async for _ in self._grow(rows[place], names[place], prompts[place], sampling, draw):
                     pass
 
-        async def every() -> None:
-            limit = asyncio.Semaphore(IN_FLIGHT)
-            await asyncio.gather(*(one(place, limit) for place in range(len(rows))))
-
-        self._run(every())
+        self._run(together(map(one, range(len(rows)))))
         return [Reply(row.partial.text, row.ended or "length", row.tokens) for row in rows]
 
     def close(self) -> None:
@@ -217,6 +203,7 @@ class RemoteEngine:
         self, row: _Row, name: str, prompt: list[Message], sampling: Sampling, seed: int | None
     ) -> AsyncIterator[None]:
         """Streams one reply into its row; yields after every piece of it."""
+        import httpx2
         import openai
 
         voice = self._voices[name]
@@ -232,8 +219,10 @@ class RemoteEngine:
                     yield
         except openai.OpenAIError as error:
             raise explained(name, self.servers[name], error) from None
+        except httpx2.HTTPError:
+            pass  # the connection broke, which matters where the answer is not whole
         if row.ended is None:
-            raise EngineError(f"{voice.server.url} broke off in the middle of an answer")
+            raise EngineError(f"the server of {name}, {voice.server.url}, broke off in the middle of an answer")
 
     def _ending(self, choice: Any) -> str:
         """How a reply ended: as in `Reply` where the server says by which token, as vLLM may; else ENDED."""
@@ -246,3 +235,13 @@ class RemoteEngine:
         """The tokens of a reply, by our tokenizer, its end included: a server may send several in one piece."""
         own = len(self.tokenizer.encode(row.text, add_special_tokens=False))
         return own + (row.ended not in (None, "length"))
+
+
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Runs all of it at once; the first error ends the others, and is raised by itself."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for one in work:
+                tasks.create_task(one)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None

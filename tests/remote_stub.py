@@ -25,7 +25,9 @@ class Stub:
         self.tokenizer, self.ids, self.strict, self.key = tokenizer, ids, strict, key
         self.asked: list[dict[str, Any]] = []
         self.left = 0  # answers that were not read to their end
-        self.fail: dict[str, Any] = {}  # status: of every answer; broken: cut in the middle; bos: one token more
+        self.fail: dict[
+            str, Any
+        ] = {}  # status: of every answer; broken, dropped: cut in the middle; bos: one token more
         self.pause = 0.0
         self.stop_reason: int | None = None
         self.url = ""
@@ -57,6 +59,8 @@ class Stub:
             for place, piece in enumerate(text.split(" ")):
                 if place == 2 and self.fail.get("broken"):
                     return
+                if place == 2 and self.fail.get("dropped"):
+                    raise ConnectionResetError("the test wants it so")
                 await asyncio.sleep(self.pause)
                 yield self.event({"text": piece if place == 0 else f" {piece}", "finish_reason": None})
             yield self.event({"text": "", "finish_reason": "stop", "stop_reason": self.stop_reason})
@@ -75,7 +79,7 @@ def serving(stub: Stub) -> Iterator[Stub]:
     """Runs a stub on 127.0.0.1 for as long as the block takes."""
     port = free_port()
     app = Starlette(routes=[Route("/v1/completions", stub.completions, methods=["POST"])])
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -147,12 +147,15 @@ def test_how_a_reply_ended(engine, stub):
     [
         ({"status": 401}, "REPARTEE_ENGINE_KEY"), ({"status": 429}, "too much to do"), ({"status": 500}, "answered 5"),
         ({"status": 400}, "answered 400"), ({"broken": True}, "broke off in the middle"),
+        ({"dropped": True}, "broke off in the middle"),
     ],
 )  # fmt: skip
 def test_a_server_in_trouble_is_one_line_without_the_visitor_s_words(engine, stub, fail, told):
     stub.fail = fail
     with pytest.raises(EngineError, match=told) as raised:
         list(engine.stream(asked("walrus walrus walrus"), ["sft"], Sampling()))
+    with pytest.raises(EngineError, match=told):
+        engine.replies(asked("walrus walrus walrus") * 3, ["sft"] * 3, Sampling(), 1)
     assert "walrus" not in str(raised.value)
     assert "\n" not in str(raised.value)
     stub.fail = {}
