@@ -41,7 +41,7 @@ def check_port(host: str, port: int) -> None:
 def open_engine(settings: Settings, models: Models, zero: bool) -> tuple[LocalEngine | RemoteEngine, int]:
     """The engine that the settings choose, and how many earlier turns its models read.
 
-    Raises UserError where a server that should answer does not.
+    Raises UserError where a server that should answer does not, or where this machine cannot serve the model.
     """
     from chat import voices
 
@@ -58,14 +58,18 @@ def open_engine(settings: Settings, models: Models, zero: bool) -> tuple[LocalEn
         except EngineError as error:
             raise UserError(str(error)) from error
         return remote, voices.context_turns(models.adapters, models.revisions)
-    loaded = voices.load(models.base, models.adapters, models.revisions, device="cuda" if zero else None)
+    dtype = "float32" if settings.precision == "float32" else "bfloat16"  # smaller ones are packed from it
+    loaded = voices.load(models.base, models.adapters, models.revisions, "cuda" if zero else None, dtype)
     if zero:
         from chat.zero import ZeroEngine
 
         return ZeroEngine(loaded), loaded.context_turns
     from chat.engine import LocalEngine
 
-    return LocalEngine(loaded), loaded.context_turns
+    try:
+        return LocalEngine(loaded, settings.precision), loaded.context_turns
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

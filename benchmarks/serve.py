@@ -123,8 +123,8 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
     import torch
 
     from chat.engine import LocalEngine
-    from chat.packed import PRECISIONS, choose
-    from chat.voices import load
+    from chat.packed import choose
+    from chat.voices import PRECISIONS, load
 
     voices = load(str(folder), adapters, dtype=torch.bfloat16)
     default = choose("auto", voices.model.device)

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-PRECISIONS = ("float32", "bf16", "nf4", "int8", "int4")
+from chat.voices import PRECISIONS
+
 GROUP = 32  # weights that share a scale in int4
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from chat.template import adopt
 
 VOICES = ("base", "sft", "dpo")
+PRECISIONS = ("float32", "bf16", "nf4", "int8", "int4")  # of an engine's weights, see chat.packed
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import ip_network
 
-from chat.voices import VOICES
+from chat.voices import PRECISIONS, VOICES
 from hub.errors import UserError
 
 NUMBERS = ("session_rate", "address_rate", "at_once", "votes_every")
@@ -43,6 +43,9 @@ class Settings:
     """Requests a minute from one visitor (REPARTEE_SESSION_RATE)."""
     address_rate: float = 120
     """Requests a minute from one address, which several visitors may share (REPARTEE_ADDRESS_RATE)."""
+    precision: str = "auto"
+    """Of the model's weights on this machine: float32, bf16, nf4, int8, int4, or auto, which is int8 on a CPU and
+    bf16 on a GPU (`--precision`, REPARTEE_PRECISION)."""
     engine_url: str = ""
     """OpenAI-compatible server that answers instead of a model on this machine, up to and with `/v1`: one address, or
     `voice=address` with commas between (REPARTEE_ENGINE_URL; its key is REPARTEE_ENGINE_KEY, kept nowhere else)."""
@@ -63,6 +66,9 @@ class Settings:
             raise UserError(f"{self.namespace!r} is not a namespace on the Hub: set REPARTEE_NAMESPACE or --namespace")
         if not re.fullmatch(r"[\w.-]+", self.size):
             raise UserError(f"{self.size!r} is not a model size: set REPARTEE_SIZE or --size, to starter for example")
+        if self.precision not in ("auto", *PRECISIONS):
+            known = ", ".join(PRECISIONS)
+            raise UserError(f"no precision called {self.precision!r}: set REPARTEE_PRECISION to auto, {known}")
         if not 1 <= self.port <= 65535:
             raise UserError(f"{self.port} is not a port: choose one from 1 to 65535 with --port")
         for name in NUMBERS:
@@ -101,6 +107,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser.add_argument("--size", default=environment.get("REPARTEE_SIZE") or Settings.size)
     port = environment.get("GRADIO_SERVER_PORT") or environment.get("PORT") or str(Settings.port)
     parser.add_argument("--port", default=port)
+    parser.add_argument("--precision", default=environment.get("REPARTEE_PRECISION") or Settings.precision)
     flags = parser.parse_args(arguments)
     if not flags.port.isdecimal():
         raise UserError(f"{flags.port!r} is not a port: choose one from 1 to 65535 with --port")
@@ -110,6 +117,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     return Settings(
         namespace=flags.namespace,
         size=flags.size,
+        precision=flags.precision,
         port=int(flags.port),
         host=environment.get("GRADIO_SERVER_NAME") or Settings.host,
         proxies=environment.get("REPARTEE_PROXIES", SPACES_NETWORK if environment.get("SPACE_ID") else ""),

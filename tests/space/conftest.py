@@ -101,7 +101,8 @@ def opened(family, folder, program=ROOT / "app.py", **settings):
     port, log = free_port(), folder / "log"
     environment = {
         "REPARTEE_VOTES_FOLDER": str(folder / "votes"), "REPARTEE_VOTES_EVERY": "6000", "PYTHONPATH": str(ROOT),
-        "REPARTEE_SESSION_RATE": "100000", "REPARTEE_ADDRESS_RATE": "100000", **settings,
+        "REPARTEE_SESSION_RATE": "100000", "REPARTEE_ADDRESS_RATE": "100000",
+        "REPARTEE_PRECISION": "float32", **settings,
     }  # fmt: skip
     with log.open("w") as output:
         process = subprocess.Popen(

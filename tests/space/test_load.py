@@ -85,7 +85,7 @@ def test_every_answer_is_its_own(crowd, voices):
     asked = [([line], [voice], [reply]) for line, voice, reply in seen.chats]
     asked += [([line] * 3, list(VOICES), replies) for line, replies in seen.compared]
     step = max(1, len(asked) // CHECKED)
-    with closing(LocalEngine(voices)) as engine:
+    with closing(LocalEngine(voices, "float32")) as engine:
         for said, names, replies in asked[::step]:
             prompts = [messages([{"role": "user", "content": line}], voices.context_turns) for line in said]
             *_, alone = engine.stream(prompts, names, Sampling(temperature=0))
