@@ -22,8 +22,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -32,7 +30,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.serve_models import SHAPES, excess_perplexity, held_out_pairs, make
+from benchmarks.serve_parts import SHAPES, Peer, excess_perplexity, held_out_pairs, make, read_speed, start
 
 BARS: dict[str, tuple[str, float]] = {
     "one_over_llamacpp": (">=", 0.45),
@@ -47,21 +45,6 @@ BARS: dict[str, tuple[str, float]] = {
 }
 LINE = [{"role": "user", "content": "Where were you last night? I have been waiting for hours."}]
 VOICES = ["base", "sft", "dpo"]
-START = """
-import sys, time
-from chat.engine import LocalEngine
-from chat.sampling import Sampling
-from chat.voices import load
-folder, precision, adapters = sys.argv[1], sys.argv[2], dict(pair.split("=", 1) for pair in sys.argv[3:])
-if adapters:
-    import space.page  # what the page imports is part of its start
-import torch
-engine = LocalEngine(load(folder, adapters, dtype=torch.bfloat16), precision)
-names = list(engine.names)
-for _ in engine.stream([[{"role": "user", "content": "Who is it?"}]] * len(names), names, Sampling(temperature=0)):
-    pass
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
-"""
 
 
 def main() -> None:
@@ -220,31 +203,6 @@ def race(engine: Any, folder: Path, voices: Any, given: argparse.Namespace) -> d
     return best
 
 
-class Peer:
-    """llama.cpp in its process."""
-
-    def __init__(self, python: Path, folder: Path, threads: int) -> None:
-        command = [str(python), "benchmarks/llama_peer.py", str(folder), str(threads)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        about = self.read()
-        print(f"llama-cpp-python {about['version']}, Q4_0, {about['bytes'] / 1e6:,.0f} MB", flush=True)
-
-    def read(self) -> dict[str, Any]:
-        assert self.process.stdout
-        return json.loads(self.process.stdout.readline())
-
-    def ask(self, question: str) -> dict[str, Any]:
-        assert self.process.stdin
-        self.process.stdin.write(question + "\n")
-        self.process.stdin.flush()
-        return self.read()
-
-    def close(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def visitors(engine: Any, given: argparse.Namespace) -> float:
     """Eight visitors of all voices, one after another over all at once."""
     names = (VOICES * 3)[:8]
@@ -259,28 +217,6 @@ def visitors(engine: Any, given: argparse.Namespace) -> float:
             visitor.join()
         together.append(time.perf_counter() - started)
     return min(apart) / min(together)
-
-
-def read_speed() -> float:
-    """Bytes a second at which torch sums 512 MB on the threads that the engine has; the best of ten."""
-    import torch
-
-    numbers = torch.ones(2**26, dtype=torch.int64)
-    seconds = []
-    for _ in range(10):
-        started = time.perf_counter()
-        numbers.sum()
-        seconds.append(time.perf_counter() - started)
-    return numbers.nbytes / min(seconds)
-
-
-def start(folder: Path, adapters: dict[str, str], precision: str) -> tuple[float, int]:
-    """Seconds from a process's start to its first whole answer, and its resident memory in KB then."""
-    started = time.perf_counter()
-    command = [sys.executable, "-W", "ignore", "-c", START, str(folder), precision]
-    command += [f"{name}={path}" for name, path in adapters.items()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return time.perf_counter() - started, int(done.stdout.split()[-1])
 
 
 def quality(given: argparse.Namespace) -> dict[str, float]:

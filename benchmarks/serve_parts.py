@@ -1,10 +1,14 @@
-"""What `benchmarks.serve` serves: the starter and a 0.5B of random weights, two random adapters each; and its measure
-of what a precision costs."""
+"""What `benchmarks.serve` is made of: the models that it serves (the starter and a 0.5B of random weights, two random
+adapters each), llama.cpp beside it, fresh processes, and what a precision costs."""
 
 from __future__ import annotations
 
+import json
 import math
 import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,21 @@ SHAPES: dict[str, dict[str, Any] | None] = {
 }  # fmt: skip
 RANK = 16  # of the adapters, as in the recipes of Qwen 2.5
 Pair = tuple[list[dict[str, str]], str]
+START = """
+import sys, time
+from chat.engine import LocalEngine
+from chat.sampling import Sampling
+from chat.voices import load
+folder, precision, adapters = sys.argv[1], sys.argv[2], dict(pair.split("=", 1) for pair in sys.argv[3:])
+if adapters:
+    import space.page  # what the page imports is part of its start
+import torch
+engine = LocalEngine(load(folder, adapters, dtype=torch.bfloat16), precision)
+names = list(engine.names)
+for _ in engine.stream([[{"role": "user", "content": "Who is it?"}]] * len(names), names, Sampling(temperature=0)):
+    pass
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
+"""
 
 
 def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
@@ -44,6 +63,53 @@ def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
         adapters[name] = str(scratch / f"{shape}-{name}")
         model.save_pretrained(adapters[name])
     return folder, adapters
+
+
+class Peer:
+    """llama.cpp in its process."""
+
+    def __init__(self, python: Path, folder: Path, threads: int) -> None:
+        command = [str(python), "benchmarks/llama_peer.py", str(folder), str(threads)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        about = self.read()
+        print(f"llama-cpp-python {about['version']}, Q4_0, {about['bytes'] / 1e6:,.0f} MB", flush=True)
+
+    def read(self) -> dict[str, Any]:
+        assert self.process.stdout
+        return json.loads(self.process.stdout.readline())
+
+    def ask(self, question: str) -> dict[str, Any]:
+        assert self.process.stdin
+        self.process.stdin.write(question + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start(folder: Path, adapters: dict[str, str], precision: str) -> tuple[float, int]:
+    """Seconds from a process's start to its first whole answer, and its resident memory in KB then."""
+    started = time.perf_counter()
+    command = [sys.executable, "-W", "ignore", "-c", START, str(folder), precision]
+    command += [f"{name}={path}" for name, path in adapters.items()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return time.perf_counter() - started, int(done.stdout.split()[-1])
+
+
+def read_speed() -> float:
+    """Bytes a second at which torch sums 512 MB on the threads that the engine has; the best of ten."""
+    import torch
+
+    numbers = torch.ones(2**26, dtype=torch.int64)
+    seconds = []
+    for _ in range(10):
+        started = time.perf_counter()
+        numbers.sum()
+        seconds.append(time.perf_counter() - started)
+    return numbers.nbytes / min(seconds)
 
 
 def held_out_pairs(corpus: Path, count: int) -> list[Pair]:
