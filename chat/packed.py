@@ -6,7 +6,6 @@ keeps up with the memory gains by fewer bytes. `benchmarks/serve.py` measures th
 
 from __future__ import annotations
 
-import math
 import warnings
 from functools import lru_cache
 from typing import Any, Protocol
@@ -115,39 +114,19 @@ class Int4:
         if inputs % GROUP:
             raise ValueError(f"int4 takes layers of a multiple of {GROUP} inputs, not {inputs}; choose int8")
         self.bias = bias
-        whole, offsets, scales = quantise(weight.float().view(outputs, -1, GROUP), 15)
-        levels = whole.view(outputs, inputs).int()
+        groups = weight.float().view(outputs, -1, GROUP)
+        low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
+        scales = ((high - low) / 15).clamp(min=1e-12)
+        levels = ((groups - low) / scales).round().view(outputs, inputs).int()
         self.packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels, 1)
         # The kernel computes (level - 8) * scale + zero, from (groups, outputs, 2).
-        zeros = offsets + 8 * scales
+        zeros = low + 8 * scales
         self.scales = torch.cat([scales, zeros], dim=-1).transpose(0, 1).contiguous().bfloat16()
         self.bytes = self.packed.nbytes + self.scales.nbytes
 
     def __call__(self, x: Tensor) -> Tensor:
         y = torch.ops.aten._weight_int4pack_mm_for_cpu(x, self.packed, GROUP, self.scales)
         return y if self.bias is None else y.add_(self.bias)
-
-
-def quantise(groups: Tensor, levels: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Rounds to 0..levels between the ends of each group: (..., size) to whole numbers, offsets and scales (..., 1).
-
-    The ends are drawn in by the share, of six, that leaves the least squared error: a rare large weight is cut so that
-    the others are finer.
-    """
-    low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
-    best: list[Tensor] | None = None
-    least = torch.full_like(low, math.inf)
-    for share in (1.0, 0.95, 0.9, 0.85, 0.8, 0.75):
-        scales = ((high - low) * share / levels).clamp(min=1e-12)
-        offsets = (high + low) / 2 - scales * levels / 2
-        whole = ((groups - offsets) / scales).round_().clamp_(0, levels)
-        error = (whole * scales + offsets - groups).square_().sum(-1, keepdim=True)
-        found = (whole, offsets, scales)
-        better = error < least
-        best = [torch.where(better, new, old) for new, old in zip(found, best or found, strict=True)]
-        least = torch.minimum(error, least)
-    assert best
-    return best[0], best[1], best[2]
 
 
 class NF4:
