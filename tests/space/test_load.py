@@ -18,7 +18,7 @@ from crowd import VOICES, come
 from space.page import WAITING
 
 PROOF = bool(os.environ.get("REPARTEE_PROOF"))
-VISITORS, SECONDS, CHECKED = 64, 300 if PROOF else 20, 600 if PROOF else 40
+VISITORS, SECONDS, CHECKED = 64, 300 if PROOF else 20, 200 if PROOF else 40
 GROWTH = 1.1  # of the page's memory between the second quarter of the time and the last
 
 
