@@ -111,7 +111,7 @@ def opened(family, folder, program=ROOT / "app.py", **settings):
         )  # fmt: skip
     served = Space(f"http://127.0.0.1:{port}/", log, f"{family}/repartee-votes", process.pid)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while served.url not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

@@ -166,7 +166,7 @@ async def come(url: str, visitors: int, seconds: float) -> Seen:
     """Lets the visitors in over a few seconds, for so many seconds."""
     assert url.startswith("http://127.0.0.1:")
     seen, limits = Seen(), httpx2.Limits(max_connections=4 * visitors)
-    async with httpx2.AsyncClient(base_url=url, timeout=120, trust_env=False, limits=limits) as http:
+    async with httpx2.AsyncClient(base_url=url, timeout=600, trust_env=False, limits=limits) as http:
         functions = (await http.get("config")).json()["dependencies"]
         indices = {one["api_name"]: one["id"] for one in functions}
         until = time.monotonic() + seconds
