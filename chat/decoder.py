@@ -214,7 +214,7 @@ def plain(module: Any) -> Any:
 
 def trained_tokens(embedding: Any, adapters: tuple[str, ...], dtype: torch.dtype) -> tuple[list[int], Tensor]:
     """The tokens that any adapter has trained, and (1 + adapters, tokens, width): their rows in the base and each."""
-    layer = getattr(embedding, "token_adapter", None)
+    layer: Any = getattr(embedding, "token_adapter", None)
     indices = (
         {name: list(layer.token_indices[name]) for name in adapters if name in layer.token_indices} if layer else {}
     )

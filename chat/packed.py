@@ -1,7 +1,7 @@
 """The weights of a linear layer in each precision that the engine knows, and torch's fastest way to use them.
 
-Weights are read once a step, so that a token takes at least as long as their bytes; but only a kernel that keeps up with
-the memory gains by fewer bytes. A layer of 9728 x 896 on two cores of a Sapphire Rapids that read 21 GB/s, in us:
+Weights are read once a step, so that a token takes at least as long as their bytes; but only a kernel that keeps up
+with memory gains by fewer bytes. A layer of 9728 x 896 on two cores of a Sapphire Rapids that read 21 GB/s, in us:
 
 | rows | 1 | 3 | 8 | 32 |
 |---|---:|---:|---:|---:|

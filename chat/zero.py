@@ -33,8 +33,11 @@ def _stream(
         yield from engine.stream(prompts, names, sampling, seed)
 
 
-class ZeroEngine:
-    """A `LocalEngine` for every stream, on a GPU that is lent for it; visitors do not share a batch."""
+class ZeroEngine(LocalEngine):
+    """A `LocalEngine` for every stream, on a GPU that is lent for it; visitors do not share a batch.
+
+    It has no worker and no decoder of its own: between two streams there is no GPU for them.
+    """
 
     def __init__(self, voices: Voices) -> None:
         global _voices
