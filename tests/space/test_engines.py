@@ -17,7 +17,7 @@ from conftest import opened
 
 from hub.local import free_port
 
-pytestmark = pytest.mark.timeout(600)  # two pages and a server start in it
+pytestmark = pytest.mark.timeout(900)  # two pages and a server start in it
 LINES = [
     "Where were you last night?",
     "No.",
