@@ -43,7 +43,8 @@ git-lfs:
 proof: setup browser git-lfs  # the long proofs at full count: the same tests, more repetitions
 	REPARTEE_PROOF=1 $(PY) -m pytest
 
-bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER]: the bounds are for the real corpus and Qwen's tokenizer
+# The bounds are for the real corpus and Qwen's tokenizer. LLAMA_PYTHON has llama-cpp-python and gguf: see benchmarks/serve.py
+bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER] [LLAMA_PYTHON=PYTHON]
 	@test -n "$(CORPUS)" || { echo "error: make bench needs CORPUS=path/to/cornell_movie_dialogs_corpus.zip"; exit 1; }
 	$(PY) -m benchmarks.starter --corpus $(CORPUS)
 	$(PY) -m benchmarks.hub
@@ -51,6 +52,7 @@ bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER]: the 
 	$(PY) -m benchmarks.eval
 	$(PY) -m benchmarks.train --corpus $(CORPUS) --tokenizer $(TOKENIZER)
 	$(PY) -m benchmarks.prepare --corpus $(CORPUS) --tokenizer $(TOKENIZER)
+	$(PY) -m benchmarks.serve --corpus $(CORPUS) $(if $(LLAMA_PYTHON),--llama-python $(LLAMA_PYTHON))
 
 check: setup
 	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy

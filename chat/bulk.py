@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -15,17 +16,20 @@ from chat.sampling import Sampling
 from chat.template import Message
 from chat.voices import Voices
 
+if TYPE_CHECKING:
+    from chat.remote import RemoteEngine
+
 
 def generate_to(
     path: Path,
-    voices: Voices,
+    voices: Voices | RemoteEngine,
     prompts: Sequence[list[Message]],
     names: Sequence[str],
     sampling: Sampling,
     seed: int,
     chunk: int = 192,
 ) -> list[Reply]:
-    """Generates one reply to each prompt, in order, keeping finished chunks in `path`.
+    """Generates one reply to each prompt, in order, by a model here or on a server, keeping finished chunks in `path`.
 
     Each chunk is seeded by `seed` and its own place, so that a run that was killed and started again gives the replies
     of an unbroken one.
@@ -42,7 +46,8 @@ def generate_to(
         file.truncate()
         for start in tqdm(range(len(done), len(prompts), chunk), desc=path.stem, unit="chunk", disable=None):
             part = slice(start, start + chunk)
-            replies = generate(voices, list(prompts[part]), list(names[part]), sampling, seed * 1_000_003 + start)
+            asked = list(prompts[part]), list(names[part]), sampling, seed * 1_000_003 + start
+            replies = generate(voices, *asked) if isinstance(voices, Voices) else voices.replies(*asked)
             file.writelines(json.dumps(asdict(reply)) + "\n" for reply in replies)
             file.flush()
             os.fsync(file.fileno())

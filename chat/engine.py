@@ -1,7 +1,7 @@
-"""The local engine: one worker thread owns the model, batches the requests that wait and streams every row.
+"""The local engine: one worker thread owns the model, and requests of several visitors share its steps.
 
-PEFT is not safe to call from two threads (most answers then come from the wrong adapter, in silence), so requests wait
-in line for the one worker. A comparison is one request of three rows; requests with the same sampling share a batch.
+A request's rows (three in a comparison) join the batch at the next step and leave it as they end, so that nobody waits
+for another's reply; each row has its own voice, sampling and chance.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from random import Random
 from typing import Any
 
-import torch
-from transformers import StoppingCriteria, StoppingCriteriaList
-from transformers.generation.streamers import BaseStreamer
-
-from chat.generate import read_reply, sample
+from chat.batch import MOST_ROWS, Batch, Row
+from chat.decoder import Decoder
+from chat.generate import read_reply
 from chat.sampling import Sampling
-from chat.template import Message, encode_prompt
+from chat.template import Message, encode_prompt, stop_ids
 from chat.voices import Voices
-
-MOST_ROWS = 12  # of several requests in one batch; more make everybody's step slower
 
 
 @dataclass(frozen=True)
@@ -40,30 +37,11 @@ class Partial:
 class _Request:
     """What one visitor asked, row by row, and the way back to the visitor."""
 
-    rows: list[list[int]]
-    names: list[str]
-    sampling: Sampling
-    seed: int | None
-    generated: list[list[int]]
+    rows: list[Row]
     stopped: threading.Event = field(default_factory=threading.Event)
-    updates: SimpleQueue[list[Partial] | Exception | None] = field(default_factory=SimpleQueue)
+    updates: SimpleQueue[list[int] | Exception | None] = field(default_factory=SimpleQueue)
+    """How many tokens each row has, after every step; then what went wrong, or None."""
     answered: bool = False
-
-    def fits(self, other: _Request) -> bool:
-        """Whether both can be drawn in one batch: a seeded draw must not depend on who else is asking."""
-        seeded = self.seed is not None or other.seed is not None
-        return self.sampling == other.sampling and (self.sampling.temperature == 0 or not seeded)
-
-    def add(self, tokenizer: Any, tokens: list[int]) -> None:
-        """Takes the next token of each row, padding for the rows that have ended, and tells the visitor."""
-        if self.answered or self.stopped.is_set():
-            return
-        for ids, token in zip(self.generated, tokens, strict=True):
-            ids.append(token)
-        partials = [partial(tokenizer, ids, self.sampling.max_new_tokens) for ids in self.generated]
-        self.updates.put(partials)
-        if all(row.done for row in partials):
-            self.finish(None)
 
     def finish(self, result: Exception | None) -> None:
         """Ends the visitor's stream, with an exception or without; only the first call counts."""
@@ -79,39 +57,18 @@ def partial(tokenizer: Any, ids: list[int], max_new_tokens: int) -> Partial:
     return Partial(reply.text, done, reply.ended if done else None, reply.tokens)
 
 
-class _Streamer(BaseStreamer):
-    """Deals each step's tokens, one for every row of the batch, to the requests that the rows belong to."""
-
-    def __init__(self, batch: list[_Request], tokenizer: Any) -> None:
-        self.batch, self.tokenizer = batch, tokenizer
-
-    def put(self, value: torch.Tensor) -> None:
-        if value.dim() > 1:  # generate's first call carries the prompts
-            return
-        tokens = iter(value.tolist())
-        for request in self.batch:
-            request.add(self.tokenizer, [next(tokens) for _ in request.rows])
-
-    def end(self) -> None:
-        pass
-
-
-class _Stopped(StoppingCriteria):
-    """Ends the rows of stopped requests, by returning: raising inside `generate` would leave hooks on the model."""
-
-    def __init__(self, batch: list[_Request]) -> None:
-        self.batch = batch
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        stopped = [request.stopped.is_set() for request in self.batch for _ in request.rows]
-        return torch.tensor(stopped, device=input_ids.device)
-
-
 class LocalEngine:
     """Answers whoever asks, from any thread, with one model on this machine."""
 
-    def __init__(self, voices: Voices) -> None:
-        self.voices = voices
+    def __init__(self, voices: Voices, precision: str = "auto") -> None:
+        """Packs the model's weights in a precision of `chat.packed`; the model itself is not needed afterwards.
+
+        Raises ValueError for a model or a precision that the engine cannot serve.
+        """
+        self.tokenizer, self.names = voices.tokenizer, voices.names
+        self.decoder = Decoder(voices, precision)
+        self._who = health(voices, self.decoder.precision)
+        self._batch = Batch(self.decoder, set(stop_ids(voices.tokenizer).values()))
         self._waiting: deque[_Request] = deque()
         self._running: list[_Request] = []
         self._closed = False
@@ -125,16 +82,13 @@ class LocalEngine:
         """Answers each prompt with the voice named beside it; yields all rows after every token.
 
         The request is made at the first `next`, and closing the iterator stops its rows. With a seed the same request
-        is answered in the same words, those of `generate` for prompts of like length.
+        is answered in the same words, whoever else asks.
 
-        Raises ValueError for an unknown voice or not one voice a prompt, RuntimeError when the engine is closed, and
-        whatever goes wrong in the model, after which the engine answers the next request.
+        Raises ValueError for an unknown voice, not one voice a prompt or a prompt longer than the model reads,
+        RuntimeError when the engine is closed, and whatever goes wrong in the model, after which the engine answers the
+        next request.
         """
-        if not prompts or len(prompts) != len(names):
-            raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
-        self.voices.adapter_names(names)
-        rows = [encode_prompt(self.voices.tokenizer, prompt) for prompt in prompts]
-        request = _Request(rows, names, sampling, seed, [[] for _ in rows])
+        request = _Request(self._rows(prompts, names, sampling, seed))
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine is closed")
@@ -144,7 +98,10 @@ class LocalEngine:
             while (update := request.updates.get()) is not None:
                 if isinstance(update, Exception):
                     raise update
-                yield update
+                yield [
+                    partial(self.tokenizer, row.reply[:count], sampling.max_new_tokens)
+                    for row, count in zip(request.rows, update, strict=True)
+                ]
         finally:
             request.stopped.set()
 
@@ -160,53 +117,71 @@ class LocalEngine:
         self._worker.join()
 
     def describe(self) -> str:
-        """One line of health: who answers, at which revision, in which precision, where."""
-        model, revisions = self.voices.model, self.voices.revisions
-        who = ", ".join(f"{name}@{revisions[name][:8]}" if name in revisions else name for name in self.voices.names)
-        size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-        precision = str(model.dtype).removeprefix("torch.")
-        alive = "ready" if self._worker.is_alive() else "stopped"
-        return f"engine {alive}: {who}; {size:,.1f}M parameters, {precision} on {model.device}"
+        """One line of health: the engine, the model, who answers at which revision, in which precision, where."""
+        return f"local engine {'ready' if self._worker.is_alive() else 'stopped'}: {self._who}"
+
+    def _rows(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None) -> list[Row]:
+        if not prompts or len(prompts) != len(names):
+            raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
+        unknown = set(names) - set(self.names)
+        if unknown:
+            raise ValueError(f"no voice called {', '.join(sorted(unknown))}; there are {', '.join(self.names)}")
+        seed = secrets.randbits(64) if seed is None else seed
+        rows = []
+        for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
+            ids = encode_prompt(self.tokenizer, prompt)
+            if len(ids) + sampling.max_new_tokens > self.decoder.most_tokens:
+                most = self.decoder.most_tokens - sampling.max_new_tokens
+                raise ValueError(f"the prompt has {len(ids)} tokens and the model reads {most}; shorten it")
+            rows.append(Row(ids, name, sampling, Random(f"{seed} {place}")))
+        return rows
 
     def _work(self) -> None:
-        result: Exception | None
-        while batch := self._next_batch():
+        while self._admit():
             try:
-                self._answer(batch)
-                result = None
+                self._batch.step()
             except Exception as error:  # it belongs to those who asked; the worker lives on for the others
-                result = error
-            for request in batch:
-                request.finish(result)
+                self._batch.clear()
+                for request in self._running:
+                    request.finish(error)
+                continue
+            for request in self._running:
+                if not request.answered:
+                    request.updates.put([len(row.reply) for row in request.rows])
+                    if all(row.done for row in request.rows):
+                        request.finish(None)
 
-    def _next_batch(self) -> list[_Request]:
-        """Waits for requests; returns the first and those behind it that fit in its batch, or none when closed."""
+    def _admit(self) -> bool:
+        """Lets go who is done or stopped, lets in who fits, in the order they came; False when the engine is closed.
+
+        Waits where there is nobody. A request of more rows than a batch has goes alone.
+        """
         with self._changed:
-            self._running = []
-            while not self._closed:
-                waiting = [request for request in self._waiting if not request.stopped.is_set()]
-                if waiting:
-                    break
-                self._waiting.clear()
+            while True:
+                self._running = [one for one in self._running if not (one.answered or one.stopped.is_set())]
+                self._batch.leave([row for row in self._batch.rows if row.done or not self._wanted(row)])
+                while self._waiting and self._fits(self._waiting[0]):
+                    request = self._waiting.popleft()
+                    if not request.stopped.is_set():
+                        self._batch.join(request.rows)
+                        self._running.append(request)
+                if self._closed:
+                    return False
+                if self._batch.rows:
+                    return True
                 self._changed.wait()
-            else:
-                return []
-            rows = 0
-            for request in waiting:
-                if not self._running or (request.fits(waiting[0]) and rows + len(request.rows) <= MOST_ROWS):
-                    self._running.append(request)
-                    rows += len(request.rows)
-            self._waiting = deque(request for request in waiting if request not in self._running)
-            return self._running
 
-    def _answer(self, batch: list[_Request]) -> None:
-        seed = batch[0].seed
-        sample(
-            self.voices,
-            [row for request in batch for row in request.rows],
-            [name for request in batch for name in request.names],
-            batch[0].sampling,
-            secrets.randbits(32) if seed is None else seed,
-            streamer=_Streamer(batch, self.voices.tokenizer),
-            stopping_criteria=StoppingCriteriaList([_Stopped(batch)]),
-        )
+    def _wanted(self, row: Row) -> bool:
+        return any(row is one for request in self._running for one in request.rows)
+
+    def _fits(self, request: _Request) -> bool:
+        taken = len(self._batch.rows)
+        return not taken or request.stopped.is_set() or taken + len(request.rows) <= MOST_ROWS
+
+
+def health(voices: Voices, precision: str) -> str:
+    """The model, its size, precision and device, and the voices with their revisions."""
+    revisions, model = voices.revisions, voices.model
+    who = ", ".join(f"{name}@{revisions[name][:8]}" if name in revisions else name for name in voices.names)
+    size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return f"{model.config.name_or_path}, {size:,.1f}M parameters, {precision} on {model.device}; {who}"

@@ -13,6 +13,7 @@ from typing import Any
 from chat.template import adopt
 
 VOICES = ("base", "sft", "dpo")
+PRECISIONS = ("float32", "bf16", "nf4", "int8", "int4")  # of an engine's weights, see chat.packed
 
 
 @dataclass
@@ -99,8 +100,7 @@ def load(
     model.generation_config = GenerationConfig()  # a base's own (Qwen's has a repetition penalty) is not our sampling
     if adapters:
         model = _with_adapters(model, adapters, revisions)
-    turns = [_context_turns(repo, revisions.get(name)) for name, repo in adapters.items()]
-    return Voices(model.eval(), tokenizer, ("base", *adapters), revisions, min(turns, default=1))
+    return Voices(model.eval(), tokenizer, ("base", *adapters), revisions, context_turns(adapters, revisions))
 
 
 def _with_adapters(model: Any, adapters: Mapping[str, str], revisions: Mapping[str, str]) -> Any:
@@ -124,6 +124,11 @@ def _with_adapters(model: Any, adapters: Mapping[str, str], revisions: Mapping[s
 
 def _pinned(revisions: Mapping[str, str], name: str) -> dict[str, Any]:
     return {"revision": revisions[name]} if name in revisions else {}
+
+
+def context_turns(adapters: Mapping[str, str], revisions: Mapping[str, str]) -> int:
+    """How many earlier messages all of the adapters, repositories or folders by voice, were trained to read."""
+    return min((_context_turns(repo, revisions.get(name)) for name, repo in adapters.items()), default=1)
 
 
 def _context_turns(repo: str, revision: str | None) -> int:

@@ -1,8 +1,8 @@
 """The engine on ZeroGPU: each request holds a GPU for as long as it streams, in a process that is forked for it.
 
-A thread does not survive a fork, so the worker of `LocalEngine` is started anew in the fork, where the model finds its
-GPU; what it yields goes back through `spaces`. Unrun so far: it takes a ZeroGPU Space. Without ZeroGPU, `spaces.GPU`
-leaves a function as it is, and so the tests run it.
+A thread does not survive a fork, so a `LocalEngine` is made anew in the fork, where the model finds its GPU; what it
+yields goes back through `spaces`. Unrun so far: it takes a ZeroGPU Space. Without ZeroGPU, `spaces.GPU` leaves a
+function as it is, and so the tests run it.
 
 Source: https://huggingface.co/docs/hub/spaces-zerogpu
 """
@@ -14,7 +14,8 @@ from contextlib import closing
 
 import spaces
 
-from chat.engine import LocalEngine, Partial
+from chat.engine import LocalEngine, Partial, health
+from chat.packed import choose
 from chat.sampling import Sampling
 from chat.template import Message
 from chat.voices import Voices
@@ -33,15 +34,25 @@ def _stream(
 
 
 class ZeroEngine(LocalEngine):
-    """A `LocalEngine` whose every stream runs on a GPU that is lent for it."""
+    """A `LocalEngine` for every stream, on a GPU that is lent for it; visitors do not share a batch.
+
+    It has no worker and no decoder of its own: between two streams there is no GPU for them.
+    """
 
     def __init__(self, voices: Voices) -> None:
         global _voices
         _voices = voices
-        super().__init__(voices)
 
     def stream(
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
     ) -> Generator[list[Partial], None, None]:
-        """As `LocalEngine.stream`; visitors do not share a batch, for each has a process of their own."""
+        """As `LocalEngine.stream`."""
         yield from _stream(prompts, names, sampling, seed)
+
+    def close(self) -> None:
+        """Nothing is left open between two streams."""
+
+    def describe(self) -> str:
+        """One line of health, as `LocalEngine.describe`."""
+        assert _voices
+        return f"ZeroGPU engine ready: {health(_voices, choose('auto', _voices.model.device))}"

@@ -27,11 +27,13 @@ of its inputs; `python -m hub.lineage {dpo} --verify` walks it down to the corpu
 has no formal licence; cite Danescu-Niculescu-Mizil and Lee (2011).
 
 ### What is kept
-Nothing of what you write, unless you vote: a vote publishes the line, the replies and the choice in
+Nothing of what you write, unless you vote: a vote publishes the line, the scene, the replies and the choice in
 [{votes}]({hub}/datasets/{votes}), with the time to the minute, without name or address. Logs hold no visitor's
 words.
-
+"""
+PROGRAMS = """
 ### For programs
+Python (`pip install gradio_client`):
 ```python
 from gradio_client import Client
 
@@ -39,7 +41,16 @@ client = Client("ADDRESS OF THIS PAGE")
 *replies, _, _, _ = client.predict("Where were you last night?", api_name="/compare")  # base, fine-tuned, DPO
 conversation, *_ = client.predict("Where were you last night?", "dpo", api_name="/chat")
 ```
-`client.view_api()` names every parameter: temperature, top_k, top_p and a seed are optional.
+JavaScript (`npm install @gradio/client`):
+```javascript
+import { Client } from "@gradio/client";
+
+const client = await Client.connect("ADDRESS OF THIS PAGE");
+const compared = await client.predict("/compare", { message: "Where were you last night?" });
+const chatted = await client.predict("/chat", { message: "Where were you last night?", who: "dpo" });
+console.log(compared.data.slice(0, 3), chatted.data[0].at(-1).content);
+```
+`client.view_api()` names every parameter: temperature, top_k, top_p, a seed and a scene are optional.
 """
 
 
@@ -65,4 +76,4 @@ def about_tab(models: Models, names: Names) -> None:
     text = DATA.format(
         hub=hub, dialogue=names.dialogue, preferences=names.preferences, votes=names.votes, dpo=names.adapter("dpo")
     )
-    gr.Markdown(f"{WHAT}\n{table}\n{text}", elem_id="about")
+    gr.Markdown(f"{WHAT}\n{table}\n{text}\n{PROGRAMS}", elem_id="about")

@@ -14,6 +14,17 @@ COPY = """() => {
 }"""
 """Copies what is seen: the words are on the page already, and the server need not be asked."""
 
+SHARE = """async () => {
+    const turns = [...document.querySelectorAll("#conversation .message-content")];
+    const text = turns.map(turn => turn.innerText).join("\\n\\n"), url = location.origin + location.pathname;
+    if (navigator.share) return navigator.share({title: "Repartee", text, url}).catch(() => {});
+    await navigator.clipboard.writeText(text + "\\n\\n" + url);
+    const button = document.querySelector("#chat-share");
+    button.textContent = "Copied with the address";
+    setTimeout(() => { button.textContent = "Share"; }, 2000);
+}"""
+"""Hands the conversation and the page's address to whatever the visitor's device shares with, else to the clipboard."""
+
 FOCUS = "() => document.querySelector('#chat-line textarea').focus()"
 
 
@@ -50,6 +61,7 @@ def chat_tab(handlers: Handlers, knobs: Knobs) -> None:
         edited = gr.Button("Edit my line", size="sm", scale=0, min_width=0, elem_id="chat-edit")
         undone = gr.Button("Undo", size="sm", scale=0, min_width=0, elem_id="chat-undo")
         copied = gr.Button("Copy", size="sm", scale=0, min_width=0, elem_id="chat-copy")
+        shared = gr.Button("Share", size="sm", scale=0, min_width=0, elem_id="chat-share")
     line, send, stop = line_and_buttons("chat", "Send")
     example_buttons(line)
     gr.Markdown(
@@ -58,7 +70,7 @@ def chat_tab(handlers: Handlers, knobs: Knobs) -> None:
     )
 
     shown = [conversation, line, ended, history]
-    how = [knobs.temperature, knobs.top_k, knobs.top_p, history, knobs.seed]
+    how = [knobs.temperature, knobs.top_k, knobs.top_p, history, knobs.seed, knobs.scene]
     answering = [
         gr.on([send.click, line.submit], handlers.chat, [line, who, *how], shown, api_name="chat", **MODEL),
         again.click(handlers.again, [who, *how], shown, api_visibility="private", **MODEL),
@@ -67,7 +79,6 @@ def chat_tab(handlers: Handlers, knobs: Knobs) -> None:
         button.click(None, cancels=answering, **QUIET)
     anew.click(lambda: ([], "", "", []), None, shown, **QUIET)
     undone.click(undo, history, [conversation, ended, history], **QUIET)
-    edited.click(edit, history, shown, **QUIET).then(
-        None, js="() => document.querySelector('#chat-line textarea').focus()"
-    )
+    edited.click(edit, history, shown, **QUIET).then(None, js=FOCUS)
     copied.click(None, js=COPY)
+    shared.click(None, js=SHARE)

@@ -13,18 +13,19 @@ import gradio as gr
 from chat.ballot import BAD, TIE, Option, options
 from chat.template import Message, messages
 from space.ballots import Ballot, Ballots, NotOpen
-from space.handlers import LABELS, ending, sampling, seed_of, visitor_line
+from space.handlers import LABELS, ending, in_scene, sampling, seed_of, streamed, visitor_line
 
 if TYPE_CHECKING:
     from chat.engine import LocalEngine, Partial
+    from chat.remote import RemoteEngine
 
 LETTERS = "ABC"
 CHOICES = {f"{letter} is best": str(number) for number, letter in enumerate(LETTERS, start=1)}
 CHOICES |= {"Tie": TIE, "All bad": BAD}
 """What stands on a button, and the choice that it is."""
 ASK = (
-    "Which is the best next line? The names come after the vote. A vote publishes your line and the replies, without "
-    "your name."
+    "Which is the best next line? The names come after the vote. A vote publishes your line, the scene if you "
+    "gave one, and the replies, without your name."
 )
 
 
@@ -32,27 +33,35 @@ ASK = (
 class Comparing:
     """What the Compare tab does when it is asked; `engine` streams, `ballots` keeps what may be voted on."""
 
-    engine: LocalEngine
+    engine: LocalEngine | RemoteEngine
     context_turns: int
     ballots: Ballots
 
     def compare(
-        self, message: str, temperature: float, top_k: int, top_p: float, seed: int | None = None
+        self, message: str, temperature: float, top_k: int, top_p: float, seed: int | None = None, scene: str = ""
     ) -> Iterator[Any]:
         """Answer one line of dialogue with all three voices, in one batch.
 
-        Returns the replies of base, sft and dpo, then a note for each on how it ended.
+        Returns the replies of base, sft and dpo, then a note for each on how it ended. A seed makes them repeatable, a
+        scene joins the system prompt.
         """
         line = visitor_line(message)
         if not line:
             yield gr.skip()
             return
-        prompt, how = self.prompt(line), sampling(temperature, top_k, top_p)
+        prompt, how = self.prompt(line, scene), sampling(temperature, top_k, top_p)
         for replies, notes in self.stream(prompt, how, seed_of(seed)):
             yield [*replies.values(), *notes.values()]
 
     def blind(
-        self, request: gr.Request, message: str, temperature: float, top_k: int, top_p: float, seed: int | None = None
+        self,
+        request: gr.Request,
+        message: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        seed: int | None = None,
+        scene: str = "",
     ) -> Iterator[Any]:
         """Answer one line in all voices without saying which is which.
 
@@ -62,7 +71,7 @@ class Comparing:
         if not line:
             yield gr.skip()
             return
-        prompt, how, id = self.prompt(line), sampling(temperature, top_k, top_p), self.ballots.new_id()
+        prompt, how, id = self.prompt(line, scene), sampling(temperature, top_k, top_p), self.ballots.new_id()
         order = options({voice: voice for voice in LABELS}, id)
         yield [*boxes(order, ""), *[""] * len(LETTERS), "", gr.update(visible=False), ""]
         replies, notes = dict.fromkeys(LABELS, ""), dict.fromkeys(LABELS, "")
@@ -110,8 +119,8 @@ class Comparing:
         votes = "1 vote" if n == 1 else f"{n:,} votes"
         return f"{votes} so far, chosen as best (equal replies are chosen together): {', '.join(told)}."
 
-    def prompt(self, line: str) -> list[Message]:
-        return messages([{"role": "user", "content": line}], self.context_turns)
+    def prompt(self, line: str, scene: str) -> list[Message]:
+        return in_scene(messages([{"role": "user", "content": line}], self.context_turns), scene)
 
     def stream(
         self, prompt: list[Message], how: Any, seed: int | None
@@ -119,7 +128,7 @@ class Comparing:
         """Streams the replies and the notes, each by voice; a stop closes it."""
         started, voices = time.perf_counter(), list(LABELS)
         notes = dict.fromkeys(voices, "")
-        with closing(self.engine.stream([prompt] * len(voices), voices, how, seed)) as answers:
+        with closing(streamed(self.engine, prompt, voices, how, seed)) as answers:
             for row in answers:
                 answer: Partial
                 for voice, answer in zip(voices, row, strict=True):

@@ -22,6 +22,8 @@ PATHS = re.compile(
     r"|/gradio_api/(heartbeat|login_check)(/.*)?"
 )
 """What a page of text needs of Gradio. Its files, uploads, proxy, monitoring and editing are not among it."""
+MCP = re.compile(r"/gradio_api/mcp(/(http|messages|schema))?/?")
+"""What an MCP client needs, where the settings want it."""
 ASKS = re.compile(r"/gradio_api/(queue/join|(api|run|call)/[^/]+|call/v2/[^/]+)/?")
 TOO_LARGE = "That is too long: a line has at most 500 characters."
 TOO_OFTEN = "That was a lot of requests in a short time. Please wait {} seconds and ask again."
@@ -50,21 +52,22 @@ class Rate:
 class Door:
     """ASGI middleware. Raises nothing: what it refuses gets a status and one clear line, which the page shows."""
 
-    def __init__(self, app: Any, sessions: Rate, addresses: Rate) -> None:
-        self.app, self.sessions, self.addresses = app, sessions, addresses
+    def __init__(self, app: Any, sessions: Rate, addresses: Rate, mcp: bool = False) -> None:
+        self.app, self.sessions, self.addresses, self.mcp = app, sessions, addresses, mcp
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         path, method = scope["path"], scope["method"]
-        if not PATHS.fullmatch(path):
+        by_mcp = self.mcp and MCP.fullmatch(path)
+        if not (PATHS.fullmatch(path) or by_mcp):
             return await refuse(send, 404, "There is no such page.")
         if method in ("GET", "HEAD", "OPTIONS"):
             return await self.app(scope, receive, send)
         body = await whole(receive)
         if body is None:
             return await refuse(send, 413, TOO_LARGE)
-        if ASKS.fullmatch(path) and (seconds := self.seconds(scope, body)):
+        if (ASKS.fullmatch(path) or by_mcp) and (seconds := self.seconds(scope, body)):
             return await refuse(send, 429, TOO_OFTEN.format(int(seconds) + 1))
         return await self.app(scope, replay(body, receive), send)
 

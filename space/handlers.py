@@ -7,7 +7,7 @@ line and the bounds of the sampling are checked here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from html import escape
@@ -16,18 +16,22 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from chat.sampling import Sampling
+from chat.servers import ENDED, EngineError
 from chat.template import Message, messages
 
 if TYPE_CHECKING:
-    from chat.engine import LocalEngine
+    from chat.engine import LocalEngine, Partial
+    from chat.remote import RemoteEngine
 
 LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
 ENDINGS = {
     "<|im_end|>": "Ended by itself after {}.",
     "<|endoftext|>": "Came to the end of a text, not of a turn, after {}.",
+    ENDED: "Ended after {}.",
     "length": "Did not end by itself: cut at {}.",
 }
 MAX_CHARACTERS = 500  # of one line of a visitor
+MAX_SCENE = 300  # characters as well
 MAX_HISTORY = 100  # messages kept for one visitor
 MOST_SEED = 2**31 - 1
 
@@ -36,7 +40,7 @@ MOST_SEED = 2**31 - 1
 class Handlers:
     """What the Chat tab does when it is asked; `engine` streams, `context_turns` is how many messages a model reads."""
 
-    engine: LocalEngine
+    engine: LocalEngine | RemoteEngine
     context_turns: int
 
     def chat(
@@ -48,22 +52,31 @@ class Handlers:
         top_p: float,
         history: list[Message],
         seed: int | None = None,
+        scene: str = "",
     ) -> Iterator[Any]:
         """Answer one line of dialogue with one voice: base, sft or dpo.
 
         Returns the conversation, an empty text box, and a note on how the answer ended. The conversation lives in the
-        session; a seed makes an answer repeatable.
+        session; a seed makes an answer repeatable, a scene joins the system prompt.
         """
         line = visitor_line(message)
         if not line:
             yield gr.skip()
             return
         asked = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
+        prompt, how = in_scene(messages(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
         yield shown(asked), "", "", gr.skip()
-        yield from self.answer(asked, who, sampling(temperature, top_k, top_p), seed_of(seed))
+        yield from self.answer(asked, prompt, who, how, seed_of(seed))
 
     def again(
-        self, who: str, temperature: float, top_k: int, top_p: float, history: list[Message], seed: int | None = None
+        self,
+        who: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        history: list[Message],
+        seed: int | None = None,
+        scene: str = "",
     ) -> Iterator[Any]:
         """Answer the latest line again, in the voice that is chosen now. Streams what `chat` streams."""
         asked = up_to_latest_line(history)
@@ -71,17 +84,33 @@ class Handlers:
             gr.Info("Nothing has been said yet.")
             yield gr.skip()
             return
+        prompt, how = in_scene(messages(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
         yield shown(asked), gr.skip(), "", gr.skip()
-        yield from self.answer(asked, who, sampling(temperature, top_k, top_p), seed_of(seed))
+        yield from self.answer(asked, prompt, who, how, seed_of(seed))
 
-    def answer(self, asked: list[Message], who: str, how: Sampling, seed: int | None) -> Iterator[Any]:
+    def answer(
+        self, asked: list[Message], prompt: list[Message], who: str, how: Sampling, seed: int | None
+    ) -> Iterator[Any]:
         """Streams (messages to show, text box, note, history); a stop closes it."""
-        started, prompt = time.perf_counter(), messages(asked, self.context_turns)
-        with closing(self.engine.stream([prompt], [who], how, seed)) as answers:
+        started = time.perf_counter()
+        with closing(streamed(self.engine, prompt, [who], how, seed)) as answers:
             for (answer,) in answers:
                 said = [*asked, {"role": "assistant", "content": answer.text, "voice": who}]
                 note = ending(answer, time.perf_counter() - started)
                 yield shown(said), gr.skip(), note, said
+
+
+def streamed(
+    engine: LocalEngine | RemoteEngine, prompt: list[Message], voices: list[str], how: Sampling, seed: int | None
+) -> Generator[list[Partial], None, None]:
+    """What each voice says to a prompt, as it comes. A server in trouble is one line of the log, and one for him."""
+    try:
+        with closing(engine.stream([prompt] * len(voices), voices, how, seed)) as answers:
+            yield from answers
+    except EngineError as error:
+        print(f"engine: {error}", flush=True)
+        reason = "The models do not answer just now. Please try again in a moment."
+        raise gr.Error(reason, title="Not there", print_exception=False) from None
 
 
 def undo(history: list[Message]) -> tuple[Any, ...]:
@@ -113,6 +142,16 @@ def visitor_line(message: str) -> str:
     if not line:
         gr.Info("Type a line first, or pick one of the examples.")
     return line
+
+
+def in_scene(prompt: list[Message], scene: str) -> list[Message]:
+    """The prompt with the visitor's scene after the system prompt. Raises gr.Error for one that is too long."""
+    told = " ".join((scene or "").split())
+    if len(told) > MAX_SCENE:
+        reason = f"That scene has {len(told)} characters; it takes at most {MAX_SCENE}. Please shorten it."
+        raise gr.Error(reason, title="Too long", print_exception=False)
+    system, *turns = prompt
+    return [{**system, "content": f"{system['content']} The scene: {told}"}, *turns] if told else prompt
 
 
 def sampling(temperature: float, top_k: int, top_p: float) -> Sampling:

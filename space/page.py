@@ -18,7 +18,9 @@ from space.look import theme
 from space.parts import QUIET, draw_knobs, make_knobs
 from space.published import Models, Results
 
+AT_ONCE = 4  # which the engine answers in one batch where it can
 WAITING = 32  # visitors in the queue before the page says that it is busy
+MOST_THREADS = 128  # each answer that streams takes one
 HEADER = """
 <header>
   <h1>Repartee</h1>
@@ -28,8 +30,14 @@ HEADER = """
 """
 
 
-def build_page(handlers: Handlers, comparing: Comparing, models: Models, names: Names, results: Results) -> gr.Blocks:
-    """The whole page, ready to launch; reads like the screen it draws."""
+def build_page(
+    handlers: Handlers, comparing: Comparing, models: Models, names: Names, results: Results, at_once: int = AT_ONCE
+) -> gr.Blocks:
+    """The whole page, ready to launch; reads like the screen it draws.
+
+    Args:
+        at_once: requests handed to the engine at one time; who comes then waits in the queue, and is told where.
+    """
     knobs = make_knobs()
     with gr.Blocks(title="Repartee", analytics_enabled=False) as page:
         gr.HTML(HEADER, elem_id="masthead")
@@ -44,7 +52,7 @@ def build_page(handlers: Handlers, comparing: Comparing, models: Models, names: 
         draw_knobs(knobs)
         gr.Markdown(provenance(models), elem_classes="small")
         page.load(comparing.standing, None, standing, **QUIET)
-    return page.queue(max_size=WAITING)
+    return page.queue(max_size=WAITING, default_concurrency_limit=at_once)
 
 
 def provenance(models: Models) -> str:
@@ -58,16 +66,18 @@ def provenance(models: Models) -> str:
     return f"{', '.join(links)}. Replies are at most 64 tokens long; they are inventions, and can be rude or wrong."
 
 
-def launch(page: gr.Blocks, host: str, port: int, a_session: float, an_address: float) -> str:
+def launch(page: gr.Blocks, host: str, port: int, a_session: float, an_address: float, mcp: bool = False) -> str:
     """Serve the page from a thread of its own and return its address; no analytics, no share link.
 
     Args:
         a_session, an_address: requests a minute that one of them may make.
+        mcp: also serve `/gradio_api/mcp/`, whose tools are the named endpoints.
     """
-    door = Middleware(Door, sessions=Rate(a_session), addresses=Rate(an_address))
+    door = Middleware(Door, sessions=Rate(a_session), addresses=Rate(an_address), mcp=mcp)
     _, address, _ = page.launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, ssr_mode=False,
-        run_history=False, show_error=True, footer_links=[], theme=theme(),
+        run_history=False, show_error=True, footer_links=[], theme=theme(), max_threads=MOST_THREADS,
+        mcp_server=mcp,
         css_paths=Path(__file__).with_name("page.css"), app_kwargs={"middleware": [door]},
     )  # fmt: skip
     return address

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from chat.sampling import Sampling
-from space.handlers import MAX_CHARACTERS, MOST_SEED
+from space.handlers import MAX_CHARACTERS, MAX_SCENE, MOST_SEED
 
 EXAMPLES = {
     "Drama": ["You said you would never come back.", "Mother sold the house.", "I did not do it for the money."],
@@ -24,19 +24,20 @@ KNOBS = {
     "top_k": "Choose among this many of the likeliest tokens.",
     "top_p": "Choose among the likeliest tokens that make up this share of the probability.",
     "seed": "A whole number makes an answer repeatable. Empty: every answer is drawn anew.",
+    "scene": "Where we are, and who speaks. It joins the system prompt; no model was trained with one.",
 }
-AT_ONCE = 4  # requests handed to the engine at one time, which answers them in one batch where it can
-MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": AT_ONCE, "show_progress": "minimal"}
+MODEL: dict[str, Any] = {"concurrency_id": "model", "show_progress": "minimal"}  # `build_page` says how many at once
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
 class Knobs(NamedTuple):
-    """What decides how an answer is drawn; both tabs read the same."""
+    """What decides how an answer is drawn, beside the line; both tabs read the same."""
 
     temperature: gr.Slider
     top_k: gr.Slider
     top_p: gr.Slider
     seed: gr.Number
+    scene: gr.Textbox
 
 
 def make_knobs() -> Knobs:
@@ -50,16 +51,20 @@ def make_knobs() -> Knobs:
             None, label="Seed (optional)", info=KNOBS["seed"], precision=0, minimum=0, maximum=MOST_SEED, render=False,
             elem_id="seed",
         ),
+        gr.Textbox(
+            "", label="Scene (optional)", info=KNOBS["scene"], placeholder="A railway station at night.", lines=1,
+            max_lines=3, max_length=MAX_SCENE, render=False, elem_id="scene",
+        ),
     )  # fmt: skip
 
 
 def draw_knobs(knobs: Knobs) -> None:
-    with gr.Accordion("Sampling", open=False, elem_id="sampling"):
+    with gr.Accordion("Sampling and scene", open=False, elem_id="sampling"):
         for knob in knobs:
             knob.render()
         start = Sampling()
         reset = gr.Button("Back to the defaults", size="sm", elem_id="sampling-reset")
-        reset.click(lambda: (start.temperature, start.top_k, start.top_p, None), None, list(knobs), **QUIET)
+        reset.click(lambda: (start.temperature, start.top_k, start.top_p, None, ""), None, list(knobs), **QUIET)
 
 
 def line_and_buttons(name: str, verb: str) -> tuple[gr.Textbox, gr.Button, gr.Button]:

@@ -15,6 +15,7 @@ import pytest
 import app
 from hub.errors import UserError
 from hub.local import free_port
+from space.settings import SPACES_NETWORK
 
 
 def test_flags_win_over_the_environment():
@@ -38,7 +39,7 @@ def test_the_door_and_the_votes_are_set_by_the_environment():
     told = app.read_settings([], {f"REPARTEE_{name}": value for name, value in (*given.items(), ("NAMESPACE", "me"))})
     assert (told.session_rate, told.address_rate, told.votes_every) == (5, 7.5, 60)
     assert (told.votes_folder, told.proxies) == ("/data", "::1")
-    assert app.read_settings([], {"REPARTEE_NAMESPACE": "me", "SPACE_ID": "me/repartee"}).proxies == app.SPACES_NETWORK
+    assert app.read_settings([], {"REPARTEE_NAMESPACE": "me", "SPACE_ID": "me/repartee"}).proxies == SPACES_NETWORK
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,56 @@ def test_start_errors_are_one_clear_line(hub_url):
         other.bind(("127.0.0.1", 0))
         other.listen()
         assert "--port" in refusal("--namespace", "me", "--port", str(other.getsockname()[1]))
+
+
+# ---- engines and the cache
+
+
+def test_a_server_is_chosen_by_the_environment():
+    def told(**environment):
+        given = {f"REPARTEE_{name}": value for name, value in environment.items()}
+        return app.read_settings([], {"REPARTEE_NAMESPACE": "me", **given})
+
+    assert told().servers == {}
+    assert told(ENGINE_URL="http://a/v1", ENGINE_MODELS="sft=me/x").servers == {
+        "base": ("http://a/v1", "base"), "sft": ("http://a/v1", "me/x"), "dpo": ("http://a/v1", "dpo"),
+    }  # fmt: skip
+    apart = told(ENGINE_URL="base=http://a:1/v1, sft=http://a:2/v1,dpo=https://b/v1", AT_ONCE="64")
+    assert [url for url, _ in apart.servers.values()] == ["http://a:1/v1", "http://a:2/v1", "https://b/v1"]
+    assert apart.at_once == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENGINE_URL", "localhost:8000"), ("ENGINE_URL", "http://user:hunter2@a/v1"), ("ENGINE_URL", "http://a/v1?key=hunter2"),
+        ("ENGINE_URL", "base=http://a/v1"), ("ENGINE_URL", "rlhf=http://a/v1"), ("AT_ONCE", "0"),
+    ],
+)  # fmt: skip
+def test_a_bad_address_is_named_and_not_shown(name, value):
+    with pytest.raises(UserError, match=f"REPARTEE_{name}") as raised:
+        app.read_settings([], {"REPARTEE_NAMESPACE": "me", f"REPARTEE_{name}": value})
+    assert "hunter2" not in str(raised.value)
+
+
+def test_the_hub_may_be_down_where_the_models_are_in_the_cache(hub_url, namespace, monkeypatch):
+    import httpx2
+    from huggingface_hub import HfApi
+
+    base = f"{namespace}/repartee-starter"
+    publish(base)
+    for kind in ("sft", "dpo"):
+        publish(f"{namespace}/repartee-starter-{kind}", base_model_name_or_path=base)
+    settings = app.Settings(namespace)
+    before = app.find_models(settings)
+    assert before.hub_is_down == ""
+
+    def down(*arguments, **options):
+        raise httpx2.ConnectError("refused")
+
+    monkeypatch.setattr(HfApi, "model_info", down)
+    after = app.find_models(settings)
+    assert (after.base, after.adapters, after.revisions) == (before.base, before.adapters, before.revisions)
+    assert "does not answer (refused)" in after.hub_is_down
+    with pytest.raises(UserError, match="nobody-was-here/repartee-starter-sft is not in the cache"):
+        app.find_models(app.Settings("nobody-was-here"))

@@ -24,7 +24,7 @@ from hub.tables import write_tables
 from training.base import base_input
 from training.labels import by_people, by_the_film, dropped, judged, preference
 from training.recipe import Recipe
-from training.replies import Row, sampled, seeded_prompts
+from training.replies import Row, sampled, seeded_prompts, speaker
 from training.stage import Task, command, say, work_folder
 
 
@@ -41,9 +41,13 @@ def run(recipe: Recipe, work: Path) -> str:
         prompts, labels, drawn = by_people(votes)
     else:
         prompts, drawn = prompts_of(recipe, dialogue, work)
-        voices = load(base.repo, {"sft": sft.repo}, {"base": base.revision, "sft": sft.revision})
-        say("preferences", f"sampling two replies to each of {len(prompts):,} prompts")
-        contest = sampled(voices, prompts, settings, folder)
+        revisions = {"base": base.revision, "sft": sft.revision}
+        here = settings.server is None or settings.source == "pmi"  # the embedded judge is the base model
+        voices = load(base.repo, {"sft": sft.repo}, revisions) if here else None
+        said = f" by {settings.server_model} of {settings.server}" if settings.server else ""
+        say("preferences", f"sampling two replies to each of {len(prompts):,} prompts{said}")
+        with speaker(voices, base, settings) as speaking:
+            contest = sampled(speaking, prompts, settings, folder)
         drawn |= contest.counts
         if settings.source == "corpus":
             labels = by_the_film(prompts, contest, sft)
@@ -109,7 +113,9 @@ def task(recipe: Recipe) -> Task:
     inputs = [base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.dialogue, "dataset")]
     if recipe.preferences.source == "votes":
         inputs.append(resolve(names.votes, "dataset"))
-    settings = dict(vars(recipe.preferences))
+    settings = {name: value for name, value in vars(recipe.preferences).items() if not name.startswith("server")}
+    if recipe.preferences.server:  # its address is nobody's business, but its replies are others than those drawn here
+        settings["sampled_by"] = "a server"
     if "judge" in (recipe.preferences.source, recipe.preferences.prompts_from):  # pace and budget change nothing
         asked = (recipe.judge, recipe.second_judge)
         settings["judges"] = [[one.model, one.base_url, one.effort] for one in asked if one.model]
@@ -132,11 +138,12 @@ def prompts_of(recipe: Recipe, dialogue: Input, work: Path) -> tuple[list[Row], 
         return written(client, settings.prompts, settings.seed, test_lines(dialogue))
 
 
-def judges_of(recipe: Recipe, voices: Voices, work: Path) -> list[Judge]:
+def judges_of(recipe: Recipe, voices: Voices | None, work: Path) -> list[Judge]:
     """Who labels the pairs: one judge, or a second one beside it for comparison."""
     from eval.judge import PMIJudge
 
     if recipe.preferences.source == "pmi":
+        assert voices is not None
         return [PMIJudge(voices)]
     from eval.judge.client import Client
     from eval.judge.pairwise import LLMJudge

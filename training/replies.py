@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chat.servers import ENDED
 from chat.template import STOP
+from hub.errors import UserError
 from hub.lineage import Input
 from training.sections import Preferences
 
 if TYPE_CHECKING:
     from chat.generate import Reply
+    from chat.remote import RemoteEngine
     from chat.voices import Voices
 
 Row = dict[str, Any]
@@ -47,7 +53,29 @@ def seeded_prompts(dialogue: Input, settings: Preferences) -> list[Row]:
     return list(prompts.values())
 
 
-def sampled(voices: Voices, prompts: list[Row], settings: Preferences, folder: Path) -> Contest:
+@contextmanager
+def speaker(voices: Voices | None, base: Input, settings: Preferences) -> Iterator[Voices | RemoteEngine]:
+    """Who samples the replies: the server that the recipe names, else the voices of this machine.
+
+    Raises UserError where the server does not answer.
+    """
+    if settings.server is None:
+        assert voices is not None
+        yield voices
+        return
+    from chat.remote import RemoteEngine
+    from chat.servers import EngineError, Server
+    from training.models import load_tokenizer
+
+    tokenizer, key = load_tokenizer(base.repo, base.revision), os.environ.get("REPARTEE_ENGINE_KEY", "")
+    try:
+        with closing(RemoteEngine({"sft": Server(settings.server, settings.server_model)}, tokenizer, key)) as engine:
+            yield engine
+    except EngineError as error:
+        raise UserError(f"{error} (in a recipe: preferences.server and server_model)") from error
+
+
+def sampled(voices: Voices | RemoteEngine, prompts: list[Row], settings: Preferences, folder: Path) -> Contest:
     """Samples two replies to each prompt by the SFT voice, and again where one is of no use; killed, it carries on.
 
     Of no use are replies that are empty, did not end by themselves, or are as good as the same. They are drawn anew
@@ -86,7 +114,7 @@ def trouble(pair: tuple[Reply, Reply]) -> str | None:
     first, second = pair
     if not first.text.strip() or not second.text.strip():
         return "an empty reply"
-    if first.ended != STOP or second.ended != STOP:
+    if not {first.ended, second.ended} <= {STOP, ENDED}:
         return "a reply that did not end"
     return "replies alike" if similarity(first.text, second.text) > ALIKE else None
 

@@ -136,6 +136,11 @@ class Preferences:
     """`films`: lines of the train films; `judge`: lines that the `judge` section's LLM writes (training.prompts)."""
     redraws: int = 2
     """How often two replies are drawn anew where one is empty, did not end, or is like the other."""
+    server: str | None = None
+    """OpenAI-compatible server that samples the replies, up to and with `/v1` (vLLM with the SFT adapter as a LoRA
+    module, or its merged model); its key is REPARTEE_ENGINE_KEY. null samples on this machine."""
+    server_model: str = "sft"
+    """What the SFT model is called there."""
     allow_disagreement: bool = False
     """Keep pairs whose preferred reply changes with the order in which the two are shown."""
     min_margin: float = 0.02

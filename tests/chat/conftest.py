@@ -31,4 +31,5 @@ def alone(starter, adapters):
 @pytest.fixture
 def endless(monkeypatch):
     """Replies that run to their full length: the stop tokens are ones that no reply holds."""
-    monkeypatch.setattr("chat.generate.stop_ids", lambda tokenizer: {"<|im_end|>": 8190, "<|endoftext|>": 8191})
+    for room in ("generate", "engine"):
+        monkeypatch.setattr(f"chat.{room}.stop_ids", lambda tokenizer: {"<|im_end|>": 8190, "<|endoftext|>": 8191})

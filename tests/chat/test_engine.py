@@ -9,10 +9,10 @@ from collections import Counter
 from contextlib import closing, contextmanager
 
 import pytest
-from scenes import asked, hooks
+from scenes import asked
 
-import chat.engine
-from chat.engine import MOST_ROWS, LocalEngine, Partial, partial
+from chat.batch import MOST_ROWS
+from chat.engine import LocalEngine, Partial, partial
 from chat.generate import generate
 from chat.sampling import Sampling
 
@@ -22,35 +22,40 @@ LINES = asked("Where were you last night?", "No.", "I have been thinking about i
 SECONDS = 60  # of patience; a test that waits this long has found a deadlock
 
 
+class Gate:
+    """A decoder that can be held, and that notes how many rows each of its steps had."""
+
+    def __init__(self, decoder):
+        self.decoder, self.open, self.steps = decoder, threading.Event(), []
+        self.open.set()
+
+    def __getattr__(self, name):
+        return getattr(self.decoder, name)
+
+    def __call__(self, cache, tokens, starts, voices):
+        self.steps.append(len(tokens))
+        assert self.open.wait(SECONDS)
+        return self.decoder(cache, tokens, starts, voices)
+
+    @contextmanager
+    def held(self):
+        self.open.clear()
+        try:
+            yield
+        finally:
+            self.open.set()
+
+
 @pytest.fixture
 def engine(voices):
-    with closing(LocalEngine(voices)) as engine:
+    with closing(LocalEngine(voices, "float32")) as engine:
         yield engine
 
 
 @pytest.fixture
-def batches(monkeypatch):
-    """How many rows each batch had, as the batches are begun."""
-    begun = []
-
-    def sample(voices, rows, *arguments, **options):
-        begun.append(len(rows))
-        return original(voices, rows, *arguments, **options)
-
-    original = chat.engine.sample
-    monkeypatch.setattr(chat.engine, "sample", sample)
-    return begun
-
-
-@contextmanager
-def steps(voices):
-    """Counts the forward passes of the model."""
-    count = Counter()
-    hook = voices.model.get_base_model().register_forward_hook(lambda *_: count.update(["steps"]))
-    try:
-        yield count
-    finally:
-        hook.remove()
+def gate(engine):
+    engine._batch.decoder = Gate(engine.decoder)
+    return engine._batch.decoder
 
 
 class Visitor(threading.Thread):
@@ -115,120 +120,126 @@ def test_a_row_is_done_at_its_stop_or_at_its_length(tokenizer):
     assert partial(tokenizer, [*words, 0, 0], 64) == Partial("No.", True, "<|endoftext|>", len(words) + 1)
 
 
-def test_three_visitors_at_once_get_what_one_gets(engine, voices, batches):
+def test_visitors_join_a_running_batch_and_get_what_one_alone_gets(engine, gate):
     requests = [([line], [name], GREEDY) for line, name in zip(LINES, ("dpo", "base", "sft"), strict=True)]
     single = [list(engine.stream(*request))[-1] for request in requests]
-    del batches[:]
-    with voices.exclusive():  # the worker is held at its first batch, so that the others must wait
+    del gate.steps[:]
+    with gate.held():
         first = Visitor(engine, *requests[0])
-        wait_until(lambda: batches)
+        wait_until(lambda: gate.steps)
         others = [Visitor(engine, *request) for request in requests[1:]]
         wait_until(lambda: len(engine._waiting) == 2)
     assert [said(visitor.last()) for visitor in [first, *others]] == [said(rows) for rows in single]
-    assert batches == [1, 2]  # those who waited shared a batch
+    assert gate.steps[:2] == [1, 3]  # those who waited joined at the next step
 
 
-def test_a_seed_is_answered_as_if_nobody_else_asked(engine, voices, batches):
-    sampling, names = Sampling(max_new_tokens=12), list(voices.names)
-    line = LINES[:1] * 3
-    expected = said(generate(voices, line, names, sampling, seed=5))
-    with voices.exclusive():
-        visitors = [Visitor(engine, line, names, sampling, 5)]
-        wait_until(lambda: batches)
-        visitors += [Visitor(engine, line, names, sampling, 5) for _ in range(2)]
-        wait_until(lambda: len(engine._waiting) == 2)
+def test_a_seed_is_answered_as_if_nobody_else_asked(engine, gate):
+    sampling, names = Sampling(max_new_tokens=12), list(engine.names)
+    expected = said(list(engine.stream(LINES, names, sampling, 5))[-1])
+    del gate.steps[:]
+    with gate.held():
+        other = Visitor(engine, LINES[:2], ["sft", "base"], Sampling(temperature=2))
+        wait_until(lambda: gate.steps)
+        visitors = [Visitor(engine, LINES, names, sampling, 5) for _ in range(3)]
+        wait_until(lambda: len(engine._waiting) == 3)
     assert [said(visitor.last()) for visitor in visitors] == [expected] * 3
-    assert batches == [3, 3, 3]
+    assert other.last()
 
 
-def test_without_a_seed_every_answer_is_new(engine):
-    request = LINES, ["base"] * 3, Sampling(temperature=2, top_k=0, top_p=1, max_new_tokens=6)
-    assert said(list(engine.stream(*request))[-1]) != said(list(engine.stream(*request))[-1])
+def test_rows_of_one_seed_and_of_two_differ(engine):
+    wild = Sampling(temperature=2, top_k=0, top_p=1, max_new_tokens=6)
+    replies = [list(engine.stream(LINES[:1] * 3, ["base"] * 3, wild, seed))[-1] for seed in (1, 2, None, None)]
+    assert len({row.text for rows in replies for row in rows}) == 12
 
 
-def test_other_sampling_and_too_many_rows_wait_for_the_next_batch(engine, voices, batches):
-    other = Sampling(temperature=0, max_new_tokens=2)
-    with voices.exclusive():
-        visitors = [Visitor(engine, LINES[:1], ["base"], other)]
-        wait_until(lambda: batches)
-        for request in [
-            (LINES[:1] * (MOST_ROWS - 1), ["base"] * (MOST_ROWS - 1), other),
-            (LINES[:2], ["base"] * 2, other),
-            (LINES[:1], ["base"], GREEDY),
-            (LINES[:1], ["sft"], other),
-        ]:
+def test_each_request_has_its_own_sampling_in_one_batch(engine, gate):
+    short, loose = Sampling(temperature=0, max_new_tokens=2), Sampling(top_k=3, max_new_tokens=5)
+    expected = [said(list(engine.stream(LINES[:1], ["sft"], how, 1))[-1]) for how in (GREEDY, short, loose)]
+    del gate.steps[:]
+    with gate.held():
+        blocker = Visitor(engine, LINES[1:2], ["base"], short)
+        wait_until(lambda: gate.steps)
+        visitors = [Visitor(engine, LINES[:1], ["sft"], how, 1) for how in (GREEDY, short, loose)]
+        wait_until(lambda: len(engine._waiting) == 3)
+    assert [said(visitor.last()) for visitor in visitors] == expected
+    assert blocker.last()
+    assert 4 in gate.steps
+
+
+def test_who_does_not_fit_waits_and_nobody_overtakes(engine, gate):
+    with gate.held():
+        visitors = [Visitor(engine, LINES[:1], ["base"], GREEDY)]
+        wait_until(lambda: gate.steps)
+        for count in (MOST_ROWS - 1, 2, 1):
             waiting = len(engine._waiting)
-            visitors.append(Visitor(engine, *request))
+            visitors.append(Visitor(engine, LINES[:1] * count, ["base"] * count, GREEDY))
             wait_until(lambda seen=waiting: len(engine._waiting) == seen + 1)
     assert all(visitor.last() for visitor in visitors)
-    assert batches == [1, MOST_ROWS, 2, 1]
+    assert gate.steps[:2] == [1, MOST_ROWS]
+    assert max(gate.steps) == MOST_ROWS
+
+
+def test_more_rows_than_a_batch_has_go_alone(engine):
+    rows = list(engine.stream(LINES[:1] * (MOST_ROWS + 1), ["base"] * (MOST_ROWS + 1), GREEDY))[-1]
+    assert len(set(said(rows))) == 1
 
 
 @pytest.mark.usefixtures("endless")
-def test_closing_the_iterator_stops_the_model(engine, voices):
+def test_closing_the_iterator_stops_the_model(engine, gate):
     expected = said(list(engine.stream(LINES[:1], ["sft"], GREEDY))[-1])
-    with steps(voices) as count:
-        stream = engine.stream(LINES, list(voices.names), LONG)
-        next(stream)
-        stream.close()
-        after = said(list(engine.stream(LINES[:1], ["sft"], GREEDY))[-1])
+    del gate.steps[:]
+    stream = engine.stream(LINES, list(engine.names), LONG)
+    next(stream)
+    stream.close()
+    after = said(list(engine.stream(LINES[:1], ["sft"], GREEDY))[-1])
     assert after == expected
-    assert count["steps"] < LONG.max_new_tokens  # both requests together took fewer than the first alone would have
+    assert len(gate.steps) < LONG.max_new_tokens  # both requests together took fewer than the first alone would have
 
 
 @pytest.mark.usefixtures("endless")
-def test_a_stopped_visitor_does_not_stop_the_others(engine, voices, batches):
+def test_a_stopped_visitor_does_not_stop_the_others(engine, gate):
     expected = said(list(engine.stream(LINES[1:2], ["dpo"], LONG))[-1])
-    del batches[:]
-    with voices.exclusive():
-        blocker = Visitor(engine, LINES[:1], ["base"], LONG)
-        wait_until(lambda: batches)
+    leaves = engine.stream(LINES, list(engine.names), LONG)
+    next(leaves)
+    with gate.held():
         stays = Visitor(engine, LINES[1:2], ["dpo"], LONG)
-        wait_until(lambda: len(engine._waiting) == 1)
-        leaves = engine.stream(LINES[2:], ["sft"], LONG)
-        reader = threading.Thread(target=lambda: (next(leaves), leaves.close()), daemon=True)
-        reader.start()
-        wait_until(lambda: len(engine._waiting) == 2)
+        wait_until(lambda: engine._waiting or len(engine._running) == 2)
+        leaves.close()
     assert said(stays.last()) == expected
-    reader.join(SECONDS)
-    assert not reader.is_alive()
-    assert blocker.last()
-    assert batches == [1, 2]
+    assert gate.steps[-1] == 1
 
 
-def test_a_visitor_who_left_while_waiting_is_not_answered(engine, voices, batches):
-    with voices.exclusive():
+def test_a_visitor_who_left_while_waiting_is_not_answered(engine, gate):
+    with gate.held():
         first = Visitor(engine, LINES[:1], ["base"], GREEDY)
-        wait_until(lambda: batches)
+        wait_until(lambda: gate.steps)
         second = Visitor(engine, LINES[1:2], ["base"], GREEDY)
         wait_until(lambda: len(engine._waiting) == 1)
         left = engine._waiting[0]
         left.stopped.set()
     assert first.last()
-    third = Visitor(engine, LINES[2:], ["base"], GREEDY)
-    assert third.last()
-    assert batches == [1, 1]
+    assert set(gate.steps) == {1}
     left.finish(None)
     second.join(SECONDS)
     assert second.answers == []
 
 
-def test_an_exception_reaches_its_caller_and_the_worker_lives_on(engine, voices):
-    request = LINES, list(voices.names), GREEDY
+def test_an_exception_reaches_its_caller_and_the_worker_lives_on(engine, monkeypatch):
+    request = LINES, list(engine.names), GREEDY
     expected = said(list(engine.stream(*request))[-1])
-    layer, calls = voices.model.get_base_model().model.layers[3], Counter()
+    layer, calls = engine.decoder.layers[3].qkv, Counter()
 
-    def fail(*_):
+    def fail(*arguments):
         calls.update(["steps"])
         if calls["steps"] == 2:
             raise MemoryError("the third layer is out of memory")
+        return layer(*arguments)
 
-    hook = layer.register_forward_hook(fail)
-    with pytest.raises(MemoryError, match="third layer"):
-        list(engine.stream(*request))
-    hook.remove()
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.decoder.layers[3], "qkv", fail)
+        with pytest.raises(MemoryError, match="third layer"):
+            list(engine.stream(*request))
     assert said(list(engine.stream(*request))[-1]) == expected
-    assert hooks(voices) == 0
 
 
 def test_a_bad_request_is_its_caller_s_alone(engine):
@@ -236,17 +247,23 @@ def test_a_bad_request_is_its_caller_s_alone(engine):
         next(engine.stream(LINES[:1], ["nobody"], GREEDY))
     with pytest.raises(ValueError, match="1 prompts and 2 names"):
         next(engine.stream(LINES[:1], ["base", "sft"], GREEDY))
+    with pytest.raises(ValueError, match="the model reads 2036; shorten it"):
+        next(engine.stream(asked("No. " * 2000), ["base"], GREEDY))
     assert list(engine.stream(LINES[:1], ["base"], GREEDY))
 
 
 @pytest.mark.usefixtures("endless")
 def test_close_ends_everybody_s_stream(voices):
-    engine = LocalEngine(voices)
-    assert re.fullmatch(r"engine ready: base, sft, dpo; 1\d\.\dM parameters, float32 on cpu", engine.describe())
+    engine = LocalEngine(voices, "float32")
+    health = r"local engine ready: \S*starter, 1\d\.\dM parameters, float32 on cpu; base, sft, dpo"
+    assert re.fullmatch(health, engine.describe())
+    gate = engine._batch.decoder = Gate(engine.decoder)
     running = engine.stream(LINES, list(voices.names), LONG)
     next(running)
-    waiting = Visitor(engine, LINES[:1], ["base"], GREEDY)
+    gate.open.clear()
+    waiting = Visitor(engine, LINES[:1] * MOST_ROWS, ["base"] * MOST_ROWS, GREEDY)
     wait_until(lambda: engine._waiting)
+    threading.Timer(0.2, gate.open.set).start()
     engine.close()
     engine.close()  # a second time does nothing
     waiting.join(SECONDS)
@@ -255,4 +272,4 @@ def test_close_ends_everybody_s_stream(voices):
         list(running)
     with pytest.raises(RuntimeError, match="closed"):
         next(engine.stream(LINES[:1], ["base"], GREEDY))
-    assert engine.describe().startswith("engine stopped")
+    assert engine.describe().startswith("local engine stopped")

@@ -77,6 +77,7 @@ class Space:
     url: str
     log: Path
     votes: str  # the dataset
+    process: int
 
     def kept(self) -> list[dict]:
         """The votes on the server's disk."""
@@ -94,24 +95,23 @@ class Space:
             time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
-def space(family, tmp_path_factory):
-    """The real app.py in a process of its own; only its engine is slowed."""
-    folder, port = tmp_path_factory.mktemp("space"), free_port()
-    (folder / "slowed.py").write_text(SLOWED)
-    log = folder / "log"
-    settings = {
-        "REPARTEE_VOTES_FOLDER": str(folder / "votes"), "REPARTEE_VOTES_EVERY": "6000",
+@contextmanager
+def opened(family, folder, program=ROOT / "app.py", **settings):
+    """app.py, or a program that wraps it, in a process until the block ends; its log and votes in a folder."""
+    port, log = free_port(), folder / "log"
+    environment = {
+        "REPARTEE_VOTES_FOLDER": str(folder / "votes"), "REPARTEE_VOTES_EVERY": "6000", "PYTHONPATH": str(ROOT),
         "REPARTEE_SESSION_RATE": "100000", "REPARTEE_ADDRESS_RATE": "100000",
+        "REPARTEE_PRECISION": "float32", **settings,
     }  # fmt: skip
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, str(folder / "slowed.py"), "--namespace", family, "--port", str(port)],
-            cwd=ROOT, env=os.environ | settings | {"PYTHONPATH": str(ROOT)}, stdout=output, stderr=subprocess.STDOUT,
+            [sys.executable, str(program), "--namespace", family, "--port", str(port)],
+            cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
-    served = Space(f"http://127.0.0.1:{port}/", log, f"{family}/repartee-votes")
+    served = Space(f"http://127.0.0.1:{port}/", log, f"{family}/repartee-votes", process.pid)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while served.url not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -120,6 +120,15 @@ def space(family, tmp_path_factory):
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def space(family, tmp_path_factory):
+    """The real app.py in a process of its own; only its engine is slowed."""
+    folder = tmp_path_factory.mktemp("space")
+    (folder / "slowed.py").write_text(SLOWED)
+    with opened(family, folder, folder / "slowed.py") as served:
+        yield served
     if kept := served.kept():  # a Space that is told to end pushes what it still has
         from hub.votes import votes
 

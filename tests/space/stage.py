@@ -68,7 +68,9 @@ class Stage:
 
 
 @contextmanager
-def playing(session_rate: float = 1e6, address_rate: float = 1e6, proxies: str = "") -> Iterator[Stage]:
+def playing(
+    session_rate: float = 1e6, address_rate: float = 1e6, proxies: str = "", mcp: bool = False
+) -> Iterator[Stage]:
     os.environ["FORWARDED_ALLOW_IPS"] = proxies
     engine, kept = Echo(), []
     ballots = Ballots(REVISIONS, kept.append)
@@ -80,7 +82,7 @@ def playing(session_rate: float = 1e6, address_rate: float = 1e6, proxies: str =
         Results(table(EVALUATION) + "\n\nFrom [me/evaluation](http://192.0.2.1/me/evaluation)."),
     )
     try:
-        yield Stage(launch(page, "127.0.0.1", free_port(), session_rate, address_rate), engine, kept, ballots)
+        yield Stage(launch(page, "127.0.0.1", free_port(), session_rate, address_rate, mcp), engine, kept, ballots)
     finally:
         engine.open.set()
         page.close()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import gradio as gr
 import pytest
 
+from chat.servers import EngineError
+from chat.template import SYSTEM_PROMPT
 from space.handlers import MAX_HISTORY, Handlers, shown
 
 
@@ -76,6 +78,30 @@ def test_a_stop_closes_the_stream_of_the_engine():
     assert not engine.closed
     answer.close()
     assert engine.closed
+
+
+def test_a_scene_joins_the_system_prompt():
+    engine = Script(dpo="Six.")
+    list(Handlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [], None, " A station.\n Night. "))
+    list(Handlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [], None, " "))
+    told = [prompts[0][0] for prompts, _, _ in engine.asked]
+    assert told[0] == {"role": "system", "content": f"{SYSTEM_PROMPT} The scene: A station. Night."}
+    assert told[1] == {"role": "system", "content": SYSTEM_PROMPT}
+    with pytest.raises(gr.Error, match="301 characters"):
+        list(Handlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [], None, "x" * 301))
+
+
+def test_a_server_in_trouble_is_told_without_its_address(capsys):
+    class Broken:
+        def stream(self, *asked):
+            yield from ()
+            raise EngineError("the server of dpo, http://10.0.0.9/v1, cannot be reached")
+
+    with pytest.raises(gr.Error) as raised:
+        list(Handlers(Broken(), 1).chat("walrus", "dpo", 0.9, 25, 0.95, []))
+    assert "again in a moment" in str(raised.value.message)
+    assert "10.0.0.9" not in str(raised.value.message)
+    assert capsys.readouterr().out == "engine: the server of dpo, http://10.0.0.9/v1, cannot be reached\n"
 
 
 def test_no_line_is_no_question():

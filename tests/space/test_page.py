@@ -220,6 +220,22 @@ def test_a_conversation_is_copied_as_it_is_seen(visit, space):
         assert copied.startswith("Who <are> you?\n\nDPO")
 
 
+def test_a_conversation_is_shared(visit, space):
+    with visit(space.url, permissions=["clipboard-read", "clipboard-write"]) as page:
+        say(page, "Who <are> you?")
+        until_text(page, "#chat-note")
+        page.evaluate("navigator.share = undefined")  # as on a desktop without it
+        page.click("#chat-share")
+        page.get_by_role("button", name="Copied with the address").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.startswith("Who <are> you?\n\nDPO")
+        assert copied.endswith(space.url)
+        page.evaluate("navigator.share = async what => { window.shared = what; }")
+        page.get_by_role("button", name="Share").click()
+        page.wait_for_function("() => window.shared?.text.startsWith('Who <are> you?')")
+        assert page.evaluate("window.shared.url") == space.url
+
+
 def test_a_seed_repeats_an_answer_and_the_defaults_come_back(page):
     page.get_by_role("button", name="Sampling").click()
     page.fill("#seed input", "7")
@@ -316,6 +332,10 @@ def test_screenshots(visit, request, width, scheme):
             say(page, line)
             until_text(page, "#chat-note")
         page.screenshot(path=folder / f"chat-{scheme}-{width}.png", full_page=True)
+        page.get_by_role("button", name="Sampling").click()
+        page.wait_for_timeout(300)
+        page.screenshot(path=folder / f"sampling-{scheme}-{width}.png", full_page=True)
+        page.get_by_role("button", name="Sampling").click()
         ballot(page)
         page.screenshot(path=folder / f"ballot-{scheme}-{width}.png", full_page=True)
         page.locator("#ballot").get_by_role("button", name="B is best").click()

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import subprocess
+import sys
 
 import pytest
 from stage import npm, playing
 
-JS = """
-import { Client } from "@gradio/client";
-
-const app = await Client.connect(process.argv[2]);
-const compared = await app.predict("/compare", { message: "Who?", temperature: 0.9, top_k: 25, top_p: 0.95 });
-const chatted = await app.predict("/chat", { message: "Who?", who: "sft" });
-console.log(JSON.stringify([compared.data, chatted.data]));
-process.exit(0);
-"""
+from space import about_tab
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +30,7 @@ def test_the_endpoints_are_named_typed_and_documented(stage):
         for name, parts in ((name, endpoint["parameters"]) for name, endpoint in api.items())
     }
     knobs = [("temperature", "float", True), ("top_k", "int", True), ("top_p", "float", True), ("seed", "int", True)]
+    knobs.append(("scene", "str", True))
     assert typed["/compare"] == [("message", "str", False), *knobs]
     assert [name for name, _, _ in typed["/chat"]] == ["message", "who", *(name for name, _, _ in knobs)]
     assert [part["label"] for part in api["/compare"]["returns"]][:3] == [
@@ -54,14 +50,48 @@ def test_defaults_are_enough(stage):
     assert "tokens" in note
 
 
-def test_javascripts_client(stage, tmp_path):
+def examples(stage, language: str) -> str:
+    """The example that the About tab shows, with the address of this page in it."""
+    [text] = re.findall(rf"```{language}\n(.*?)```", about_tab.PROGRAMS, re.DOTALL)
+    return text.replace("ADDRESS OF THIS PAGE", stage.url)
+
+
+def test_the_example_for_python_runs(stage):
+    code = examples(stage, "python") + "\nprint(replies)\nprint(conversation[-1]['content'][0]['text'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    line = "Where were you last night?"
+    assert str([line, f"sft {line}", f"a{line}"]) in done.stdout
+    assert done.stdout.endswith(f"<small>DPO</small>\na{line}\n")
+
+
+def test_the_example_for_javascript_runs(stage):
     script = npm("@gradio/client", "@gradio/client/package.json").parents[3] / "repartee.mjs"
-    script.write_text(JS)
+    script.write_text(examples(stage, "javascript") + "\nprocess.exit(0);\n")
     done = subprocess.run(["node", script, stage.url], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    compared, chatted = json.loads(done.stdout)
-    assert compared[:3] == ["Who?", "sft Who?", "aWho?"]
-    assert chatted[0][0]["role"] == "user"
+    assert "sft Where were you last night?" in done.stdout
+    assert "<small>DPO</small>" in done.stdout
+
+
+def test_the_endpoints_are_tools_where_the_settings_want_it(stage):
+    pytest.importorskip("mcp", reason="needs gradio's extra mcp: pip install 'gradio[mcp]'")
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def use(url: str) -> tuple[set[str], str]:
+        async with streamablehttp_client(url) as (reading, writing, _), ClientSession(reading, writing) as session:
+            await session.initialize()
+            names = {tool.name for tool in (await session.list_tools()).tools}
+            answer = await session.call_tool(next(name for name in names if "compare" in name), {"message": "Who?"})
+            return names, str(answer.content)
+
+    with playing(mcp=True) as open_stage:
+        names, said = asyncio.run(use(f"{open_stage.url}gradio_api/mcp/"))
+    assert {name.rpartition("_")[2] for name in names} == {"chat", "compare"}
+    assert "sft Who?" in said
+    with stage.client() as client:
+        assert client.post("gradio_api/mcp/", json={}).status_code == 404
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -86,3 +116,15 @@ def test_axe_finds_nothing_serious(stage, visit, scheme, width):
                 if one["impact"] in ("serious", "critical"):
                     found[f"{tab}: {one['id']}"] = [(node["html"], node["failureSummary"]) for node in one["nodes"]]
     assert not found, json.dumps(found, indent=1)
+
+
+def test_who_wants_less_motion_gets_none(stage, visit):
+    moving = """() => [...document.querySelectorAll("*")].filter(one => {
+        const style = getComputedStyle(one);
+        return style.animationName !== "none" || parseFloat(style.transitionDuration) > 0;
+    }).length"""
+    with visit(stage.url, reduced_motion="reduce") as page:
+        page.fill("#chat-line textarea", "Who?")
+        page.press("#chat-line textarea", "Enter")
+        page.wait_for_function("() => document.querySelector('#chat-note').textContent.includes('token')")
+        assert page.evaluate(moving) == 0

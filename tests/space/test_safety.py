@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import ExitStack
 
 import injections
 import pytest
 from stage import ask, playing
 
 from space.door import Rate
-from space.page import WAITING
-from space.parts import AT_ONCE
+from space.page import AT_ONCE, WAITING
 
 FORGED = 500 if os.environ.get("REPARTEE_PROOF") else 50
 HARMLESS = ".md, .prose, small, span, div, p, br"  # what Gradio and the cue are made of
@@ -36,7 +36,7 @@ def test_forged_votes_do_not_count(stage):
             body = {"fn_index": vote, "data": [button, id], "session_hash": session}
             return client.post("gradio_api/run/predict", json=body).status_code
 
-        said = ask(client, blind, ["Who?", *KNOBS, None], "owner")
+        said = ask(client, blind, ["Who?", *KNOBS, None, ""], "owner")
         [id] = stage.ballots._open
         assert id not in str(said), "the id of a ballot never leaves the server"
         before, sent = len(stage.kept), 0
@@ -183,11 +183,14 @@ def test_behind_a_trusted_proxy_every_visitor_has_an_address():
 
 def test_too_many_requests_and_a_full_queue_are_said_clearly(visit):
     with playing(session_rate=4) as stage, visit(stage.url) as page:
-        for _ in range(8):
+        told = page.get_by_text("That was a lot of requests").first
+        for _ in range(30):  # while an answer is still closing the page takes no line
             page.fill("#chat-line textarea", "Hello.")
             page.press("#chat-line textarea", "Enter")
-            page.wait_for_timeout(100)
-        page.get_by_text("That was a lot of requests").first.wait_for()
+            page.wait_for_timeout(150)
+            if told.is_visible():
+                break
+        told.wait_for()
     with playing() as stage, visit(stage.url) as page:
         chat = stage.index("chat")
         stage.engine.open.clear()
@@ -195,7 +198,7 @@ def test_too_many_requests_and_a_full_queue_are_said_clearly(visit):
             joined = [
                 client.post(
                     "gradio_api/queue/join",
-                    json={"fn_index": chat, "data": ["Hello.", "dpo", *KNOBS, None, None], "session_hash": f"s{n}"},
+                    json={"fn_index": chat, "data": ["Hello.", "dpo", *KNOBS, None, None, ""], "session_hash": f"s{n}"},
                 ).status_code
                 for n in range(AT_ONCE + WAITING + 10)
             ]
@@ -205,6 +208,22 @@ def test_too_many_requests_and_a_full_queue_are_said_clearly(visit):
         page.press("#chat-line textarea", "Enter")
         page.get_by_text("currently busy").first.wait_for()
         stage.engine.open.set()
+
+
+def test_who_waits_is_told_where(visit):
+    """Six ask, four are answered; the two others see their place, and are answered when it is their turn."""
+    with playing() as stage, ExitStack() as visitors:
+        stage.engine.open.clear()
+        pages = [visitors.enter_context(visit(stage.url)) for _ in range(AT_ONCE + 2)]
+        for page in pages:
+            page.fill("#chat-line textarea", "Hello.")
+            page.press("#chat-line textarea", "Enter")
+            page.wait_for_timeout(300)
+        for place, page in enumerate(pages[AT_ONCE:], start=1):
+            page.locator("#chat-note").get_by_text(f"queue: {place}/").wait_for()
+        stage.engine.open.set()
+        for page in pages:
+            page.wait_for_function("() => document.querySelector('#chat-note').textContent.includes('token')")
 
 
 # ---- what is left of it

@@ -126,6 +126,26 @@ def test_the_film_is_preferred(family, tmp_path):
     assert "one the film's own and one sampled" in DatasetCard.load(family.preferences).text
 
 
+def test_a_server_samples_the_replies(family, starter, tmp_path, capsys):
+    from remote_stub import Stub, serving
+    from transformers import AutoTokenizer
+
+    from chat.template import adopt
+
+    asked = ["preferences.source=corpus", "preferences.redraws=0"]
+    with serving(Stub(adopt(AutoTokenizer.from_pretrained(starter)))) as stub:
+        made(family, tmp_path, *asked, f"preferences.server={stub.url}")
+        seeds = [body["seed"] for body in stub.asked if body.get("stream")]
+        assert len(set(seeds)) == len(seeds) == 24
+        rows = load_dataset(family.preferences, "labels", split="train")
+        assert {row["responses"][1] for row in rows} <= {f"sft {row['prompt'][-1]['content']}" for row in rows}
+    lineage = published(family.preferences, "dataset")[1]
+    assert lineage.settings["sampled_by"] == "a server"
+    assert stub.url not in lineage.to_json()
+    with pytest.raises(UserError, match=r"cannot be reached.*preferences\.server"):
+        made(family, tmp_path / "again", *asked, "preferences.seed=2", f"preferences.server={stub.url}")
+
+
 def vote(number, chosen, replies=None):
     replies = replies or {"base": f"base {number}", "sft": f"sft {number}", "dpo": f"dpo {number}"}
     shown = [["base"], ["sft", "dpo"]] if replies["sft"] == replies["dpo"] else [["dpo"], ["base"], ["sft"]]

@@ -1,0 +1,237 @@
+"""How fast the engine answers: `python -m benchmarks.serve --llama-python PYTHON` beside llama.cpp, on a CPU or a GPU.
+
+PYTHON has llama-cpp-python and gguf (`python3 -m venv llama && llama/bin/pip install llama-cpp-python gguf`: minutes of
+compiling); without it the figures that need it are not measured. On the starter, and on random weights in the shape of
+Qwen 2.5 0.5B, two adapters of rank 16 each. An answer is a prompt read and 64 tokens said, greedily and without an end;
+the engine is asked as the page asks it. Both sides take turns on the same number of threads, and the best of the rounds
+counts for either, for other work on the machine only ever adds.
+
+- one_over_llamacpp, three_way_over_llamacpp: tokens a second over llama.cpp's in Q4_0; three ways are one batch of
+  three voices here, and three answers one after another there.
+- one_over_bound: over the tokens a second at which the weights, once each, could be read from memory.
+- three_way_over_one: seconds of three ways over those of the base's one answer.
+- memory_over_one: resident memory of a process that has answered three ways over one that knows the base alone.
+- visitors8_over_1: eight answers asked for one after another over eight at once, in seconds.
+
+But for the last, the first figures are the worse of the two shapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from benchmarks.serve_parts import SHAPES, Peer, excess_perplexity, held_out_pairs, make, read_speed, start
+
+BARS: dict[str, tuple[str, float]] = {
+    "one_over_llamacpp": (">=", 0.45),
+    "three_way_over_llamacpp": (">=", 0.9),
+    "three_way_over_one": ("<=", 1.7),
+    "memory_over_one": ("<=", 1.15),
+    "visitors8_over_1": (">=", 4),
+    "visitors8_over_1_0.5b": (">=", 2.2),
+    "excess_perplexity": ("<=", 0.03),
+    "start_to_first_answer_s": ("<=", 15),
+    "default_over_fastest": (">=", 0.95),
+}
+LINE = [{"role": "user", "content": "Where were you last night? I have been waiting for hours."}]
+VOICES = ["base", "sft", "dpo"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--llama-python", type=Path, help="a Python with llama-cpp-python and gguf")
+    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES), help="default: both")
+    parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most 64 (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of either side (default: %(default)s)")
+    parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
+    parser.add_argument("--pairs", type=int, default=300, help="for the perplexity (default: %(default)s)")
+    given = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read as torch is imported, here and in the other processes
+    import torch
+    import transformers
+
+    print(
+        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}, "
+        f"{given.threads} threads of {os.cpu_count()} cores; {given.tokens} tokens an answer, best of {given.rounds}"
+    )
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for shape in given.shapes:
+            folder, adapters = make(shape, Path(scratch))
+            figures |= {f"{name}_{shape}": value for name, value in measure(folder, adapters, given).items()}
+        if "starter" in given.shapes:
+            figures |= quality(given)
+    figures = summary(figures)
+    print("\n| what | value |\n|---|---:|")
+    for name, value in figures.items():
+        print(f"| {name} | {value} |")
+    bars = {name: bar for name, bar in BARS.items() if name in figures}
+    held = all(
+        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in bars.items()
+    )
+    print(json.dumps({**figures, "bars": bars, "held": held}))
+    raise SystemExit(0 if held else 1)
+
+
+def summary(figures: dict[str, Any]) -> dict[str, Any]:
+    """Puts the figures that are held first, each the worse of the shapes."""
+    firsts: dict[str, Any] = {}
+    for name, worse in {
+        "one_over_llamacpp": min, "one_over_bound": min, "three_way_over_llamacpp": min, "three_way_over_one": max,
+        "memory_over_one": max, "first_token_s": max, "default_over_fastest": min,
+    }.items():  # fmt: skip
+        found = [figures[f"{name}_{shape}"] for shape in SHAPES if f"{name}_{shape}" in figures]
+        if found:
+            firsts[name] = worse(found)
+    moved = {
+        "visitors8_over_1_starter": "visitors8_over_1",
+        "start_to_first_answer_s_starter": "start_to_first_answer_s",
+    }
+    return firsts | {moved.get(name, name): value for name, value in figures.items()}
+
+
+def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -> dict[str, Any]:
+    """The figures of one shape, and a line of what was measured as it is."""
+    import torch
+
+    from chat.engine import LocalEngine
+    from chat.packed import choose
+    from chat.voices import PRECISIONS, load
+
+    voices = load(str(folder), adapters, dtype=torch.bfloat16)
+    default = choose("auto", voices.model.device)
+    tried = PRECISIONS[1:] if voices.model.device.type == "cpu" else (default,)
+    rates = {}
+    for precision in tried:
+        with never_ending(), closing(LocalEngine(voices, precision)) as engine:
+            few = min(16, given.tokens)
+            answer(engine, ["base"], 2)
+            rates[precision] = few / min(answer(engine, ["base"], few)[0] for _ in range(given.rounds))
+    told = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+    print(
+        f"\n{folder.name}: tokens a second of an answer of {few} tokens: {told}; the default is {default}", flush=True
+    )
+    with never_ending(), closing(LocalEngine(voices, default)) as engine:
+        seconds, bandwidth = race(engine, folder, voices, given), read_speed()
+        eight = visitors(engine, given)
+        size = engine.decoder.bytes
+    one = given.tokens / seconds["one"]
+    resident = {kind: start(folder, of, default) for kind, of in (("one", {}), ("three", adapters))}
+    print(
+        f"{size / 1e6:,.0f} MB of weights and adapters, read at {bandwidth / 1e9:.1f} GB/s; seconds: {seconds}",
+        flush=True,
+    )
+    figures = {
+        "one_over_bound": one / (bandwidth / engine.decoder.read_bytes),
+        "three_way_over_one": seconds["three_way"] / seconds["one"],
+        "memory_over_one": resident["three"][1] / resident["one"][1],
+        "visitors8_over_1": eight,
+        "first_token_s": seconds["first"],
+        "start_to_first_answer_s": resident["three"][0],
+        "default_over_fastest": rates[default] / max(rates.values()),
+        "tokens_per_second": one,
+        "three_way_tokens_per_second": given.tokens / seconds["three_way"],
+    }
+    if "llama_one" in seconds:
+        figures |= {
+            "one_over_llamacpp": seconds["llama_one"] / seconds["one"],
+            "three_way_over_llamacpp": seconds["llama_three"] / seconds["three_way"],
+            "llamacpp_tokens_per_second": given.tokens / seconds["llama_one"],
+        }
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+def never_ending() -> Any:
+    """Answers run to their full length: no token stops them."""
+    nothing = {"<|im_end|>": -1, "<|endoftext|>": -2}
+    return mock.patch.multiple("chat.engine", stop_ids=lambda tokenizer: nothing, read_reply=read_on)
+
+
+def read_on(tokenizer: Any, ids: list[int]) -> Any:
+    """`chat.generate.read_reply` where nothing ends a reply."""
+    from chat.generate import Reply
+
+    return Reply(tokenizer.decode(ids, skip_special_tokens=True), "length", len(ids))
+
+
+def answer(engine: Any, names: list[str], tokens: int) -> tuple[float, float]:
+    """Seconds to the end and to the first token of one request."""
+    from chat.sampling import Sampling
+
+    started, first = time.perf_counter(), 0.0
+    for _ in engine.stream([LINE] * len(names), names, Sampling(temperature=0, max_new_tokens=tokens)):
+        first = first or time.perf_counter() - started
+    return time.perf_counter() - started, first
+
+
+def race(engine: Any, folder: Path, voices: Any, given: argparse.Namespace) -> dict[str, float]:
+    """The best seconds of either side: one answer, its first token, three ways."""
+    from chat.template import encode_prompt
+
+    best: dict[str, float] = {}
+
+    def take(name: str, seconds: float) -> None:
+        best[name] = round(min(best.get(name, seconds), seconds), 4)
+
+    question = json.dumps({"prompt": encode_prompt(voices.tokenizer, LINE), "tokens": given.tokens})
+    peer = Peer(given.llama_python, folder, given.threads) if given.llama_python else None
+    answer(engine, VOICES, 2)
+    for _ in range(given.rounds):
+        total, first = answer(engine, ["base"], given.tokens)
+        take("one", total)
+        take("first", first)
+        take("one_adapter", answer(engine, ["sft"], given.tokens)[0])
+        take("three_way", answer(engine, VOICES, given.tokens)[0])
+        if peer:
+            answers = [peer.ask(question) for _ in range(3)]
+            take("llama_one", min(one["seconds"] for one in answers))
+            take("llama_first", min(one["first"] for one in answers))
+            take("llama_three", sum(one["seconds"] for one in answers))
+    if peer:
+        peer.close()
+    return best
+
+
+def visitors(engine: Any, given: argparse.Namespace) -> float:
+    """Eight visitors of all voices, one after another over all at once."""
+    names = (VOICES * 3)[:8]
+    apart, together = [], []
+    for _ in range(given.rounds):
+        apart.append(sum(answer(engine, [name], given.tokens)[0] for name in names))
+        crowd = [threading.Thread(target=answer, args=(engine, [name], given.tokens)) for name in names]
+        started = time.perf_counter()
+        for visitor in crowd:
+            visitor.start()
+        for visitor in crowd:
+            visitor.join()
+        together.append(time.perf_counter() - started)
+    return min(apart) / min(together)
+
+
+def quality(given: argparse.Namespace) -> dict[str, float]:
+    """What each precision adds to the starter's perplexity, as a share; the default's is held."""
+    import torch
+
+    from chat.packed import choose
+    from chat.voices import load
+
+    voices = load("training/starter", {}, dtype=torch.float32)
+    pairs = held_out_pairs(given.corpus, given.pairs)
+    found = excess_perplexity(voices, pairs, ("bf16", "nf4", "int8", "int4"))
+    default = found[choose("auto", voices.model.device)]
+    return {"excess_perplexity": default, **{f"excess_perplexity_{name}": value for name, value in found.items()}}
+
+
+if __name__ == "__main__":
+    main()

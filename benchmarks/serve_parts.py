@@ -1,0 +1,157 @@
+"""What `benchmarks.serve` is made of: the models that it serves (the starter and a 0.5B of random weights, two random
+adapters each), llama.cpp beside it, fresh processes, and what a precision costs."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+STARTER = Path("training/starter")
+SHAPES: dict[str, dict[str, Any] | None] = {
+    "starter": None,
+    "0.5b": {
+        "num_hidden_layers": 24, "hidden_size": 896, "intermediate_size": 4864, "num_attention_heads": 14,
+        "num_key_value_heads": 2, "vocab_size": 151_936, "tie_word_embeddings": True, "max_position_embeddings": 32_768,
+    },
+}  # fmt: skip
+RANK = 16  # of the adapters, as in the recipes of Qwen 2.5
+Pair = tuple[list[dict[str, str]], str]
+START = """
+import sys, time
+from chat.engine import LocalEngine
+from chat.sampling import Sampling
+from chat.voices import load
+folder, precision, adapters = sys.argv[1], sys.argv[2], dict(pair.split("=", 1) for pair in sys.argv[3:])
+if adapters:
+    import space.page  # what the page imports is part of its start
+import torch
+engine = LocalEngine(load(folder, adapters, dtype=torch.bfloat16), precision)
+names = list(engine.names)
+for _ in engine.stream([[{"role": "user", "content": "Who is it?"}]] * len(names), names, Sampling(temperature=0)):
+    pass
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
+"""
+
+
+def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
+    """The folder of a base, and voice to folder of its adapters. The 0.5B has the starter's words."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
+
+    folder, settings = STARTER, SHAPES[shape]
+    if settings:
+        folder = scratch / shape
+        torch.manual_seed(0)
+        Qwen2ForCausalLM(Qwen2Config(**settings)).bfloat16().save_pretrained(folder)
+        AutoTokenizer.from_pretrained(STARTER).save_pretrained(folder)
+    adapters = {}
+    for seed, name in enumerate(("sft", "dpo")):
+        base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        config = LoraConfig(r=RANK, target_modules="all-linear", trainable_token_indices={"embed_tokens": [1, 2]})
+        model = get_peft_model(base, config)
+        torch.manual_seed(seed)
+        for weight_name, weight in model.named_parameters():
+            if "lora_B" in weight_name:
+                weight.data += 0.02 * torch.randn_like(weight)
+        adapters[name] = str(scratch / f"{shape}-{name}")
+        model.save_pretrained(adapters[name])
+    return folder, adapters
+
+
+class Peer:
+    """llama.cpp in its process."""
+
+    def __init__(self, python: Path, folder: Path, threads: int) -> None:
+        command = [str(python), "benchmarks/llama_peer.py", str(folder), str(threads)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        about = self.read()
+        print(f"llama-cpp-python {about['version']}, Q4_0, {about['bytes'] / 1e6:,.0f} MB", flush=True)
+
+    def read(self) -> dict[str, Any]:
+        assert self.process.stdout
+        return json.loads(self.process.stdout.readline())
+
+    def ask(self, question: str) -> dict[str, Any]:
+        assert self.process.stdin
+        self.process.stdin.write(question + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start(folder: Path, adapters: dict[str, str], precision: str) -> tuple[float, int]:
+    """Seconds from a process's start to its first whole answer, and its resident memory in KB then."""
+    started = time.perf_counter()
+    command = [sys.executable, "-W", "ignore", "-c", START, str(folder), precision]
+    command += [f"{name}={path}" for name, path in adapters.items()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return time.perf_counter() - started, int(done.stdout.split()[-1])
+
+
+def read_speed() -> float:
+    """Bytes a second at which torch sums 512 MB on the threads that the engine has; the best of ten."""
+    import torch
+
+    numbers = torch.ones(2**26, dtype=torch.int64)
+    seconds = []
+    for _ in range(10):
+        started = time.perf_counter()
+        numbers.sum()
+        seconds.append(time.perf_counter() - started)
+    return numbers.nbytes / min(seconds)
+
+
+def held_out_pairs(corpus: Path, count: int) -> list[Pair]:
+    """Prompts and replies of films that the starter has not seen, drawn by seed; fewer where there are not so many."""
+    from training.corpus import sources
+    from training.sections import Data
+    from training.windows import Named, build
+
+    table = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["test"]
+    rows = table.select(["prompt", "completion"]).to_pylist()
+    random.Random(1).shuffle(rows)
+    return [(row["prompt"], row["completion"][0]["content"]) for row in rows[:count]]
+
+
+def excess_perplexity(voices: Any, pairs: list[Pair], precisions: tuple[str, ...]) -> dict[str, float]:
+    """The base's perplexity of the replies in each precision over that in float32, less 1."""
+    exact = loss(voices, pairs, "float32")
+    found = {name: math.exp(loss(voices, pairs, name) - exact) - 1 for name in precisions}
+    told = ", ".join(f"{name} {value:+.2%}" for name, value in found.items())
+    print(f"\nperplexity of {len(pairs)} replies: {math.exp(exact):.2f} in float32; {told}", flush=True)
+    return {name: round(value, 5) for name, value in found.items()}
+
+
+def loss(voices: Any, pairs: list[Pair], precision: str) -> float:
+    """Nats a token of the replies, each token said to the decoder as if it had been drawn."""
+    from chat.batch import MOST_ROWS
+    from chat.decoder import Decoder
+    from chat.template import encode_prompt, encode_reply
+
+    decoder = Decoder(voices, precision)
+    encoded = [
+        (encode_prompt(voices.tokenizer, prompt), encode_reply(voices.tokenizer, reply)) for prompt, reply in pairs
+    ]
+    encoded.sort(key=lambda pair: len(pair[1]), reverse=True)  # so that the rows that end are the last
+    total = 0.0
+    for first in range(0, len(encoded), MOST_ROWS):
+        batch = encoded[first : first + MOST_ROWS]
+        cache = decoder.cache(len(batch), max(len(prompt) + len(reply) for prompt, reply in batch))
+        for step in range(len(batch[0][1])):
+            rows = [pair for pair in batch if len(pair[1]) > step]
+            new = [prompt if step == 0 else [reply[step - 1]] for prompt, reply in rows]
+            starts = [0 if step == 0 else len(prompt) + step - 1 for prompt, _ in rows]
+            scores = decoder(cache, new, starts, ["base"] * len(rows)).log_softmax(-1)
+            total -= sum(float(scores[row, reply[step]]) for row, (_, reply) in enumerate(rows))
+    return total / sum(len(reply) for _, reply in encoded)

@@ -1,0 +1,60 @@
+"""Draws the next token of each row by its own settings and its own chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+
+import torch
+from torch import Tensor
+
+from chat.sampling import Sampling
+
+BLOCK = 128  # tokens among whose largest the largest of all are looked for
+
+
+def draw(logits: Tensor, samplings: Sequence[Sampling], chances: Sequence[Random]) -> list[int]:
+    """One token for each row of logits (rows, vocabulary), float32.
+
+    As in transformers: temperature, then the k likeliest, then the likeliest that sum to p, of which one at least. A
+    row's chance is asked once a token, so that a seeded reply does not depend on who else is in the batch.
+    """
+    vocabulary = logits.shape[1]
+    keep = [1 if how.temperature == 0 else min(how.top_k or vocabulary, vocabulary) for how in samplings]
+    values, tokens = largest(logits, max(keep))
+    if values.shape[1] == 1:
+        return tokens[:, 0].tolist()
+
+    def column(numbers: Sequence[float]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.float64)[:, None]
+
+    scaled = values.double() / column([how.temperature or 1.0 for how in samplings])
+    scaled.masked_fill_(torch.arange(values.shape[1]) >= column(keep), -math.inf)
+    shares = scaled.softmax(dim=-1)
+    before = shares.cumsum(dim=-1) - shares
+    shares.masked_fill_(before >= column([how.top_p for how in samplings]), 0)
+    shares[:, 0] = shares[:, 0].clamp(min=1e-300)
+    ends = shares.cumsum(dim=-1)
+    aims = column([chance.random() for chance in chances]) * ends[:, -1:]
+    places = (ends <= aims).sum(dim=-1, keepdim=True).clamp_(max=values.shape[1] - 1)
+    return tokens.gather(1, places)[:, 0].tolist()
+
+
+def largest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest of each row and where they stand, both (rows, count) in falling order, on the CPU.
+
+    The `count` largest stand in the `count` blocks with the largest maxima; so only those are sorted.
+    """
+    rows, width = logits.shape
+    if count == 1:
+        values, tokens = logits.max(dim=-1, keepdim=True)
+    elif width % BLOCK or count * BLOCK > width // 2:
+        values, tokens = logits.topk(count)
+    else:
+        blocks = logits.view(rows, -1, BLOCK)
+        best = blocks.amax(dim=-1).topk(count).indices
+        among = blocks.gather(1, best[:, :, None].expand(-1, -1, BLOCK)).flatten(1)
+        values, places = among.topk(count)
+        tokens = best.gather(1, places // BLOCK) * BLOCK + places % BLOCK
+    return values.cpu(), tokens.cpu()

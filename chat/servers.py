@@ -1,0 +1,114 @@
+"""OpenAI-compatible servers: how they are asked for a completion, in which they differ, and what their errors mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chat.sampling import Sampling
+from chat.template import Message, encode_prompt, stop_ids
+
+ENDED = "stop"
+"""How a reply ended where a server does not say by which token."""
+OFF = {"min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
+"""What servers would add of their own: llama.cpp a min_p, vLLM the penalty of Qwen's generation config."""
+
+
+class EngineError(RuntimeError):
+    """A server does not answer, or not as it should: one line, which holds nothing that a visitor wrote."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a voice is served, and the name of its model there."""
+
+    url: str
+    """Up to and with `/v1`."""
+    model: str
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One way of asking `/completions`."""
+
+    name: str
+    prompt: Callable[[Any, list[Message]], list[int] | str]
+    sampling: Callable[[Any, Sampling], dict[str, Any]]
+
+    def body(self, tokenizer: Any, messages: list[Message], sampling: Sampling, seed: int | None) -> dict[str, Any]:
+        """Arguments of openai's `completions.create`, but for the model."""
+        seeded = {} if seed is None else {"seed": seed}
+        return {"prompt": self.prompt(tokenizer, messages), **self.sampling(tokenizer, sampling), **seeded}
+
+    def length(self, tokenizer: Any, messages: list[Message]) -> int:
+        """How many tokens a server that has our tokenizer reads in the prompt."""
+        prompt = self.prompt(tokenizer, messages)
+        return len(tokenizer.encode(prompt, add_special_tokens=False) if isinstance(prompt, str) else prompt)
+
+
+def as_text(tokenizer: Any, messages: list[Message]) -> str:
+    """The prompt as text, in which what people wrote can be no control token."""
+    told = (
+        f"<|im_start|>{message['role']}\n{harmless(tokenizer, message['content'])}<|im_end|>\n" for message in messages
+    )
+    return "".join(told) + "<|im_start|>assistant\n"
+
+
+def harmless(tokenizer: Any, text: str) -> str:
+    """Puts a space behind the first character of every control token in a text: `< |im_end|>` is nobody's token.
+
+    All added tokens count, for `<tool_call>` of Qwen's tokenizer is not marked as special. Taking them apart may bring
+    a new one about, so it is done until there is none.
+    """
+    tokens = [token for token in tokenizer.get_added_vocab() if len(token) > 1]
+    while found := next((token for token in tokens if token in text), None):
+        text = text.replace(found, f"{found[0]} {found[1:]}")
+    return text
+
+
+def in_fields(tokenizer: Any, sampling: Sampling) -> dict[str, Any]:
+    """Sampling as vLLM and llama.cpp read it: fields of their own beside OpenAI's; each ignores the other's."""
+    own = {"top_k": int(sampling.top_k), "stop_token_ids": list(stop_ids(tokenizer).values()), **OFF}
+    return {
+        "max_tokens": int(sampling.max_new_tokens),
+        "temperature": float(sampling.temperature),
+        "top_p": float(sampling.top_p),
+        "extra_body": own,
+    }
+
+
+def in_generation_config(tokenizer: Any, sampling: Sampling) -> dict[str, Any]:
+    """Sampling as `transformers serve` reads it, which refuses a field that it does not know."""
+    stops = {"eos_token_id": list(stop_ids(tokenizer).values()), "pad_token_id": tokenizer.pad_token_id}
+    return {"extra_body": {"generation_config": json.dumps(sampling.to_generate_kwargs() | stops)}}
+
+
+DIALECTS = (
+    Dialect("token ids", encode_prompt, in_fields),
+    Dialect("text", as_text, in_fields),
+    Dialect("text, with a generation config", as_text, in_generation_config),
+)
+"""In the order in which a server is asked whether it understands them."""
+
+
+def explained(name: str, server: Server, error: Exception) -> EngineError:
+    """An error of openai's client, asking for a voice, in one line. A server's own words may quote the prompt, and are
+    left out."""
+    import openai
+
+    what = f"the server of {name}, {server.url},"
+    if isinstance(error, openai.APITimeoutError):
+        return EngineError(f"{what} is silent; look whether it is overloaded")
+    if isinstance(error, openai.APIConnectionError):
+        return EngineError(f"{what} cannot be reached; start it, or correct REPARTEE_ENGINE_URL")
+    status = getattr(error, "status_code", None)
+    cures = {
+        401: "set REPARTEE_ENGINE_KEY to its key",
+        403: "set REPARTEE_ENGINE_KEY to its key",
+        404: f"no /completions there, or no model {server.model}; see REPARTEE_ENGINE_URL and REPARTEE_ENGINE_MODELS",
+        429: "it has too much to do",
+    }
+    answered = f"answered {status}" if status else "answered with an error"
+    return EngineError(f"{what} {answered}: {cures.get(status or 0, 'see its log')}")

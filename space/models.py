@@ -1,0 +1,86 @@
+"""Which models answer, pinned to full commits; from this machine's cache where the Hub is down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub.errors import UserError, explain
+from hub.names import Names
+from space.settings import Settings
+
+
+@dataclass(frozen=True)
+class Models:
+    """One base and the adapters on it: Hub ids, and the full commit of each under the name of its voice."""
+
+    base: str
+    adapters: dict[str, str]
+    revisions: dict[str, str]
+    hub_is_down: str = ""
+    """Why they come from the cache of this machine; "" where the Hub has answered."""
+
+
+def find_models(settings: Settings) -> Models:
+    """Pins the base and both adapters to the commits that they are at now, or were when the Hub last answered.
+
+    Raises UserError when the adapters name different bases and REPARTEE_BASE does not decide, or when the Hub is down
+    and a model is not on this disk.
+    """
+    names = Names(settings.namespace, settings.size)
+    adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
+    wanted = {"sft": settings.sft_revision, "dpo": settings.dpo_revision}
+    down = trouble(adapters["dpo"])
+    paths = {kind: find(repo, "adapter_config.json", wanted[kind], down) for kind, repo in adapters.items()}
+    configs = {kind: json.loads(path.read_text("utf-8")) for kind, path in paths.items()}
+    bases = {config["base_model_name_or_path"] for config in configs.values()}
+    if len(bases) > 1 and not settings.base:
+        raise UserError(f"the adapters stand on different bases ({', '.join(sorted(bases))}): set REPARTEE_BASE to one")
+    base = settings.base or bases.pop()
+    revision = settings.base_revision or (None if settings.base else configs["dpo"].get("revision"))
+    paths = {"base": find(base, "config.json", revision, down), **paths}
+    return Models(base, adapters, {voice: path.parent.name for voice, path in paths.items()}, down)
+
+
+def find(repo: str, file: str, revision: str | None, down: str) -> Path:
+    """A file in the cache, whose folder is named by the full commit; it is brought there unless the Hub is down."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repo, file, revision=revision, local_files_only=bool(down)))
+    except LocalEntryNotFoundError:
+        if not down:
+            raise
+        raise UserError(f"{down}; and {repo} is not in the cache of this machine") from None
+
+
+def trouble(repo: str) -> str:
+    """Why the Hub cannot be asked at all, in one line; "" where it answers, be it that there is no such repository."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        HfApi().model_info(repo)
+    except (httpx2.TransportError, OfflineModeIsEnabled) as error:
+        return explain(error) or type(error).__name__
+    except HfHubHTTPError as error:
+        return (explain(error) or "") if error.response.status_code >= 500 else ""
+    return ""
+
+
+@contextmanager
+def without_hub(down: str) -> Iterator[None]:
+    """While models are loaded from the cache nobody asks the Hub, which would be waited for with every file."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = bool(down) or before
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

@@ -1,0 +1,126 @@
+"""The page on other engines than the usual one: `transformers serve` from afar, and the cache while the Hub is down."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import opened
+
+from hub.local import free_port
+
+pytestmark = pytest.mark.timeout(900)  # two pages and a server start in it
+LINES = [
+    "Where were you last night?",
+    "No.",
+    "Zoë! <|im_end|> said <b>what</b>?",
+    "I have been thinking, Harry.",
+    "$x$",
+]
+
+
+@pytest.fixture(scope="module")
+def merged(starter, adapters, tmp_path_factory):
+    """Model folder by voice, in float32: `transformers serve` takes no adapters."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    folders = {"base": str(starter)}
+    for voice, adapter in adapters.items():
+        model = AutoModelForCausalLM.from_pretrained(starter, dtype=torch.float32)
+        folders[voice] = str(tmp_path_factory.mktemp(f"merged-{voice}"))
+        PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(folders[voice])
+        for file in Path(adapter).glob("*token*"):
+            shutil.copy(file, folders[voice])
+    return folders
+
+
+@contextmanager
+def transformers_serve(log: Path):
+    """Its address, while it runs."""
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", "--port", str(port), "--host", "127.0.0.1"]
+    with log.open("w") as output:
+        process = subprocess.Popen([*command, "--dtype", "float32", "--device", "cpu"], stdout=output, stderr=output)
+    try:
+        for _ in range(600):
+            assert process.poll() is None, log.read_text()
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+                    break
+            except OSError:
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def greedy(url: str) -> list[tuple]:
+    """What the page answers at temperature 0: the replies, and after how many tokens they ended."""
+    from gradio_client import Client
+
+    client = Client(url, verbose=False)
+    found = []
+    for line in LINES:
+        answers = client.predict(line, 0, 25, 0.95, api_name="/compare")
+        found.append((*answers[:3], *(re.findall(r"\d+ token", note) for note in answers[3:])))
+        client.reset_session()
+        conversation, *_ = client.predict(line, "sft", 0, api_name="/chat")
+        found[-1] += (conversation[-1]["content"][0]["text"],)
+    return found
+
+
+def test_the_page_answers_the_same_from_transformers_serve(family, merged, tmp_path):
+    models = ",".join(f"{voice}={folder}" for voice, folder in merged.items())
+    for name in ("local", "remote"):
+        (tmp_path / name).mkdir()
+    with opened(family, tmp_path / "local") as local:
+        expected = greedy(local.url)
+    with (
+        transformers_serve(tmp_path / "serve.log") as address,
+        opened(family, tmp_path / "remote", REPARTEE_ENGINE_URL=address, REPARTEE_ENGINE_MODELS=models) as remote,
+    ):
+        assert "in text, with a generation config" in remote.log.read_text()
+        plain = [place for place, line in enumerate(LINES) if "<|" not in line]
+        found = greedy(remote.url)
+    assert [found[place] for place in plain] == [expected[place] for place in plain]
+    assert len({answers[:3] for answers in found}) == len(LINES)
+
+
+def test_a_server_that_is_not_there_is_one_line(family, tmp_path):
+    nowhere = f"http://127.0.0.1:{free_port()}/v1"
+    done = subprocess.run(
+        [sys.executable, "app.py", "--namespace", family, "--port", str(free_port())], capture_output=True, text=True,
+        env=os.environ | {"REPARTEE_ENGINE_URL": nowhere, "REPARTEE_ENGINE_KEY": "sk-secret"}, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert line == f"error: the server of base, {nowhere}, cannot be reached; start it, or correct REPARTEE_ENGINE_URL"
+    assert "sk-secret" not in done.stdout + done.stderr
+
+
+def test_the_page_starts_from_the_cache_while_the_hub_is_down_and_says_so(family, tmp_path):
+    from gradio_client import Client
+
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+    with opened(family, tmp_path / "before"):
+        pass  # what it needs is in the cache now
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    with opened(family, tmp_path / "after", HF_ENDPOINT=nowhere) as page:
+        said = page.log.read_text()
+        assert f"starting from the cache of this machine: the Hub at {nowhere} does not answer" in said
+        assert "engine ready" in said
+        assert "Traceback" not in said
+        conversation, *_ = Client(page.url, verbose=False).predict("Who?", "dpo", api_name="/chat")
+        assert conversation[-1]["role"] == "assistant"
