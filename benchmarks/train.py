@@ -50,7 +50,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         if arguments.side:
-            print(json.dumps(side(arguments, *arguments.side, Path(scratch))))
+            name, base = arguments.side
+            print(json.dumps(side(arguments, name, base, Path(scratch))))
             return
         figures, bars = measure(arguments, Path(scratch))
     held = all(

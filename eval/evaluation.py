@@ -21,7 +21,7 @@ from eval.show import figure
 from hub.cards import dataset_card
 from hub.errors import one_line_errors
 from hub.figures import TITLES, shown, table
-from hub.lineage import Lineage, published, resolve
+from hub.lineage import Lineage, published, resolve, training_minutes
 from hub.names import Names
 from hub.publish import publish
 from hub.results import measured, model_index, publish_results
@@ -101,6 +101,8 @@ def measure(study: Study, made: Task, work: Path, private: bool) -> str:
     inputs = dict(zip(("base", *study.adapters), models, strict=True))
     folder = work / f"evaluation-{made.lineage.fingerprint[:12]}"
     rows, results = evaluate(inputs, data, study.settings, study.sampling, folder)
+    for name in study.adapters:
+        results["voices"][name]["minutes"] = training_minutes(inputs[name])
     print("\n" + table(results) + "\n", flush=True)
     rights = handed_on(data)
     lineage = replace(made.lineage, facts={**results, "rights": rights.as_fact()})

@@ -35,6 +35,7 @@ ROWS = {
     "words_10": Shown("Words, 10% quantile", "{:.0f}"),
     "words_50": Shown("Words, median", "{:.0f}"),
     "words_90": Shown("Words, 90% quantile", "{:.0f}"),
+    "minutes": Shown("Minutes of training", "{:.1f}", "behind the model before; RL's with its reward model's"),
 }
 PAIRED = {
     "hits_pmi": ("Hits@1/{n} by PMI", "{:+.1f} points", 100),

@@ -124,6 +124,15 @@ def published(repo: str, type: str, revision: str | None = None) -> tuple[str, L
         raise UserError(f"{FILE} of {type} {repo}@{sha} is not one of Repartee's; use another namespace") from error
 
 
+def training_minutes(model: Input) -> float | None:
+    """How long an adapter was trained, by its own account, and the reward model that it was trained against."""
+    found = published(model.repo, model.type, model.revision)
+    if not found or "minutes" not in found[1].facts:
+        return None
+    rewards = [made for made in found[1].inputs if made.repo.endswith("-reward")]
+    return round(found[1].facts["minutes"] + sum(training_minutes(reward) or 0 for reward in rewards), 2)
+
+
 def up_to_date(repo: str, type: str, lineage: Lineage) -> str | None:
     """Returns the commit of the published artifact where it was made by this very work, else None."""
     found = published(repo, type)

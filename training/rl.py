@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.template import STOP
-from hub.lineage import Input, Lineage, published, resolve
+from hub.lineage import Input, Lineage, resolve, training_minutes
 from hub.publish import publish
 from training.base import base_input
 from training.dpo import complete_reference, load_sft
@@ -94,17 +94,11 @@ def train(
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
     files["losses.png"] = losses(trainer, folder / "losses.png")
     del trainer, model
-    before = minutes_of(reward)
+    before = training_minutes(reward)
     taken = {"rl": f"{minutes} min" + (f" after {before} of the reward model" if before else "")}
     compared = compare(recipe, base, scorer, dialogue, {"sft": sft, "rl": folder / "adapter"}, taken)
     facts = {"prompts": len(prompts), "steps": result.global_step, **compared, "minutes": minutes}
     return files, facts
-
-
-def minutes_of(adapter: Input) -> float | None:
-    """How long an adapter was trained, as its lineage says."""
-    found = published(adapter.repo, adapter.type, adapter.revision)
-    return found[1].facts.get("minutes") if found else None
 
 
 def prompts_of(dialogue: Input, split: str, limit: int, seed: int) -> list[Prompt]:
@@ -127,7 +121,7 @@ def compare(
 
     try:
         dpo = resolve(recipe.names.adapter("dpo"), "model")
-        made, taken = {**made, "dpo": dpo}, {**taken, "dpo": f"{minutes_of(dpo)} min"}
+        made, taken = {**made, "dpo": dpo}, {**taken, "dpo": f"{training_minutes(dpo)} min"}
     except RepositoryNotFoundError:
         say("rl", "no DPO adapter is published: RL is compared with SFT alone")
     prompts = prompts_of(dialogue, "validation", recipe.rl.held_out, recipe.rl.trl.get("seed", 1))

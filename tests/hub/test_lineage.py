@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from hub.errors import UserError, explain
-from hub.lineage import Input, Lineage, differences, found_as, published, resolve, tree, up_to_date
+from hub.lineage import Input, Lineage, differences, found_as, published, resolve, training_minutes, tree, up_to_date
 from hub.local import free_port
 from hub.names import Names
 from hub.publish import publish
@@ -209,3 +209,16 @@ def test_names():
         "me/repartee-qwen2.5-3b-evaluation",
     )
     assert (names.adapter("dpo"), names.space) == ("me/repartee-qwen2.5-3b-dpo", "me/repartee")
+
+
+def test_the_minutes_of_an_adapter_hold_those_of_its_reward_model(namespace):
+    sources, minutes = {}, {"sft": 2.5, "reward": 1.25, "rl": 4.0}
+    for kind, taken in minutes.items():
+        repo, inputs = f"{namespace}/repartee-x-{kind}", tuple(sources.values()) if kind == "rl" else ()
+        publish(repo, "model", {"a": kind.encode()}, Lineage(kind, {}, inputs, facts={"minutes": taken}), "m")
+        sources[kind] = resolve(repo, "model")
+    assert training_minutes(sources["sft"]) == 2.5
+    assert training_minutes(sources["rl"]) == 5.25
+    repo = f"{namespace}/plain"
+    publish(repo, "model", {"a": b"x"}, Lineage("base", {}, ()), "m")
+    assert training_minutes(resolve(repo, "model")) is None
