@@ -58,7 +58,9 @@ def rank(voices: Voices, name: str, rows: list[Row], candidates: list[list[str]]
     return ranked
 
 
-def figures(rows: list[Row], replies: list[Reply], ranked: list[Ranked], seen: metrics.Seen, seed: int) -> Figures:
+def figures(
+    rows: list[Row], replies: list[Reply], ranked: list[Ranked], seen: metrics.Seen | None, seed: int
+) -> Figures:
     """Likelihood and ranking of the films' own replies, and the shape of the sampled ones."""
     n, films = len(rows), [film_reply(row) for row in rows]
     scores = [entry.log_probs for entry in ranked]
@@ -74,8 +76,12 @@ def figures(rows: list[Row], replies: list[Reply], ranked: list[Ranked], seen: m
     }
 
 
-def of_texts(texts: list[str], seen: metrics.Seen, seed: int) -> Figures:
-    """What can be said of replies as texts alone, be they a voice's or the films' own."""
+def of_texts(texts: list[str], seen: metrics.Seen | None, seed: int) -> Figures:
+    """What can be said of replies as texts alone, be they a voice's or the films' own.
+
+    Args:
+        seen: what of them stands in training lines; None where those are not known, which is not the same as nothing.
+    """
     n = len(texts)
     low, middle, high = metrics.length_quantiles(texts)
     return {
@@ -84,8 +90,8 @@ def of_texts(texts: list[str], seen: metrics.Seen, seed: int) -> Figures:
         "distinct_2": metrics.distinct(texts, 2),
         "repeated_3": metrics.repeated(texts, 3, seed),
         "assistant_rate": wilson(sum(map(metrics.assistant_speak, texts)), n),
-        "copied": metrics.copied(texts, seen),
-        "overlap": metrics.overlap(texts, seen, seed),
+        "copied": metrics.copied(texts, seen) if seen else None,
+        "overlap": metrics.overlap(texts, seen, seed) if seen else None,
         "words_10": low,
         "words_50": middle,
         "words_90": high,

@@ -51,7 +51,7 @@ def evaluate(
         if first in replies and second in replies
     }
     lines = train_lines(data)
-    known = seen([*films, *(reply.text for own in replies.values() for reply in own)], lines)
+    known = seen([*films, *(reply.text for own in replies.values() for reply in own)], lines) if lines else None
     results = {
         "prompts": len(pairs),
         "films": len({pair["movie_id"] for pair in pairs}),

@@ -123,7 +123,8 @@ def test_the_base_is_loaded_in_four_bits_where_the_recipe_says_so(published, tmp
     before, after = ([row["sft"]["film_reply_nats"] for row in rows] for rows in (plain, quantized))
     assert all(abs(a - b) > 1e-3 for a, b in zip(before, after, strict=True))  # NF4 rounds every weight
     assert after == pytest.approx(before, rel=0.2)
-    assert study(load("training/recipes/starter.yaml", ["model.four_bit=true", "hub.namespace=n"])).four_bit
+    asked = ["model.four_bit=true", f"hub.namespace={published.namespace}"]
+    assert study(load("training/recipes/starter.yaml", asked)).four_bit
 
 
 def test_an_unknown_judge(published, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from chat.generate import Reply
 from chat.likelihood import log_probs, pmi
-from eval import measure, metrics
+from eval import measure
 from eval.candidates import log_probs_of_many
 
 
@@ -45,10 +45,11 @@ def test_pmi_finds_what_blandness_hides(rows, monkeypatch):
     assert all(entry.hit_pmi for entry in ranked)
     assert not any(entry.hit_likelihood for entry in ranked)
     replies = [Reply("Yes.", "<|im_end|>", 3)] * 3 + [Reply("", "<|endoftext|>", 1)] + [Reply("So", "length", 64)] * 2
-    found = measure.figures(rows, replies, ranked, metrics.seen([], []), seed=1)
+    found = measure.figures(rows, replies, ranked, None, seed=1)
     assert found["hits_pmi"].value == 1
     assert found["hits_likelihood"].value == 0
     assert (found["stop_rate"].value, found["endoftext_rate"].value, found["empty_rate"].value) == (3 / 6, 1 / 6, 1 / 6)
+    assert found["copied"] is found["overlap"] is None  # no training lines are known: missing, never zero
     assert found["perplexity"] == pytest.approx([2.718281828**3] * 3)
 
 
