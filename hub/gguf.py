@@ -71,7 +71,7 @@ def write(made: Task, kind: str, types: list[str], folder: Path) -> dict[str, by
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     base, adapter = made.lineage.inputs
-    pinned = {"revision": adapter.revision}
+    pinned: dict[str, Any] = {"revision": adapter.revision}
     tokenizer = AutoTokenizer.from_pretrained(adapter.repo, **pinned)
     name = made.repo.split("/")[1].removesuffix("-gguf")
     files: dict[str, bytes | Path] = {}
