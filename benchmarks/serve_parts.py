@@ -28,8 +28,7 @@ from chat.engine import LocalEngine
 from chat.sampling import Sampling
 from chat.voices import load
 folder, precision, adapters = sys.argv[1], sys.argv[2], dict(pair.split("=", 1) for pair in sys.argv[3:])
-if adapters:
-    import space.page  # what the page imports is part of its start
+import peft, space.page  # what the page imports is part of its start and of its memory, however many voices it has
 import torch
 engine = LocalEngine(load(folder, adapters, dtype=torch.bfloat16), precision)
 names = list(engine.names)

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from typing import Any
 
 MOST_BYTES = 64 * 1024  # of one request; a line has at most a few kilobytes
+MOST_HEARD = 4 * 1024 * 1024  # bytes; of a larger request the connection is closed
 MOST_KEYS = 20_000  # sessions and addresses remembered
 PATHS = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|openapi\.json)"
@@ -86,15 +87,17 @@ def session_of(body: bytes) -> str | None:
 
 
 async def whole(receive: Any) -> bytes | None:
-    """The body of a request; None where it is too large, and no more than that is read."""
-    body, more = b"", True
-    while more:
+    """The body of a request; None where it is too large.
+
+    What is too much is read on and thrown away, up to MOST_HEARD: who is cut off while he sends does not hear why.
+    """
+    body, size, more = b"", 0, True
+    while more and size <= MOST_HEARD:
         message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > MOST_BYTES:
-            return None
-    return body
+        part, more = message.get("body", b""), message.get("more_body", False)
+        size += len(part)
+        body = body + part if size <= MOST_BYTES else b""
+    return body if size <= MOST_BYTES else None
 
 
 def replay(body: bytes, receive: Any) -> Any:

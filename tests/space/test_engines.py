@@ -73,7 +73,7 @@ def greedy(url: str) -> list[tuple]:
     found = []
     for line in LINES:
         answers = client.predict(line, 0, 25, 0.95, api_name="/compare")
-        found.append((*answers[:3], *(re.findall(r"\d+ token", note) for note in answers[3:])))
+        found.append((*answers[:3], *(re.findall(r"(?:after|at) \d+", note) for note in answers[3:])))
         client.reset_session()
         conversation, *_ = client.predict(line, "sft", 0, api_name="/chat")
         found[-1] += (conversation[-1]["content"][0]["text"],)

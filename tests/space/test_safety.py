@@ -122,6 +122,14 @@ def test_a_megabyte_is_refused_with_a_clear_line(stage, visit):
         page.wait_for_function("() => document.querySelector('#chat-note').textContent.includes('token')")
 
 
+def test_who_sends_a_megabyte_always_hears_why(stage):
+    """And is not cut off in the middle of it, which a client tells as a broken connection."""
+    with stage.client() as client:
+        for _ in range(40):
+            answer = client.post("gradio_api/queue/join", content=b"x" * (1 << 20))
+            assert (answer.status_code, answer.json()["detail"][:16]) == (413, "That is too long")
+
+
 # ---- the door
 
 
