@@ -217,10 +217,10 @@ class RemoteEngine:
                             row.ended = self._ending(choice)
                     row.tokens = self._count(row)
                     yield
-        except openai.OpenAIError as error:
-            raise explained(name, self.servers[name], error) from None
-        except httpx2.HTTPError:
-            pass  # the connection broke, which matters where the answer is not whole
+        except (openai.OpenAIError, httpx2.HTTPError) as error:
+            broken = isinstance(error, openai.APIConnectionError | httpx2.HTTPError)
+            if not (broken and row.text):
+                raise explained(name, self.servers[name], error) from None
         if row.ended is None:
             raise EngineError(f"the server of {name}, {voice.server.url}, broke off in the middle of an answer")
 
