@@ -8,7 +8,7 @@ from chat.generate import Reply
 from hub.errors import UserError
 from hub.lineage import published
 from hub.names import Names
-from training import base, labels, preferences, prepare
+from training import base, dpo, labels, preferences, prepare
 from training.recipe import load
 from training.replies import sampled, similarity, trouble
 from training.sections import Preferences
@@ -156,12 +156,10 @@ def vote(number, chosen, replies=None):
     }  # fmt: skip
 
 
-def test_people_prefer_and_dpo_can_train_on_it(family, tmp_path):
+def test_people_prefer_and_dpo_trains_on_it(family, tmp_path):
     import json
 
     from huggingface_hub import CommitOperationAdd
-
-    from training.dpo import as_text
 
     same = {"base": "b", "sft": "Same.", "dpo": "Same."}
     votes = [vote(1, ["dpo"]), vote(2, []), vote(3, ["sft", "dpo"], same), vote(4, ["base"])]
@@ -180,12 +178,12 @@ def test_people_prefer_and_dpo_can_train_on_it(family, tmp_path):
     assert published(family.preferences, "dataset")[1].facts["counts"]["votes for none"] == 1
     assert "by the voices of the page, one of them preferred" in DatasetCard.load(family.preferences).text
     assert preferences.task(recipe).lineage.inputs[-1].repo == family.votes
-    from transformers import AutoTokenizer
-
-    from chat.template import adopt
-
-    text = as_text(adopt(AutoTokenizer.from_pretrained(family.starter)), rows[0])
-    assert set(text) == {"prompt", "chosen", "rejected"}
+    few = ["model.lora.r=4", "model.lora.alpha=8", "dpo.max_steps=1", "dpo.per_device_train_batch_size=2"]
+    dpo.run(load("training/recipes/starter.yaml", ["hub.namespace=pref", *few]), tmp_path)
+    found = published(family.adapter("dpo"), "model")
+    assert found
+    assert found[1].facts["pairs"] == 5
+    assert family.preferences in {made.repo for made in found[1].inputs}
 
 
 def test_another_judge_is_another_set_and_another_pace_is_not(family, tmp_path):
