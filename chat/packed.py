@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import torch
@@ -38,12 +39,14 @@ class Linear(Protocol):
 def choose(precision: str, device: torch.device) -> str:
     """What `auto` is on a device: int8 on a CPU, whose kernel is the fastest from two rows on, and bf16 on a GPU.
 
-    Raises ValueError for an unknown precision, and for one that a device has no kernel for.
+    Raises ValueError for an unknown precision, and for one that a device or this installation has no kernel for.
     """
     if precision == "auto":
         return "int8" if device.type == "cpu" and "fbgemm" in torch.backends.quantized.supported_engines else "bf16"
     if precision not in PRECISIONS:
         raise ValueError(f"no precision called {precision!r}; there are auto, {', '.join(PRECISIONS)}")
+    if precision == "nf4" and find_spec("bitsandbytes") is None:
+        raise ValueError("nf4 takes the package bitsandbytes, which is not installed; install it, or choose int4")
     if device.type != "cpu" and precision not in ("float32", "bf16"):
         raise ValueError(f"{precision} is for a CPU and the model is on {device}; choose bf16 or float32")
     return precision

@@ -20,11 +20,11 @@ from eval.results import evaluate
 from eval.show import figure
 from hub.cards import dataset_card
 from hub.errors import one_line_errors
-from hub.figures import TITLES, shown, table
+from hub.figures import TITLES, measured, shown, table
 from hub.lineage import Lineage, published, resolve, training_minutes
 from hub.names import Names
 from hub.publish import publish
-from hub.results import measured, model_index, publish_results
+from hub.results import model_index, publish_results
 from hub.rights import handed_on
 from hub.tables import write_tables
 from hub.task import Task

@@ -21,6 +21,8 @@ BESIDE = ("accelerate",)
 """Imported by nobody here, but asked for by transformers."""
 PROVIDED = ("gradio", "gradio_client")
 """Installed by the Space itself, in the version that its README names."""
+LEFT_OUT = ("bitsandbytes",)
+"""For a precision that the Space does not choose by itself, and that says so where it is missing."""
 
 
 def modules(path: Path) -> Iterator[str]:
@@ -79,7 +81,7 @@ def requirements(files: Mapping[str, Path], root: Path = ROOT) -> str:
     Raises KeyError for a package that the pipeline does not pin.
     """
     known = {**pins(root), "torch": TORCH, "spaces": "spaces>=0.51"}
-    wanted = sorted((foreign(files) | set(BESIDE)) - set(PROVIDED))
+    wanted = sorted((foreign(files) | set(BESIDE)) - set(PROVIDED) - set(LEFT_OUT))
     return "".join(f"{known[name]}\n" for name in wanted)
 
 

@@ -1,8 +1,14 @@
-"""The figures of a published evaluation as a table: for its card, for the models' cards, for the page."""
+"""The figures of a published evaluation, and as a table: for its card, for the models' cards, for the page."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from hub.lineage import REPORT, published
+
+RESULTS = f"{REPORT}results.json"
 
 TITLES = {"base": "base", "sft": "fine-tuned", "dpo": "DPO", "rl": "RL", "film": "the films' own"}
 
@@ -53,6 +59,22 @@ class Line(NamedTuple):
     form: str
     values: dict[str, Any]
     """By voice; only of those that have it."""
+
+
+def measured(evaluation: str, revision: str) -> dict[str, Any]:
+    """The figures of an evaluation set at a commit: its report's, which hold all of them, or else its own.
+
+    Raises UserError where it is no evaluation set.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        path = hf_hub_download(evaluation, RESULTS, repo_type="dataset", revision=revision)
+        return json.loads(Path(path).read_text("utf-8"))
+    except EntryNotFoundError:
+        found = published(evaluation, "dataset", revision)
+        return {name: value for name, value in (found[1].facts if found else {}).items() if name != "rights"}
 
 
 def lines(results: dict[str, Any]) -> list[Line]:

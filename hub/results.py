@@ -1,33 +1,14 @@
-"""What was measured of a model: found on the Hub, and put into its card, as metadata and as a table for its readers."""
+"""What was measured of a model, put into its card: the metadata that the Hub shows, and a table for its readers."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from hub.lineage import REPORT, Input, file_hashes, published
+from hub.lineage import REPORT, Input, file_hashes
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-RESULTS = f"{REPORT}results.json"
-
-
-def measured(evaluation: str, revision: str) -> dict[str, Any]:
-    """The figures of an evaluation set at a commit: its report's, which hold all of them, or else its own.
-
-    Raises UserError where it is no evaluation set.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
-    try:
-        path = hf_hub_download(evaluation, RESULTS, repo_type="dataset", revision=revision)
-        return json.loads(Path(path).read_text("utf-8"))
-    except EntryNotFoundError:
-        found = published(evaluation, "dataset", revision)
-        return {name: value for name, value in (found[1].facts if found else {}).items() if name != "rights"}
 
 
 def publish_report(evaluation: str, revision: str, files: Mapping[str, bytes]) -> str | None:

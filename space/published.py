@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hub import results
 from hub.errors import explain
-from hub.figures import table
+from hub.figures import measured, table
 from hub.lineage import Lineage, published, unchanged
 from hub.names import Names
 from space.handlers import LABELS
@@ -48,7 +47,7 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
         if found is None:
             return Results(f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub.")
         sha, lineage = found
-        figures = results.measured(repo, sha)
+        figures = measured(repo, sha)
         told = table(figures)
         there = list_repo_files(repo, repo_type="dataset", revision=sha)
         drawn = [name for name in DRAWN if name in there]
@@ -61,7 +60,7 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
     source = f"From [{repo} @ {sha[:7]}]({files}/tree/{sha}), 95% intervals in brackets."
     if REPORT_PAGE in there:
         source += f" [The whole report]({files}/resolve/{sha}/{REPORT_PAGE}), with examples, is one page to download."
-    return Results(f"{measured(lineage, revisions)}\n\n{told}\n\n{source}", pictures)
+    return Results(f"{measured_on(lineage, revisions)}\n\n{told}\n\n{source}", pictures)
 
 
 def small(path: Path) -> bool:
@@ -72,7 +71,7 @@ def data_address(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def measured(lineage: Lineage, revisions: Mapping[str, str]) -> str:
+def measured_on(lineage: Lineage, revisions: Mapping[str, str]) -> str:
     """Whether the figures are of the very models that answer here; a commit of a model's card makes no other model."""
     models = [source for source in lineage.inputs if source.type == "model"]
     others = [

@@ -13,9 +13,9 @@ from eval.human import votes as sheets
 from eval.human.votes import Vote
 from eval.labeller import labellers
 from hub.errors import UserError
+from hub.figures import measured
 from hub.lineage import Input, Lineage, published, resolve, unchanged
 from hub.names import Names
-from hub.results import measured
 
 Row = dict[str, Any]
 
