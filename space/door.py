@@ -61,11 +61,12 @@ class Door:
             return await self.app(scope, receive, send)
         path, method = scope["path"], scope["method"]
         by_mcp = self.mcp and MCP.fullmatch(path)
-        if not (PATHS.fullmatch(path) or by_mcp):
-            return await refuse(send, 404, "There is no such page.")
-        if method in ("GET", "HEAD", "OPTIONS"):
+        known = PATHS.fullmatch(path) or by_mcp
+        if known and method in ("GET", "HEAD", "OPTIONS"):
             return await self.app(scope, receive, send)
         body = await whole(receive)
+        if not known:
+            return await refuse(send, 404, "There is no such page.")
         if body is None:
             return await refuse(send, 413, TOO_LARGE)
         if (ASKS.fullmatch(path) or by_mcp) and (seconds := self.seconds(scope, body)):
