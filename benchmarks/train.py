@@ -214,16 +214,13 @@ def lora(gpu: bool) -> Any:
 
 def packed(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
     """Our trainer; the rows of a step hold the examples of the newcomer's."""
-    import numpy as np
-
     from training.models import add_lora
-    from training.packing import encode, joined
+    from training.packing import encode, joined, token_counts
     from training.sft import arguments_of, trainer_of
 
     encoded = encode(tokenizer, train.slice(0, EXAMPLES * steps), ROW)
-    lengths = np.diff(encoded.table["labels"].combine_chunks().offsets.to_numpy()).tolist()
     at_once = 1 if gpu else 2  # memory is not short on a CPU
-    rows = step_rows(lengths, EXAMPLES, ROW, at_once)
+    rows = step_rows(token_counts(encoded.table).tolist(), EXAMPLES, ROW, at_once)
     settings = common(steps, scratch, gpu) | {"packing": True, "per_device_train_batch_size": at_once}
     arguments = arguments_of(settings | {"gradient_accumulation_steps": len(rows) // steps // at_once}, scratch)
     return trainer_of(add_lora(base, tokenizer, lora(gpu)), tokenizer, arguments, encoded, joined(encoded.table, rows))

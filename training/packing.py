@@ -123,10 +123,15 @@ def examples(encoded: Encoded, arguments: SFTConfig) -> Dataset:
     if not arguments.packing:
         return Dataset(encoded.table.take(chance.permutation(len(encoded.table))))
     assert arguments.max_length is not None
-    lengths = np.diff(encoded.table["labels"].combine_chunks().offsets.to_numpy())
+    lengths = token_counts(encoded.table)
     rows = fill_rows(lengths.tolist(), arguments.max_length, chance.permutation(len(lengths)).tolist())
     chance.shuffle(rows)
     return joined(encoded.table, rows)
+
+
+def token_counts(table: pa.Table) -> np.ndarray:
+    """The tokens of each pair of `Encoded.table`, (pairs,)."""
+    return np.diff(table["labels"].combine_chunks().offsets.to_numpy())
 
 
 def joined(table: pa.Table, rows: list[list[int]]) -> Dataset:
@@ -135,7 +140,7 @@ def joined(table: pa.Table, rows: list[list[int]]) -> Dataset:
 
     order = np.array([pair for row in rows for pair in row], dtype=np.int64)
     taken = table.take(order)
-    lengths = np.diff(taken["labels"].combine_chunks().offsets.to_numpy())
+    lengths = token_counts(taken)
     pairs_before = np.cumsum([0, *map(len, rows)])
     tokens_before = np.concatenate([[0], np.cumsum(lengths)])[pairs_before]
     columns = {
