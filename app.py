@@ -67,7 +67,7 @@ def open_engine(settings: Settings, models: Models, zero: bool) -> tuple[LocalEn
     from chat.engine import LocalEngine
 
     try:
-        return LocalEngine(loaded, settings.precision), loaded.context_turns
+        return LocalEngine(loaded, settings.precision, settings.compiled), loaded.context_turns
     except ValueError as error:
         raise UserError(str(error)) from error
 
@@ -85,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         zero = bool(os.environ.get("SPACES_ZERO_GPU"))
         if zero:
             import spaces  # noqa: F401 - before torch, so that it can lend the GPU
+        from chat.threads import apart
         from hub.votes import VoteLog  # heavy, as all that follows, and so after what a wrong setting can stop
         from space.ballots import Ballots, load_earlier
         from space.comparing import Comparing
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if models.hub_is_down:
             print(f"starting from the cache of this machine: {models.hub_is_down}", flush=True)
         with without_hub(models.hub_is_down):
-            opened, context_turns = open_engine(settings, models, zero)
+            opened, context_turns = apart(open_engine, settings, models, zero)
         names = Names(settings.namespace, settings.size)
         folder = Path(settings.votes_folder, settings.namespace)
         with closing(opened) as engine, closing(VoteLog(names.votes, folder, settings.votes_every)) as log:

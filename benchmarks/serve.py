@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most 64 (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of either side (default: %(default)s)")
+    parser.add_argument("--plain", action="store_true", help="do not compile the engine's steps, which takes minutes")
     parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
     parser.add_argument("--pairs", type=int, default=300, help="for the perplexity (default: %(default)s)")
     given = parser.parse_args()
@@ -105,16 +106,16 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
     """The figures of one shape, and a line of what was measured as it is."""
     import torch
 
-    from chat.engine import LocalEngine
     from chat.packed import choose
+    from chat.threads import apart
     from chat.voices import PRECISIONS, load
 
-    voices = load(str(folder), adapters, dtype=torch.bfloat16)
+    voices = apart(load, str(folder), adapters, dtype=torch.bfloat16)
     default = choose("auto", voices.model.device)
     tried = PRECISIONS[1:] if voices.model.device.type == "cpu" else (default,)
     rates = {}
     for precision in tried:
-        with never_ending(), closing(LocalEngine(voices, precision)) as engine:
+        with never_ending(), closing(opened(voices, precision, given)) as engine:
             few = min(16, given.tokens)
             answer(engine, ["base"], 2)
             rates[precision] = few / min(answer(engine, ["base"], few)[0] for _ in range(given.rounds))
@@ -122,12 +123,12 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
     print(
         f"\n{folder.name}: tokens a second of an answer of {few} tokens: {told}; the default is {default}", flush=True
     )
-    with never_ending(), closing(LocalEngine(voices, default)) as engine:
+    with never_ending(), closing(opened(voices, default, given)) as engine:
         seconds, bandwidth = race(engine, folder, voices, given), read_speed()
         eight = visitors(engine, given)
         size = engine.decoder.bytes
     one = given.tokens / seconds["one"]
-    resident = {kind: start(folder, of, default) for kind, of in (("one", {}), ("three", adapters))}
+    resident = {kind: start(folder, of, default, given.plain) for kind, of in (("one", {}), ("three", adapters))}
     print(
         f"{size / 1e6:,.0f} MB of weights and adapters, read at {bandwidth / 1e9:.1f} GB/s; seconds: {seconds}",
         flush=True,
@@ -150,6 +151,18 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
             "llamacpp_tokens_per_second": given.tokens / seconds["llama_one"],
         }
     return {name: round(value, 3) for name, value in figures.items()}
+
+
+def opened(voices: Any, precision: str, given: argparse.Namespace) -> Any:
+    """An engine whose steps are compiled already, if they are to be."""
+    from chat.engine import LocalEngine
+    from chat.threads import apart
+
+    engine = LocalEngine(voices, precision, compiled=not given.plain)
+    if engine.program:
+        apart(engine.program.wait)
+    print(engine.describe(), flush=True)
+    return engine
 
 
 def never_ending() -> Any:

@@ -26,11 +26,13 @@ START = """
 import sys, time
 from chat.engine import LocalEngine
 from chat.sampling import Sampling
+from chat.threads import apart
 from chat.voices import load
-folder, precision, adapters = sys.argv[1], sys.argv[2], dict(pair.split("=", 1) for pair in sys.argv[3:])
+folder, precision, plain, *adapters = sys.argv[1:]
+adapters = dict(pair.split("=", 1) for pair in adapters)
 import peft, space.page  # what the page imports is part of its start and of its memory, however many voices it has
 import torch
-engine = LocalEngine(load(folder, adapters, dtype=torch.bfloat16), precision)
+engine = LocalEngine(apart(load, folder, adapters, dtype=torch.bfloat16), precision, compiled=not int(plain))
 names = list(engine.names)
 for _ in engine.stream([[{"role": "user", "content": "Who is it?"}]] * len(names), names, Sampling(temperature=0)):
     pass
@@ -89,10 +91,13 @@ class Peer:
         self.process.wait()
 
 
-def start(folder: Path, adapters: dict[str, str], precision: str) -> tuple[float, int]:
-    """Seconds from a process's start to its first whole answer, and its resident memory in KB then."""
+def start(folder: Path, adapters: dict[str, str], precision: str, plain: bool) -> tuple[float, int]:
+    """Seconds from a process's start to its first whole answer, and its resident memory in KB then.
+
+    The base alone is measured without a program: its own would first have to be compiled.
+    """
     started = time.perf_counter()
-    command = [sys.executable, "-W", "ignore", "-c", START, str(folder), precision]
+    command = [sys.executable, "-W", "ignore", "-c", START, str(folder), precision, str(int(plain or not adapters))]
     command += [f"{name}={path}" for name, path in adapters.items()]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return time.perf_counter() - started, int(done.stdout.split()[-1])

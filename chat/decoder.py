@@ -1,46 +1,128 @@
 """Qwen 2's forward pass for serving: weights packed once, a cache of fixed shape, every voice in one batch.
 
 transformers' `generate` takes some 15 ms a step around the layers, whatever the model's size, and PEFT a loop over the
-adapters in every one of them. Here a step is about fifteen calls of torch a layer.
+adapters in every one of them. Here a step is about forty calls of torch a layer, and a single one once it is compiled
+(`chat/compiled.py`).
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from chat.fused import Fused, Speakers, fuse
+from chat.fused import Fused, fuse
 from chat.packed import activations, choose, pack
 from chat.voices import Voices
 
 
-@dataclass
-class Layer:
+class Layer(nn.Module):
     """The four linear layers of a block, and its two norms."""
 
     before_attention: Tensor
-    qkv: Fused
-    out: Fused
     before_mlp: Tensor
-    gate_up: Fused
-    down: Fused
+
+    def __init__(self, layer: Any, adapters: tuple[str, ...], precision: str) -> None:
+        super().__init__()
+        attention, mlp, dtype = layer.self_attn, layer.mlp, activations(precision)
+        self.register_buffer("before_attention", layer.input_layernorm.weight.data.to(dtype))
+        self.qkv = fuse([attention.q_proj, attention.k_proj, attention.v_proj], adapters, precision)
+        self.out = fuse([attention.o_proj], adapters, precision)
+        self.register_buffer("before_mlp", layer.post_attention_layernorm.weight.data.to(dtype))
+        self.gate_up = fuse([mlp.gate_proj, mlp.up_proj], adapters, precision)
+        self.down = fuse([mlp.down_proj], adapters, precision)
+
+    @property
+    def linears(self) -> tuple[Fused, ...]:
+        return self.qkv, self.out, self.gate_up, self.down
 
 
-@dataclass
-class Group:
-    """Rows of a step that read equally many new tokens, and so go through attention together."""
+class Body(nn.Module):
+    """The weights of one base and its adapters, and the pass through them for rows of equally many new tokens."""
 
-    tokens: slice
-    slots: slice
-    length: int
-    """How far back, from 0, the row that has said most can look."""
-    mask: Tensor
-    """(rows, 1, query heads to a key head * new tokens, length): 0 where a token may look, else minus infinity."""
+    table: Tensor
+    norm: Tensor
+    cos: Tensor
+    sin: Tensor
+    trained_rows: Tensor
+    trained_tokens: Tensor
+
+    def __init__(self, voices: Voices, precision: str) -> None:
+        super().__init__()
+        model = voices.model.get_base_model() if hasattr(voices.model, "peft_config") else voices.model
+        config, body, adapters, dtype = model.config, model.model, voices.names[1:], activations(precision)
+        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.head_size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self.eps, self.tied = config.rms_norm_eps, config.tie_word_embeddings
+        self.layers = nn.ModuleList([Layer(layer, adapters, precision) for layer in body.layers])
+        self.register_buffer("norm", body.norm.weight.data.to(dtype))
+        embedding = plain(body.embed_tokens).weight.data
+        # A table of bf16 weights stays in bf16, whatever is computed with: a step reads a row of it.
+        self.register_buffer("table", embedding if precision == "float32" else embedding.bfloat16())
+        self.head = pack(embedding if self.tied else plain(model.lm_head).weight.data, None, precision)
+        self.trained, rows = trained_tokens(body.embed_tokens, adapters, dtype)
+        self.register_buffer("trained_rows", rows)
+        self.register_buffer("trained_tokens", torch.tensor(self.trained, dtype=torch.long, device=rows.device))
+        angles = torch.arange(config.max_position_embeddings)[:, None] * body.rotary_emb.inv_freq.float().cpu()
+        self.register_buffer("cos", angles.cos().to(dtype).to(embedding.device))
+        self.register_buffer("sin", angles.sin().to(dtype).to(embedding.device))
+
+    @property
+    def blocks(self) -> list[Layer]:
+        return cast("list[Layer]", list(self.layers))
+
+    def forward(self, tokens: Tensor, starts: Tensor, speakers: Tensor | None, caches: list[Tensor]) -> Tensor:
+        """Reads new tokens and returns the logits of what follows each row's last, float32 (rows, vocabulary).
+
+        Args:
+            tokens: (rows, new), as many in every row.
+            starts: (rows,) how many tokens each row has read before.
+            speakers: (rows,) the number of each row's voice, 0 for the base; None where the base speaks in all.
+            caches: of each layer (slots, capacity, 2 * key heads, head size), with what row i has read in slot i;
+                it gets what is read now.
+        """
+        rows, new = tokens.shape
+        positions = starts[:, None] + torch.arange(new, device=tokens.device)  # (rows, new)
+        slots = torch.arange(rows, device=tokens.device)[:, None]
+        turn = self.cos[positions][:, :, None], self.sin[positions][:, :, None]
+        length, shared = caches[0].shape[1], self.heads // self.kv_heads
+        seen = torch.arange(length, device=tokens.device) <= positions[:, :, None]  # (rows, new, length)
+        mask = torch.where(seen, 0.0, -torch.inf).to(self.norm.dtype).repeat(1, shared, 1)[:, None]
+        x = self._embedded(tokens, speakers)
+        for layer, cache in zip(self.blocks, caches, strict=True):
+            qkv = layer.qkv(self._normed(x, layer.before_attention), speakers)
+            q, k, v = qkv.view(rows, new, -1, self.head_size).split((self.heads, self.kv_heads, self.kv_heads), 2)
+            cache.index_put_((slots, positions), torch.cat([turned(k, *turn), v], dim=2))
+            # The query heads of one key head stand in for more queries.
+            q = turned(q, *turn).unflatten(2, (self.kv_heads, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+            keys, values = cache[:rows].permute(0, 2, 1, 3).split(self.kv_heads, 1)
+            y = attention(q, keys, values, mask)
+            y = y.unflatten(2, (shared, new)).permute(0, 3, 1, 2, 4)
+            x = x + layer.out(y.reshape(rows, new, -1), speakers)
+            gate, up = layer.gate_up(self._normed(x, layer.before_mlp), speakers).chunk(2, dim=-1)
+            x = x + layer.down(F.silu(gate) * up, speakers)
+        return self._logits(self._normed(x[:, -1], self.norm), speakers)
+
+    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+        return F.rms_norm(x, (x.shape[-1],), weight, self.eps)
+
+    def _embedded(self, tokens: Tensor, speakers: Tensor | None) -> Tensor:
+        x = self.table[tokens].to(self.norm.dtype)
+        if speakers is not None:
+            for place, token in enumerate(self.trained):
+                x = torch.where((tokens == token)[:, :, None], self.trained_rows[speakers, place][:, None], x)
+        return x
+
+    def _logits(self, x: Tensor, speakers: Tensor | None) -> Tensor:
+        logits = self.head(x).float()
+        if self.tied and self.trained and speakers is not None:
+            own = (x[:, None] * self.trained_rows[speakers]).sum(-1).float()  # (rows, trained tokens)
+            logits = logits.index_copy(1, self.trained_tokens, own)
+        return logits
 
 
 class Decoder:
@@ -52,159 +134,77 @@ class Decoder:
         Raises ValueError for a model that is no Qwen 2, an adapter that is not plain LoRA with trained tokens, and a
         precision that cannot be.
         """
-        model = voices.model.get_base_model() if hasattr(voices.model, "peft_config") else voices.model
-        check(voices.model, model.config)
-        config, body, adapters = model.config, model.model, voices.names[1:]
-        self.device = model.device
+        check(voices.model, voices.model.config)
+        self.device = voices.model.device
         self.precision = choose(precision, self.device)
-        self.dtype = activations(self.precision)
-        self.most_tokens = int(config.max_position_embeddings)
-        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
-        self.eps = config.rms_norm_eps
-        self.frequencies = body.rotary_emb.inv_freq.float().repeat(2)
-        self.adapters = {name: number for number, name in enumerate(("base", *adapters), start=-1)}
+        self.most_tokens = int(voices.model.config.max_position_embeddings)
+        self.numbers = {name: number for number, name in enumerate(voices.names)}
         with torch.inference_mode():
-            self.layers = [self._layer(layer, adapters) for layer in body.layers]
-            self.norm = body.norm.weight.to(self.dtype)
-            embedding = plain(body.embed_tokens).weight
-            # A table of bf16 weights stays in bf16, whatever is computed with: a step reads a row of it.
-            self.table = embedding.data if self.precision == "float32" else embedding.data.bfloat16()
-            head = plain(model.lm_head).weight.data if not config.tie_word_embeddings else embedding.data
-            self.head = pack(head, None, self.precision)
-            self.tied = config.tie_word_embeddings
-            self.trained, self.trained_rows = trained_tokens(body.embed_tokens, adapters, self.dtype)
-
-    def _layer(self, layer: Any, adapters: tuple[str, ...]) -> Layer:
-        attention, mlp = layer.self_attn, layer.mlp
-        return Layer(
-            layer.input_layernorm.weight.data.to(self.dtype),
-            fuse([attention.q_proj, attention.k_proj, attention.v_proj], adapters, self.precision),
-            fuse([attention.o_proj], adapters, self.precision),
-            layer.post_attention_layernorm.weight.data.to(self.dtype),
-            fuse([mlp.gate_proj, mlp.up_proj], adapters, self.precision),
-            fuse([mlp.down_proj], adapters, self.precision),
-        )
+            self.body = Body(voices, self.precision)
+        self.program: Callable[..., Tensor] | None = None
+        """The body, compiled for one new token a row; None where that has not been done."""
 
     @property
     def bytes(self) -> int:
         """Of the weights in memory, adapters and embedding table included."""
-        return self.read_bytes + self.table.nbytes + sum(fused.adapter_bytes for fused in self._fused())
+        adapters = sum(fused.adapter_bytes for fused in self._linears())
+        return self.read_bytes + self.body.table.nbytes + adapters
 
     @property
     def read_bytes(self) -> int:
         """Of the weights that every step reads, whoever speaks: the base's layers and the head."""
-        return sum(fused.base.bytes for fused in self._fused()) + self.head.bytes
+        return sum(fused.base.bytes for fused in self._linears()) + self.body.head.bytes
 
-    def _fused(self) -> list[Fused]:
-        return [part for layer in self.layers for part in (layer.qkv, layer.out, layer.gate_up, layer.down)]
+    def _linears(self) -> list[Fused]:
+        return [fused for layer in self.body.blocks for fused in layer.linears]
 
     def cache(self, slots: int, capacity: int) -> Tensor:
         """Room for keys and values: (layers, slots, capacity, 2 * key heads, head size)."""
-        shape = (len(self.layers), slots, capacity, 2 * self.kv_heads, self.head_size)
-        return torch.zeros(shape, dtype=self.dtype, device=self.device)
+        body = self.body
+        shape = (len(body.layers), slots, capacity, 2 * body.kv_heads, body.head_size)
+        return torch.zeros(shape, dtype=body.norm.dtype, device=self.device)
 
     @torch.inference_mode()
     def __call__(self, cache: Tensor, tokens: list[list[int]], starts: list[int], voices: list[str]) -> Tensor:
         """Reads each row's new tokens and returns the logits of what follows them, float32 (rows, vocabulary).
+
+        Neighbours with equally many go through the model together.
 
         Args:
             cache: holds in slot i what row i has read before, and afterwards what it has read now.
             tokens: new ones, at least one a row.
             starts: how many tokens each row has read before.
         """
-        flat = [token for row in tokens for token in row]
-        places = [start + place for row, start in zip(tokens, starts, strict=True) for place in range(len(row))]
-        owners = [self.adapters[voice] for row, voice in zip(tokens, voices, strict=True) for _ in row]
-        among = tuple(sorted({owner for owner in owners if owner >= 0}))
-        speakers = Speakers(torch.tensor(owners, device=self.device), among) if among else None
-        x = self._embed(flat, owners)
-        positions = torch.tensor(places, device=self.device)
-        capacity = cache.shape[2]
-        targets = positions + torch.tensor(
-            [slot * capacity for slot, row in enumerate(tokens) for _ in row], device=self.device
-        )
-        turn, groups = self._rotation(positions), self._groups(tokens, positions)
-        for layer, kept in zip(self.layers, cache.flatten(1, 2), strict=True):
-            qkv = layer.qkv(self._normed(x, layer.before_attention), speakers)
-            heads = rotated(qkv.view(len(flat), -1, self.head_size), *turn)
-            kept.index_copy_(0, targets, heads[:, self.heads :])
-            x = x + layer.out(self._attention(heads, kept, capacity, groups), speakers)
-            gate, up = layer.gate_up(self._normed(x, layer.before_mlp), speakers).chunk(2, dim=-1)
-            x = x + layer.down(F.silu(gate).mul_(up), speakers)
-        last, end = [], 0
-        for row in tokens:
-            end += len(row)
-            last.append(end - 1)
-        return self._logits(x if len(last) == len(flat) else x[last], [owners[place] for place in last])
-
-    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.rms_norm(x, (x.shape[-1],), weight, self.eps)
-
-    def _embed(self, tokens: list[int], owners: list[int]) -> Tensor:
-        x = self.table[torch.tensor(tokens, device=self.device)].to(self.dtype)
-        for place, (token, owner) in enumerate(zip(tokens, owners, strict=True)):
-            if owner >= 0 and token in self.trained:
-                x[place] = self.trained_rows[owner + 1, self.trained.index(token)]
-        return x
-
-    def _logits(self, x: Tensor, owners: list[int]) -> Tensor:
-        x = self._normed(x, self.norm)
-        logits = self.head(x).float()
-        if self.tied and self.trained:
-            rows = self.trained_rows[[owner + 1 for owner in owners]]  # (rows, trained tokens, width)
-            logits[:, self.trained] = torch.einsum("rw,rtw->rt", x, rows).float()
-        return logits
-
-    def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (tokens, heads, head size) of rotary embeddings (Su et al., 2021); values are not turned.
-
-        The sines of the first half have the other sign, so that a roll by half a head does for the rest.
-        """
-        angles = positions[:, None].float() * self.frequencies
-        half = self.head_size // 2
-        turned = self.heads + self.kv_heads
-        cos = angles.new_ones(len(positions), turned + self.kv_heads, self.head_size)
-        sin = torch.zeros_like(cos)
-        cos[:, :turned] = angles.cos()[:, None]
-        sin[:, :turned] = torch.cat([-angles[:, :half].sin(), angles[:, half:].sin()], dim=-1)[:, None]
-        return cos.to(self.dtype), sin.to(self.dtype)
-
-    def _groups(self, tokens: list[list[int]], positions: Tensor) -> list[Group]:
-        """Consecutive rows of one token each are one group; any other row is a group of its own."""
-        groups, slot, at = [], 0, 0
-        while slot < len(tokens):
-            new, rows = len(tokens[slot]), 1
-            while new == 1 and slot + rows < len(tokens) and len(tokens[slot + rows]) == 1:
-                rows += 1
-            span = slice(at, at + rows * new)
-            places = positions[span].view(rows, 1, new, 1)
-            length = int(places.max()) + 1
-            mask = torch.zeros(rows, 1, new, length, dtype=self.dtype, device=self.device)
-            mask.masked_fill_(torch.arange(length, device=self.device) > places, -math.inf)
-            mask = mask.repeat(1, 1, self.heads // self.kv_heads, 1)
-            groups.append(Group(span, slice(slot, slot + rows), length, mask))
-            slot, at = slot + rows, span.stop
-        return groups
-
-    def _attention(self, heads: Tensor, kept: Tensor, capacity: int, groups: list[Group]) -> Tensor:
-        """Attention of every group to its own slots; the query heads of one key head stand in for more queries."""
-        slots = kept.view(-1, capacity, 2, self.kv_heads, self.head_size)
-        answers = []
-        for group in groups:
-            rows, shared = group.slots.stop - group.slots.start, self.heads // self.kv_heads
-            q = heads[group.tokens, : self.heads].view(rows, -1, self.kv_heads, shared, self.head_size)
-            q = q.permute(0, 2, 3, 1, 4).flatten(2, 3)  # (rows, key heads, query heads to each * tokens, size)
-            k, v = slots[group.slots, : group.length].permute(2, 0, 3, 1, 4)  # each (rows, key heads, length, size)
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=group.mask.expand(-1, self.kv_heads, -1, -1))
-            y = y.unflatten(2, (shared, -1)).permute(0, 3, 1, 2, 4)
-            answers.append(y.reshape(-1, self.heads * self.head_size))
-        return answers[0] if len(answers) == 1 else torch.cat(answers)
+        logits, first = [], 0
+        numbers = [self.numbers[voice] for voice in voices]
+        for new, group in groupby(tokens, len):
+            end = first + len(list(group))
+            span = slice(first, end)
+            speakers = torch.tensor(numbers[span], device=self.device)
+            begun = torch.tensor(starts[span], device=self.device)
+            read = torch.tensor(tokens[span], device=self.device)
+            if self.program and new == 1 and first == 0:
+                logits.append(self.program(read, begun, speakers, list(cache.unbind())))
+            else:
+                known = cache[:, span, : max(starts[span]) + new]
+                speaking = speakers if any(numbers[span]) else None
+                logits.append(self.body(read, begun, speaking, list(known.unbind())))
+            first = end
+        return logits[0] if len(logits) == 1 else torch.cat(logits)
 
 
-def rotated(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turns (tokens, heads, size) by `Decoder._rotation`."""
-    return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, -1), sin)
+def attention(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """(rows, key heads, queries, size) from as many keys and values as the mask is long."""
+    if not torch.compiler.is_exporting():
+        return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+    scores = ((q * q.shape[-1] ** -0.5)[:, :, :, None] * keys[:, :, None]).sum(-1) + mask
+    return (scores.softmax(-1)[..., None] * values[:, :, None]).sum(-2)
+
+
+def turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embeddings (Su et al., 2021) of (rows, new, heads, size) by the angles (rows, new, 1, half a size)."""
+    a, b = heads.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
 
 def plain(module: Any) -> Any:

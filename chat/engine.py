@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from random import Random
 from typing import Any
 
 from chat.batch import MOST_ROWS, Batch, Row
+from chat.compiled import Program
 from chat.decoder import Decoder
 from chat.generate import read_reply
 from chat.sampling import Sampling
 from chat.template import Message, encode_prompt, stop_ids
+from chat.threads import apart
 from chat.voices import Voices
 
 
@@ -40,7 +43,9 @@ class _Request:
     rows: list[Row]
     stopped: threading.Event = field(default_factory=threading.Event)
     updates: SimpleQueue[list[int] | Exception | None] = field(default_factory=SimpleQueue)
-    """How many tokens each row has, after every step; then what went wrong, or None."""
+    """How many tokens each row has, now and then and at the end; then what went wrong, or None."""
+    told: float = 0.0
+    """When the last of these was put there."""
     answered: bool = False
 
     def finish(self, result: Exception | None) -> None:
@@ -60,13 +65,18 @@ def partial(tokenizer: Any, ids: list[int], max_new_tokens: int) -> Partial:
 class LocalEngine:
     """Answers whoever asks, from any thread, with one model on this machine."""
 
-    def __init__(self, voices: Voices, precision: str = "auto") -> None:
+    def __init__(self, voices: Voices, precision: str = "auto", compiled: bool = False, every: float = 1 / 30) -> None:
         """Packs the model's weights in a precision of `chat.packed`; the model itself is not needed afterwards.
+
+        Args:
+            compiled: whether steps are to be compiled for this machine, in the background the first time.
+            every: seconds at least between two looks at an answer; more often than the eye sees costs the model time.
 
         Raises ValueError for a model or a precision that the engine cannot serve.
         """
-        self.tokenizer, self.names = voices.tokenizer, voices.names
-        self.decoder = Decoder(voices, precision)
+        self.tokenizer, self.names, self.every = voices.tokenizer, voices.names, every
+        self.decoder = apart(Decoder, voices, precision)
+        self.program = apart(Program, self.decoder) if compiled else None
         self._who = health(voices, self.decoder.precision)
         self._batch = Batch(self.decoder, set(stop_ids(voices.tokenizer).values()))
         self._waiting: deque[_Request] = deque()
@@ -79,7 +89,7 @@ class LocalEngine:
     def stream(
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
     ) -> Generator[list[Partial], None, None]:
-        """Answers each prompt with the voice named beside it; yields all rows after every token.
+        """Answers each prompt with the voice named beside it; yields all rows as they grow, and when all are done.
 
         The request is made at the first `next`, and closing the iterator stops its rows. With a seed the same request
         is answered in the same words, whoever else asks.
@@ -115,10 +125,13 @@ class LocalEngine:
             self._waiting.clear()
             self._changed.notify()
         self._worker.join()
+        if self.program:
+            self.program.close()
 
     def describe(self) -> str:
         """One line of health: the engine, the model, who answers at which revision, in which precision, where."""
-        return f"local engine {'ready' if self._worker.is_alive() else 'stopped'}: {self._who}"
+        state = "ready" if self._worker.is_alive() else "stopped"
+        return f"local engine {state}: {self._who}{f'; {self.program.state}' if self.program else ''}"
 
     def _rows(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None) -> list[Row]:
         if not prompts or len(prompts) != len(names):
@@ -139,17 +152,22 @@ class LocalEngine:
     def _work(self) -> None:
         while self._admit():
             try:
+                if self.program:
+                    self.program.look()
                 self._batch.step()
             except Exception as error:  # it belongs to those who asked; the worker lives on for the others
                 self._batch.clear()
                 for request in self._running:
                     request.finish(error)
                 continue
+            now = time.monotonic()
             for request in self._running:
-                if not request.answered:
+                done = all(row.done for row in request.rows)
+                if not request.answered and (done or now - request.told >= self.every):
                     request.updates.put([len(row.reply) for row in request.rows])
-                    if all(row.done for row in request.rows):
-                        request.finish(None)
+                    request.told = now
+                if done:
+                    request.finish(None)
 
     def _admit(self) -> bool:
         """Lets go who is done or stopped, lets in who fits, in the order they came; False when the engine is closed.

@@ -1,64 +1,79 @@
-"""One linear layer for every voice at once: the base's weights, and the low-rank additions of all adapters as one.
+"""One linear layer for every voice at once: the base's weights, and each row's own low-rank addition.
 
-PEFT runs a layer's adapters one after another, each on the rows that it is for. Here the adapters' A are stacked to one
-matrix and their B to another, and between the two a mask leaves to every row what belongs to its voice.
+PEFT runs a layer's adapters one after another, each on the rows that it is for. Here the adapters' A and B are stacked,
+the base's zeros first, and every row takes its own by number.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from chat.packed import Linear, activations, pack
+from chat.packed import NF4, Linear, pack
 
 Adapter = list[tuple[Tensor, Tensor]]
 """A (rank, inputs) and B (outputs, rank, the scaling multiplied in) for each part of a fused layer."""
 
 
-@dataclass
-class Speakers:
-    """Which adapter speaks in each row of a step: its number from 0, or -1 where the base does."""
-
-    voices: Tensor
-    """(rows,) of whole numbers."""
-    among: tuple[int, ...]
-    """The adapters that speak in any of the rows, in order."""
-    _masks: dict[tuple[int, ...], tuple[tuple[int, int], Tensor]] = field(default_factory=dict)
-
-    def mask(self, ranks: tuple[int, ...], dtype: torch.dtype) -> tuple[tuple[int, int], Tensor]:
-        """From which to which rank they speak, and (rows, that many ranks): 1 where a rank is the row's, else 0."""
-        if ranks not in self._masks:
-            first, last = sum(ranks[: self.among[0]]), sum(ranks[: self.among[-1] + 1])
-            owners = torch.arange(len(ranks)).repeat_interleave(torch.tensor(ranks))[first:last]
-            owned = self.voices[:, None] == owners.to(self.voices.device)
-            self._masks[ranks] = ((first, last), owned.to(dtype))
-        return self._masks[ranks]
-
-
-class Fused:
+class Fused(nn.Module):
     """Linear layers with the same input as one, for all voices."""
 
-    def __init__(self, base: Linear, adapters: list[Adapter], dtype: torch.dtype) -> None:
+    down: Tensor
+    """(voices, parts * rank, inputs): the A of all parts, one below the other."""
+
+    def __init__(self, base: Linear | NF4, adapters: list[Adapter], dtype: torch.dtype) -> None:
+        super().__init__()
         self.base = base
-        self.ranks = tuple(sum(len(a) for a, _ in adapter) for adapter in adapters)
-        if adapters:
-            self.down = torch.cat([a for adapter in adapters for a, _ in adapter]).to(dtype).t()
-            self.up = torch.cat([torch.block_diag(*(b for _, b in adapter)).T for adapter in adapters]).to(dtype)
+        self.parts = len(adapters[0]) if adapters else 0
+        self.rank = max((len(a) for adapter in adapters for a, _ in adapter), default=0)
+        if self.rank:
+            padded = [[self._padded(a, b) for a, b in adapter] for adapter in adapters]
+            down = torch.stack([torch.cat([a for a, _ in adapter]) for adapter in padded])
+            self.register_buffer("down", with_zeros_first(down).to(dtype))
+            for part in range(self.parts):
+                up = torch.stack([adapter[part][1].T for adapter in padded])
+                self.register_buffer(f"up{part}", with_zeros_first(up).to(dtype))  # (voices, rank, outputs)
+
+    def _padded(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        missing = self.rank - len(a)
+        return nn.functional.pad(a, (0, 0, 0, missing)), nn.functional.pad(b, (0, missing))
 
     @property
     def adapter_bytes(self) -> int:
-        return self.down.nbytes + self.up.nbytes if self.ranks else 0
+        return sum(buffer.nbytes for buffer in self.buffers(recurse=False))
 
-    def __call__(self, x: Tensor, speakers: Speakers | None) -> Tensor:
-        """(rows, inputs) to (rows, outputs); without speakers the base alone."""
+    def forward(self, x: Tensor, speakers: Tensor | None) -> Tensor:
+        """(rows, tokens, inputs) to (rows, tokens, outputs).
+
+        Args:
+            speakers: (rows,) the number of each row's voice, 0 for the base; None where the base speaks in all.
+        """
         y = self.base(x)
-        if speakers:
-            (first, last), mask = speakers.mask(self.ranks, x.dtype)
-            y.addmm_(torch.mm(x, self.down[:, first:last]).mul_(mask), self.up[first:last])
-        return y
+        if speakers is None or not self.rank:
+            return y
+        between = times(x, self.down[speakers].mT)
+        added = [
+            times(between[..., part * self.rank : (part + 1) * self.rank], getattr(self, f"up{part}")[speakers])
+            for part in range(self.parts)
+        ]
+        return y + (added[0] if self.parts == 1 else torch.cat(added, dim=-1))
+
+
+def times(x: Tensor, weights: Tensor) -> Tensor:
+    """(rows, tokens, inputs) by each row's own (inputs, outputs).
+
+    While a step is compiled, one token a row is written as a sum, which the compiler melts into what is around it.
+    """
+    weights = weights.to(x.dtype)
+    if torch.compiler.is_exporting() and x.shape[1] == 1:
+        return (x[:, 0, :, None] * weights).sum(1)[:, None]
+    return torch.bmm(x, weights)
+
+
+def with_zeros_first(stacked: Tensor) -> Tensor:
+    return torch.cat([torch.zeros_like(stacked[:1]), stacked])
 
 
 def fuse(layers: list[Any], adapters: tuple[str, ...], precision: str) -> Fused:
@@ -69,7 +84,7 @@ def fuse(layers: list[Any], adapters: tuple[str, ...], precision: str) -> Fused:
     plain = [getattr(layer, "base_layer", layer) for layer in layers]
     weight = torch.cat([layer.weight.data for layer in plain])
     bias = None if plain[0].bias is None else torch.cat([layer.bias.data for layer in plain])
-    dtype = activations(precision)
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16  # of adapters, as they are published
     return Fused(pack(weight, bias, precision), [_adapter(layers, name) for name in adapters], dtype)
 
 

@@ -14,35 +14,24 @@ with memory gains by fewer bytes. A layer of 9728 x 896 on two cores of a Sapphi
 
 from __future__ import annotations
 
-import warnings
-from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from chat.voices import PRECISIONS
 
 GROUP = 32  # weights that share a scale in int4
-
-
-class Linear(Protocol):
-    """A packed layer: (rows, inputs) to (rows, outputs), both of `activations(precision)`."""
-
-    bytes: int
-    """Of memory, all of which a call reads."""
-
-    def __call__(self, x: Tensor) -> Tensor: ...
+BLOCKED_FROM = 1_000_000  # weights of an int8 layer
 
 
 def choose(precision: str, device: torch.device) -> str:
-    """What `auto` is on a device: int8 on a CPU, whose kernel is the fastest from two rows on, and bf16 on a GPU.
+    """What `auto` is on a device: int8 on a CPU that has instructions for it, else int4, and bf16 on a GPU.
 
     Raises ValueError for an unknown precision, and for one that a device or this installation has no kernel for.
     """
     if precision == "auto":
-        return "int8" if device.type == "cpu" and "fbgemm" in torch.backends.quantized.supported_engines else "bf16"
+        return "bf16" if device.type != "cpu" else "int8" if torch.cpu._is_vnni_supported() else "int4"
     if precision not in PRECISIONS:
         raise ValueError(f"no precision called {precision!r}; there are auto, {', '.join(PRECISIONS)}")
     if precision == "nf4" and find_spec("bitsandbytes") is None:
@@ -53,107 +42,125 @@ def choose(precision: str, device: torch.device) -> str:
 
 
 def activations(precision: str) -> torch.dtype:
-    """The type that a precision's layers take and give: the int8 kernel wants float32, the other small ones bf16."""
-    return torch.float32 if precision in ("float32", "int8") else torch.bfloat16
+    """The type that a precision's layers take and give: bf16 where all of the arithmetic is in bf16."""
+    return torch.bfloat16 if precision in ("bf16", "nf4") else torch.float32
 
 
-def pack(weight: Tensor, bias: Tensor | None, precision: str) -> Linear:
+def pack(weight: Tensor, bias: Tensor | None, precision: str) -> Linear | NF4:
     """A layer of the weights (outputs, inputs), which it copies where it does not keep them as they are."""
-    dtype = activations(precision)
-    bias = None if bias is None else bias.to(dtype)
+    bias = None if bias is None else bias.to(activations(precision))
     if precision == "int8":
         return Int8(weight, bias)
     if precision == "int4":
         return Int4(weight, bias)
     if precision == "nf4":
         return NF4(weight, bias)
-    return Dense(weight.to(dtype), bias)
+    return Dense(weight.to(activations(precision)), bias)
 
 
-class Dense:
+class Linear(nn.Module):
+    """A packed layer: (..., inputs) to (..., outputs), both of `activations(precision)`."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    @property
+    def bytes(self) -> int:
+        """Of memory, all of which a call reads."""
+        return sum(buffer.numel() * buffer.itemsize for buffer in self.buffers())
+
+
+class Dense(Linear):
     """Weights as they are."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self.weight, self.bias = weight, bias
-        self.bytes = weight.nbytes
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return torch.nn.functional.linear(x, self.weight, self.bias)
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight, self.bias)
 
 
-class Int8:
+class Int8(Linear):
     """Weights in 8 bits with a scale for each output, activations in 8 bits with a scale for each row.
 
-    The kernel (fbgemm, on VNNI instructions) has one scale for all rows, made of the largest and the smallest number:
-    nobody's answer may depend on who else is in the batch. So rows are divided by their largest magnitude, and four
-    columns 1, -1, 0, 0 with weights of zero put every row's range at exactly -1 to 1.
+    Products of bytes are summed in 32 bits, without rounding: nobody's answer depends on who else is in the batch.
+    Large layers lie in the blocks that oneDNN's kernel reads. To ask for that kernel takes longer than a small layer
+    does; those go through `_int_mm`.
     """
 
+    scales: Tensor
+    one: Tensor
+    middle: Tensor
+    none: Tensor
+
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        outputs = len(weight)
-        self.bias = bias
-        padded = torch.nn.functional.pad(weight.float(), (0, len(ENDS)))
-        scales = padded.abs().amax(dim=1).clamp(min=1e-12).double() / 127
-        with warnings.catch_warnings():  # torch 2.13 announces the end of such tensors, and packs no others
-            warnings.simplefilter("ignore", UserWarning)
-            whole = torch.quantize_per_channel(padded, scales, torch.zeros(outputs, dtype=torch.long), 0, torch.qint8)
-        self.packed: Any = torch.ops.quantized.linear_prepack(whole, None)
-        self.reduced = not torch.cpu._is_vnni_supported()  # without VNNI the kernel's 16-bit sums could overflow
-        self.bytes = padded.numel() + 8 * outputs
+        scales = weight.float().abs().amax(dim=1).clamp(min=1e-12) / 127
+        whole = (weight.float() / scales[:, None]).round().to(torch.int8)
+        self.blocked = weight.numel() >= BLOCKED_FROM
+        super().__init__(torch.ops.onednn.qlinear_prepack(whole, None) if self.blocked else whole, bias)
+        self.register_buffer("scales", scales)
+        if self.blocked:
+            self.register_buffer("one", torch.tensor(1.0))
+            self.register_buffer("middle", torch.tensor(128, dtype=torch.int32))
+            self.register_buffer("none", torch.zeros(1, dtype=torch.long).expand(len(scales)).contiguous())
 
-    def __call__(self, x: Tensor) -> Tensor:
-        largest = x.abs().amax(dim=-1, keepdim=True).clamp_(min=1e-12)
-        ranged = torch.cat([x / largest, ends(len(x))], dim=-1)
-        y = torch.ops.quantized.linear_dynamic(ranged, self.packed, self.reduced)
-        return y.mul_(largest) if self.bias is None else torch.addcmul(self.bias, y, largest)
-
-
-ENDS = (1.0, -1.0, 0.0, 0.0)
-
-
-@lru_cache(maxsize=64)
-def ends(rows: int) -> Tensor:
-    """What stands at the end of every row, (rows, 4)."""
-    return torch.tensor([ENDS] * rows)
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(0, -2)
+        steps = rows.abs().amax(dim=-1, keepdim=True).clamp(min=1e-12) / 127
+        levels = (rows / steps).round()
+        if self.blocked:  # its kernel wants bytes from 0, and gives them back their middle
+            y = torch.ops.onednn.qlinear_pointwise.tensor(
+                (levels + 128).to(torch.uint8), self.one, self.middle, self.weight, self.scales, self.none, None,
+                1.0, 0, torch.float32, "none", [], "",
+            )  # fmt: skip
+        else:
+            y = torch._int_mm(levels.to(torch.int8), self.weight.t()) * self.scales
+        y = y * steps if self.bias is None else torch.addcmul(self.bias, y, steps)
+        return y.view(*x.shape[:-1], -1)
 
 
-class Int4:
-    """Weights in 4 bits with a scale and an offset for each group of 32, activations in bf16."""
+class Int4(Linear):
+    """Weights in 4 bits with a scale and an offset for each group of 32; the kernel computes in bf16."""
+
+    scales: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         outputs, inputs = weight.shape
         if inputs % GROUP:
             raise ValueError(f"int4 takes layers of a multiple of {GROUP} inputs, not {inputs}; choose int8")
-        self.bias = bias
         groups = weight.float().view(outputs, -1, GROUP)
         low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
         scales = ((high - low) / 15).clamp(min=1e-12)
         levels = ((groups - low) / scales).round().view(outputs, inputs).int()
-        self.packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels, 1)
+        super().__init__(torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels, 1), bias)
         # The kernel computes (level - 8) * scale + zero, from (groups, outputs, 2).
         zeros = low + 8 * scales
-        self.scales = torch.cat([scales, zeros], dim=-1).transpose(0, 1).contiguous().bfloat16()
-        self.bytes = self.packed.nbytes + self.scales.nbytes
+        self.register_buffer("scales", torch.cat([scales, zeros], dim=-1).transpose(0, 1).contiguous().bfloat16())
 
-    def __call__(self, x: Tensor) -> Tensor:
-        y = torch.ops.aten._weight_int4pack_mm_for_cpu(x, self.packed, GROUP, self.scales)
-        return y if self.bias is None else y.add_(self.bias)
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(0, -2).bfloat16()
+        y = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self.weight, GROUP, self.scales).float()
+        y = y if self.bias is None else y + self.bias
+        return y.view(*x.shape[:-1], -1)
 
 
-class NF4:
+class NF4(nn.Module):
     """bitsandbytes' 4 bits (Dettmers et al., 2023), activations in bf16."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         import bitsandbytes
 
+        super().__init__()
         self.layer = bitsandbytes.nn.Linear4bit(
             weight.shape[1], weight.shape[0], bias is not None, compute_dtype=torch.bfloat16, quant_type="nf4"
         )
         self.layer.weight = bitsandbytes.nn.Params4bit(weight.bfloat16(), requires_grad=False, quant_type="nf4")
         if bias is not None:
-            self.layer.bias = torch.nn.Parameter(bias, requires_grad=False)
+            self.layer.bias = nn.Parameter(bias, requires_grad=False)
         self.layer = self.layer.to("cpu").eval()
         self.bytes = weight.numel() // 2 + weight.numel() // 64 * 4
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return self.layer(x)

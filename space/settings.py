@@ -46,6 +46,9 @@ class Settings:
     precision: str = "auto"
     """Of the model's weights on this machine: float32, bf16, nf4, int8, int4, or auto, which is int8 on a CPU and
     bf16 on a GPU (`--precision`, REPARTEE_PRECISION)."""
+    compiled: bool = True
+    """Whether steps of the model on this machine are compiled, in the background of its first start (unless
+    REPARTEE_COMPILED=0)."""
     engine_url: str = ""
     """OpenAI-compatible server that answers instead of a model on this machine, up to and with `/v1`: one address, or
     `voice=address` with commas between (REPARTEE_ENGINE_URL; its key is REPARTEE_ENGINE_KEY, kept nowhere else)."""
@@ -118,6 +121,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         namespace=flags.namespace,
         size=flags.size,
         precision=flags.precision,
+        compiled=environment.get("REPARTEE_COMPILED", "1") not in ("", "0"),
         port=int(flags.port),
         host=environment.get("GRADIO_SERVER_NAME") or Settings.host,
         proxies=environment.get("REPARTEE_PROXIES", SPACES_NETWORK if environment.get("SPACE_ID") else ""),

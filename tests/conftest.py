@@ -20,6 +20,7 @@ os.environ.update(client_environment(f"http://127.0.0.1:{_PORT}", _FOLDER / "hub
 os.environ.update(
     HF_HOME=str(_FOLDER / "home"),
     HF_HUB_DISABLE_PROGRESS_BARS="1",
+    REPARTEE_COMPILED="0",  # minutes of compiling: `tests/chat/test_compiled.py` has them
     OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", "2"),
     TOKENIZERS_PARALLELISM="false",
     TQDM_DISABLE="1",

@@ -7,6 +7,7 @@ import sys
 
 def test_its_last_line_holds_the_figures():
     command = [sys.executable, "-m", "benchmarks.serve", "--shapes", "starter", "--tokens", "6", "--rounds", "1"]
+    command += ["--plain"]
     done = subprocess.run([*command, "--pairs", "8"], capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])

@@ -48,7 +48,7 @@ class Gate:
 
 @pytest.fixture
 def engine(voices):
-    with closing(LocalEngine(voices, "float32")) as engine:
+    with closing(LocalEngine(voices, "float32", every=0)) as engine:
         yield engine
 
 
@@ -227,7 +227,7 @@ def test_a_visitor_who_left_while_waiting_is_not_answered(engine, gate):
 def test_an_exception_reaches_its_caller_and_the_worker_lives_on(engine, monkeypatch):
     request = LINES, list(engine.names), GREEDY
     expected = said(list(engine.stream(*request))[-1])
-    layer, calls = engine.decoder.layers[3].qkv, Counter()
+    layer, calls = engine.decoder.body.layers[3].qkv.forward, Counter()
 
     def fail(*arguments):
         calls.update(["steps"])
@@ -236,7 +236,7 @@ def test_an_exception_reaches_its_caller_and_the_worker_lives_on(engine, monkeyp
         return layer(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine.decoder.layers[3], "qkv", fail)
+        patched.setattr(engine.decoder.body.layers[3].qkv, "forward", fail)
         with pytest.raises(MemoryError, match="third layer"):
             list(engine.stream(*request))
     assert said(list(engine.stream(*request))[-1]) == expected
@@ -254,7 +254,7 @@ def test_a_bad_request_is_its_caller_s_alone(engine):
 
 @pytest.mark.usefixtures("endless")
 def test_close_ends_everybody_s_stream(voices):
-    engine = LocalEngine(voices, "float32")
+    engine = LocalEngine(voices, "float32", every=0)
     health = r"local engine ready: \S*starter, 1\d\.\dM parameters, float32 on cpu; base, sft, dpo"
     assert re.fullmatch(health, engine.describe())
     gate = engine._batch.decoder = Gate(engine.decoder)

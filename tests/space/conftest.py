@@ -33,6 +33,7 @@ from chat.engine import LocalEngine
 stream, seeds = LocalEngine.stream, itertools.count(1)
 
 def slowed(self, prompts, names, sampling, seed=None):
+    self.every = 0
     answers = stream(self, prompts, names, sampling, seed=next(seeds) if seed is None else seed)
     print("asked", len(prompts), flush=True)
     try:

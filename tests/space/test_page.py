@@ -116,6 +116,10 @@ def compare(page, line: str) -> list[str]:
     page.wait_for_function(
         "() => document.querySelector('#standing')?.textContent.match(/best next line|said the same/)", timeout=60_000
     )
+    return shown(page)
+
+
+def shown(page) -> list[str]:
     return [box.input_value() for box in page.locator(".voice textarea").all() if box.is_visible()]
 
 
@@ -146,7 +150,7 @@ def test_compare_streams_three_answers_in_one_batch_without_names(visit, space):
 
 def test_a_vote_is_blind_and_is_kept_at_once(visit, space):
     with visit(space.url) as page:
-        answers = ballot(page)
+        ballot(page)
         assert page.locator(".voice [data-testid=block-info]").all_inner_texts()[0].startswith("A")
         assert not any(name in page.inner_text(".voice >> nth=0") for name in ("Base", "Fine-tuned", "DPO"))
         page.locator("#ballot").get_by_role("button", name="A is best").click()
@@ -160,6 +164,7 @@ def test_a_vote_is_blind_and_is_kept_at_once(visit, space):
             ["Base", "DPO", "Fine-tuned"],
         )
         until_text(page, "#compare-A-note")  # how it ended would have given it away before
+        answers = shown(page)  # now, for the ballot may be drawn before the last words are
     row = next(row for row in space.kept() if answers[0] in row["replies"].values())
     assert (row["choice"], row["chosen"]) == ("1", row["shown"][0])
     assert row["prompt"][-1] == {"role": "user", "content": "You said you would never come back."}

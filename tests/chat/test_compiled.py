@@ -1,0 +1,138 @@
+"""The compiled step: the decoder's own logits for any number of rows, one program for all weights of a shape, and plain
+torch where there is none."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from chat.compiled import Program, difference, key, shapes_of
+from chat.decoder import Decoder
+from chat.engine import LocalEngine
+from chat.sampling import Sampling
+from chat.voices import Voices, load
+
+NAMES = ["base", "sft", "dpo"]
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture(scope="module")
+def shallow(voices, starter, adapters):
+    """The voices with the first layer of the model alone, which is compiled in seconds."""
+    small = load(str(starter), adapters)
+    layers = small.model.get_base_model().model.layers
+    del layers[1:]
+    return Voices(small.model, small.tokenizer, small.names)
+
+
+@pytest.fixture(scope="module")
+def compiled(shallow, programs):
+    """A decoder in int8 with its program, which the test's own process has compiled."""
+    decoder = Decoder(shallow, "int8")
+    program = Program(decoder, programs)
+    assert program.state == "the step is being compiled, once for this machine"
+    program.wait()
+    assert program.state == "the step compiled"
+    return decoder
+
+
+def test_the_program_s_logits_are_the_decoder_s(shallow, compiled):
+    plain = Decoder(shallow, "int8")
+    for rows in (1, 2, 3, 8):
+        names = [NAMES[(row + 1) % 3] for row in range(rows)]
+        prompts = [list(range(3 + row, 20 + 2 * row)) for row in range(rows)]
+        starts = [len(prompt) for prompt in prompts]
+        slots = rows + 2  # more than there are rows
+        caches = [decoder.cache(slots, 64) for decoder in (plain, compiled)]
+        for decoder, cache in zip((plain, compiled), caches, strict=True):
+            decoder(cache, prompts, [0] * rows, names)
+        for token in (1, 2, 700):  # two trained tokens among them
+            expected, found = (
+                decoder(cache, [[token]] * rows, starts, names)
+                for decoder, cache in zip((plain, compiled), caches, strict=True)
+            )
+            torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+            starts = [start + 1 for start in starts]
+        torch.testing.assert_close(caches[1], caches[0], atol=1e-3, rtol=0)
+
+
+def test_nobody_s_neighbours_matter(compiled):
+    prompt = [5, 6, 7, 8]
+    replies = []
+    for rows in (1, 3, 12):
+        cache = compiled.cache(rows, 64)
+        compiled(cache, [prompt] * rows, [0] * rows, (NAMES * 4)[:rows])
+        replies.append(compiled(cache, [[9]] * rows, [4] * rows, (NAMES * 4)[:rows])[0])
+    assert torch.equal(replies[0], replies[1])
+    assert torch.equal(replies[0], replies[2])
+
+
+def test_other_weights_of_the_same_shape_take_the_same_program(shallow, compiled, programs):
+    names = ("base", "dpo", "sft")  # the adapters change places
+    other = Decoder(Voices(shallow.model, shallow.tokenizer, names), "int8")
+    before = sorted(programs.iterdir())
+    program = Program(other, programs)
+    assert program.state == "the step compiled"
+    assert difference(other, other.program) < 1e-3
+    assert sorted(programs.iterdir()) == before
+    assert max(path.stat().st_size for path in before) < 10e6  # no weights in it
+    assert key(other.body) != key(Decoder(shallow, "int4").body)
+
+
+def test_a_program_that_answers_something_else_is_thrown_away(shallow, compiled, programs, tmp_path, capsys):
+    decoder = Decoder(shallow, "int8")
+    path = tmp_path / f"{key(decoder.body)}.pt2"
+    path.write_bytes(b"no program")
+    program = Program(decoder, tmp_path)
+    assert program.state.startswith("the step is not compiled: the program of this machine does not do")
+    assert decoder.program is None
+    assert not path.exists()
+    assert "engine: the step is not compiled" in capsys.readouterr().out
+
+
+def test_without_a_compiler_the_engine_says_so_and_answers(voices, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    engine = LocalEngine(voices, "int8", compiled=True)
+    try:
+        assert "the step is not compiled (there is no g++)" in engine.describe()
+        line = [{"role": "user", "content": "Who is it?"}]
+        assert list(engine.stream([line], ["dpo"], Sampling(temperature=0, max_new_tokens=3)))[-1][0].done
+    finally:
+        engine.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_closing_ends_a_compilation_and_the_next_start_begins_anew(shallow, tmp_path):
+    decoder = Decoder(shallow, "float32")
+    program = Program(decoder, tmp_path)
+    process = program._process
+    program.close()
+    assert process.poll() is not None
+    assert not list(tmp_path.glob("*.pt2"))
+    again = Program(decoder, tmp_path)
+    assert again._process is not None
+    again.close()
+
+
+def test_what_fails_is_in_a_log_and_said(shallow, tmp_path, capsys, monkeypatch):
+    decoder = Decoder(shallow, "int8")
+    monkeypatch.setattr("chat.compiled.shapes_of", lambda body: {"no": "body"})
+    program = Program(decoder, tmp_path)
+    program.wait()
+    log = re.search(r"that failed, see (\S+)", program.state)[1]
+    assert "Error" in Path(log).read_text()
+    assert capsys.readouterr().out.startswith("engine: the step is not compiled: that failed")
+
+
+def test_shapes_hold_no_weights(shallow, tmp_path):
+    body = Decoder(shallow, "int8").body
+    torch.save(shapes_of(body), tmp_path / "shapes")
+    assert os.path.getsize(tmp_path / "shapes") < 100_000
+    assert all(buffer.device.type == "cpu" for buffer in body.buffers())
