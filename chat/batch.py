@@ -12,7 +12,7 @@ from chat.draw import draw
 from chat.sampling import Sampling
 
 MOST_ROWS = 12  # of several requests in one batch; more make everybody's step slower
-ROOM = 64  # tokens by which the cache grows
+ROOM = 32  # tokens by which the cache grows
 
 
 @dataclass(eq=False)

@@ -1,8 +1,8 @@
 """The decoder's step as one program: torch compiles the pass through the model for this machine, once, and keeps it.
 
 The program holds no weights, so that every base and adapter of the same shapes shares it. A process of its own
-compiles it, at the lowest priority, from the shapes alone: `python -m chat.compiled SHAPES PROGRAM`. Until it is there,
-and where there is no compiler, torch answers operation by operation, with the same tokens but for rounding.
+compiles it, at the lowest priority, from the shapes alone: `python -m chat.compiled SHAPES PROGRAM THREADS`. Until it
+is there, and where there is no compiler, torch answers operation by operation, with the same tokens but for rounding.
 """
 
 from __future__ import annotations
@@ -88,9 +88,10 @@ class Program:
         shapes = self._path.with_suffix(".shapes")
         torch.save(shapes_of(self.decoder.body), shapes)
         lowest = {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        threads = str(torch.get_num_threads())
         with self._path.with_suffix(".log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "chat.compiled", str(shapes), str(self._path)],
+                [sys.executable, "-W", "ignore", "-m", "chat.compiled", shapes, self._path, threads],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | lowest,
                 cwd=Path(__file__).parents[1], preexec_fn=lambda: os.nice(19),
             )  # fmt: skip
@@ -165,8 +166,8 @@ def shapes_of(body: Body) -> Body:
         return copy.deepcopy(body, memo)
 
 
-def build(shapes: Path, path: Path) -> None:
-    """Compiles what `shapes_of` has saved, and puts the program at `path` when it is whole."""
+def build(shapes: Path, path: Path, threads: int) -> None:
+    """Compiles what `shapes_of` has saved for so many threads, and puts the program at `path` when it is whole."""
     from torch.export import Dim, export
 
     body = torch.load(shapes, weights_only=False).to_empty(device="cpu")
@@ -189,6 +190,7 @@ def build(shapes: Path, path: Path) -> None:
                 inductor_configs={
                     "aot_inductor.package_constants_in_so": False,
                     "always_keep_tensor_constants": True,
+                    "cpp.threads": threads,
                 },
             )
             os.replace(made, path)
@@ -196,4 +198,4 @@ def build(shapes: Path, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), Path(sys.argv[2]))
+    build(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
