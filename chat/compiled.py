@@ -102,7 +102,7 @@ class Program:
         body = self.decoder.body
         try:
             package: Any = torch._inductor.aoti_load_package(str(self._path), run_single_threaded=True)
-            weights = dict(body.named_buffers())
+            weights = dict(body.named_buffers(remove_duplicate=False))  # a tied head is the table
             weights |= {name.replace(".", "_"): buffer for name, buffer in weights.items()}  # as the compiler may say
             known = {name: weights.get(name, torch.tensor(GROUP)) for name in package.get_constant_fqns()}
             package.load_constants(known, check_full_update=True, user_managed=True)
@@ -116,7 +116,8 @@ class Program:
         except Exception as error:
             with suppress(OSError):
                 self._path.unlink()
-            self.state = f"the step is not compiled: the program of this machine does not do ({error})"
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            self.state = f"the step is not compiled: the program of this machine does not do ({reason})"
             print(f"engine: {self.state}", flush=True)
             return
         self.decoder.program = run
