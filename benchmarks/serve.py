@@ -55,12 +55,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of either side (default: %(default)s)")
     parser.add_argument("--plain", action="store_true", help="do not compile the engine's steps, which takes minutes")
+    parser.add_argument("--precisions", nargs="+", help="to try beside the default's (default: all of a CPU)")
     parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
     parser.add_argument("--pairs", type=int, default=300, help="for the perplexity (default: %(default)s)")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read as torch is imported, here and in the other processes
     import torch
     import transformers
+
+    from chat.threads import apart
 
     print(
         f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}, "
@@ -69,7 +72,7 @@ def main() -> None:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for shape in given.shapes:
-            folder, adapters = make(shape, Path(scratch))
+            folder, adapters = apart(make, shape, Path(scratch))
             figures |= {f"{name}_{shape}": value for name, value in measure(folder, adapters, given).items()}
         if "starter" in given.shapes:
             figures |= quality(given)
@@ -112,9 +115,9 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
 
     voices = apart(load, str(folder), adapters, dtype=torch.bfloat16)
     default = choose("auto", voices.model.device)
-    tried = PRECISIONS[1:] if voices.model.device.type == "cpu" else (default,)
+    tried = {default, *(given.precisions or PRECISIONS[1:])} if voices.model.device.type == "cpu" else {default}
     rates = {}
-    for precision in tried:
+    for precision in sorted(tried):
         with never_ending(), closing(opened(voices, precision, given)) as engine:
             few = min(16, given.tokens)
             answer(engine, ["base"], 2)
@@ -124,7 +127,7 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
         f"\n{folder.name}: tokens a second of an answer of {few} tokens: {told}; the default is {default}", flush=True
     )
     with never_ending(), closing(opened(voices, default, given)) as engine:
-        seconds, bandwidth = race(engine, folder, voices, given), read_speed()
+        seconds, bandwidth = race(engine, folder, voices, given), apart(read_speed)
         eight = visitors(engine, given)
         size = engine.decoder.bytes
     one = given.tokens / seconds["one"]
@@ -219,9 +222,9 @@ def race(engine: Any, folder: Path, voices: Any, given: argparse.Namespace) -> d
 def visitors(engine: Any, given: argparse.Namespace) -> float:
     """Eight visitors of all voices, one after another over all at once."""
     names = (VOICES * 3)[:8]
-    apart, together = [], []
+    alone, together = [], []
     for _ in range(given.rounds):
-        apart.append(sum(answer(engine, [name], given.tokens)[0] for name in names))
+        alone.append(sum(answer(engine, [name], given.tokens)[0] for name in names))
         crowd = [threading.Thread(target=answer, args=(engine, [name], given.tokens)) for name in names]
         started = time.perf_counter()
         for visitor in crowd:
@@ -229,7 +232,7 @@ def visitors(engine: Any, given: argparse.Namespace) -> float:
         for visitor in crowd:
             visitor.join()
         together.append(time.perf_counter() - started)
-    return min(apart) / min(together)
+    return min(alone) / min(together)
 
 
 def quality(given: argparse.Namespace) -> dict[str, float]:

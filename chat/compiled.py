@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import os
 import shutil
 import subprocess
@@ -42,7 +43,7 @@ class Program:
         self.decoder = decoder
         self.folder = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "repartee/programs"
         self.state = "the step is not compiled"
-        """What there is to say of it, after `the engine: `."""
+        """What the line of health says of it."""
         self._process: subprocess.Popen[bytes] | None = None
         self._looked = 0.0
         if decoder.device.type != "cpu" or decoder.precision not in COMPILED:
@@ -53,7 +54,10 @@ class Program:
         elif not shutil.which(os.environ.get("CXX", "g++")):
             self.state += " (there is no g++)"
         else:
-            self._compile()
+            try:
+                self._compile()
+            except OSError as error:
+                self.state += f" ({error})"
 
     def look(self) -> None:
         """Takes the program once it is done; asks at most once a second."""
@@ -67,7 +71,7 @@ class Program:
                 else:
                     log = self._path.with_suffix(".log")
                     self.state = f"the step is not compiled: that failed, see {log}"
-                    print(f"engine: {self.state}", flush=True)
+                print(f"engine: {self.state}", flush=True)
 
     def wait(self) -> None:
         """Until it is compiled, or has failed."""
@@ -118,7 +122,6 @@ class Program:
                 self._path.unlink()
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             self.state = f"the step is not compiled: the program of this machine does not do ({reason})"
-            print(f"engine: {self.state}", flush=True)
             return
         self.decoder.program = run
         self.state = "the step compiled"
@@ -139,8 +142,9 @@ def difference(decoder: Decoder, program: Any) -> float:
 def key(body: Body) -> str:
     """Names a program by all that it is made from: the code, the shapes, torch, the machine's instructions."""
     digest = hashlib.sha256()
-    for name in ("compiled", "decoder", "fused", "packed"):
+    for name in ("decoder", "fused", "packed"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    digest.update(inspect.getsource(build).encode())
     machine = f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()} {flags()} {torch.get_num_threads()}"
     digest.update(machine.encode())
     for name, buffer in body.named_buffers():
@@ -195,7 +199,7 @@ def build(shapes: Path, path: Path, threads: int) -> None:
                 },
             )
             os.replace(made, path)
-    shapes.unlink()
+    shapes.unlink(missing_ok=True)  # another process may have compiled the same
 
 
 if __name__ == "__main__":

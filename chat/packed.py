@@ -1,13 +1,17 @@
 """The weights of a linear layer in each precision that the engine knows, and torch's fastest way to use them.
 
 Weights are read once a step, so that a token takes at least as long as their bytes; but only a kernel that keeps up
-with memory gains by fewer bytes. A layer of 9728 x 896 on two cores of a Sapphire Rapids that read 21 GB/s, in us:
+with memory gains by fewer bytes. Products on two cores of a Sapphire Rapids that read 21 GB/s, in us:
 
-| rows | 1 | 3 | 8 | 32 |
-|---|---:|---:|---:|---:|
-| int8, the kernel of `Int8` | 379 | 456 | 643 | 1,024 |
-| int4, the kernel of `Int4` | 347 | 536 | 1,140 | 4,391 |
-| bf16 | 1,527 | 1,801 | 2,420 | 5,018 |
+| layer | rows | 1 | 3 | 8 |
+|---|---|---:|---:|---:|
+| 9728 x 896 | int8, in blocks | 323 | 294 | 470 |
+| | int8, `_int_mm` | 245 | 586 | 670 |
+| | int4 | 367 | 593 | 1,292 |
+| | bf16 | 887 | 1,096 | 1,701 |
+| 640 x 384 | int8, in blocks | 38 | 36 | 34 |
+| | int8, `_int_mm` | 8 | 17 | 20 |
+| | int4 | 21 | 23 | 45 |
 
 `benchmarks/serve.py` measures whole answers.
 """

@@ -86,7 +86,7 @@ def test_other_weights_of_the_same_shape_take_the_same_program(shallow, compiled
     assert key(other.body) != key(Decoder(shallow, "int4").body)
 
 
-def test_a_file_that_is_no_program_is_thrown_away(shallow, tmp_path, capsys):
+def test_a_file_that_is_no_program_is_thrown_away(shallow, tmp_path):
     decoder = Decoder(shallow, "int8")
     path = tmp_path / f"{key(decoder.body)}.pt2"
     path.write_bytes(b"no program")
@@ -94,7 +94,6 @@ def test_a_file_that_is_no_program_is_thrown_away(shallow, tmp_path, capsys):
     assert program.state.startswith("the step is not compiled: the program of this machine does not do")
     assert decoder.program is None
     assert not path.exists()
-    assert "engine: the step is not compiled" in capsys.readouterr().out
 
 
 def test_a_program_that_answers_something_else_is_thrown_away(shallow, tmp_path, monkeypatch):
