@@ -30,7 +30,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.serve_parts import SHAPES, Peer, excess_perplexity, held_out_pairs, make, read_speed, start
+from benchmarks.serve_parts import SHAPES, Peer, excess_perplexity, held_out_pairs, make, opened, read_speed, start
+from chat.threads import apart
+from chat.voices import PRECISIONS
 
 BARS: dict[str, tuple[str, float]] = {
     "one_over_llamacpp": (">=", 0.45),
@@ -55,15 +57,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of either side (default: %(default)s)")
     parser.add_argument("--plain", action="store_true", help="do not compile the engine's steps, which takes minutes")
-    parser.add_argument("--precisions", nargs="+", help="to try beside the default's (default: all of a CPU)")
+    parser.add_argument(
+        "--precisions", nargs="+", choices=PRECISIONS, help="to try beside the default's (default: all of a CPU)"
+    )
     parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
     parser.add_argument("--pairs", type=int, default=300, help="for the perplexity (default: %(default)s)")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read as torch is imported, here and in the other processes
     import torch
     import transformers
-
-    from chat.threads import apart
 
     print(
         f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}, "
@@ -110,15 +112,14 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
     import torch
 
     from chat.packed import choose
-    from chat.threads import apart
-    from chat.voices import PRECISIONS, load
+    from chat.voices import load
 
     voices = apart(load, str(folder), adapters, dtype=torch.bfloat16)
     default = choose("auto", voices.model.device)
     tried = {default, *(given.precisions or PRECISIONS[1:])} if voices.model.device.type == "cpu" else {default}
     rates = {}
     for precision in sorted(tried):
-        with never_ending(), closing(opened(voices, precision, given)) as engine:
+        with never_ending(), closing(opened(voices, precision, given.plain)) as engine:
             few = min(16, given.tokens)
             answer(engine, ["base"], 2)
             rates[precision] = few / min(answer(engine, ["base"], few)[0] for _ in range(given.rounds))
@@ -126,7 +127,7 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
     print(
         f"\n{folder.name}: tokens a second of an answer of {few} tokens: {told}; the default is {default}", flush=True
     )
-    with never_ending(), closing(opened(voices, default, given)) as engine:
+    with never_ending(), closing(opened(voices, default, given.plain)) as engine:
         seconds, bandwidth = race(engine, folder, voices, given), apart(read_speed)
         eight = visitors(engine, given)
         size = engine.decoder.bytes
@@ -154,18 +155,6 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
             "llamacpp_tokens_per_second": given.tokens / seconds["llama_one"],
         }
     return {name: round(value, 3) for name, value in figures.items()}
-
-
-def opened(voices: Any, precision: str, given: argparse.Namespace) -> Any:
-    """An engine whose steps are compiled already, if they are to be."""
-    from chat.engine import LocalEngine
-    from chat.threads import apart
-
-    engine = LocalEngine(voices, precision, compiled=not given.plain)
-    if engine.program:
-        apart(engine.program.wait)
-    print(engine.describe(), flush=True)
-    return engine
 
 
 def never_ending() -> Any:

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from chat.threads import apart
+
 STARTER = Path("training/starter")
 SHAPES: dict[str, dict[str, Any] | None] = {
     "starter": None,
@@ -64,6 +66,17 @@ def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
         adapters[name] = str(scratch / f"{shape}-{name}")
         model.save_pretrained(adapters[name])
     return folder, adapters
+
+
+def opened(voices: Any, precision: str, plain: bool) -> Any:
+    """An engine whose steps are compiled already, if they are to be."""
+    from chat.engine import LocalEngine
+
+    engine = LocalEngine(voices, precision, compiled=not plain)
+    if engine.program:
+        apart(engine.program.wait)
+    print(engine.describe(), flush=True)
+    return engine
 
 
 class Peer:

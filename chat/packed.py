@@ -108,7 +108,7 @@ class Int8(Linear):
         if self.blocked:
             self.register_buffer("one", torch.tensor(1.0))
             self.register_buffer("middle", torch.tensor(128, dtype=torch.int32))
-            self.register_buffer("none", torch.zeros(1, dtype=torch.long).expand(len(scales)).contiguous())
+            self.register_buffer("none", torch.zeros(len(scales), dtype=torch.long))
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.flatten(0, -2)

@@ -44,8 +44,8 @@ class Settings:
     address_rate: float = 120
     """Requests a minute from one address, which several visitors may share (REPARTEE_ADDRESS_RATE)."""
     precision: str = "auto"
-    """Of the model's weights on this machine: float32, bf16, nf4, int8, int4, or auto, which is int8 on a CPU and
-    bf16 on a GPU (`--precision`, REPARTEE_PRECISION)."""
+    """Of the model's weights on this machine: float32, bf16, nf4, int8, int4, or auto, which is int8 on a CPU
+    (int4 on one without instructions for it) and bf16 on a GPU (`--precision`, REPARTEE_PRECISION)."""
     compiled: bool = True
     """Whether steps of the model on this machine are compiled, in the background of its first start (unless
     REPARTEE_COMPILED=0)."""

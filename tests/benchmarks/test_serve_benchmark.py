@@ -7,8 +7,7 @@ import sys
 
 def test_its_last_line_holds_the_figures():
     command = [sys.executable, "-m", "benchmarks.serve", "--shapes", "starter", "--tokens", "6", "--rounds", "1"]
-    command += ["--plain"]
-    done = subprocess.run([*command, "--pairs", "8"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "--pairs", "8", "--plain"], capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     names = {"one_over_bound", "three_way_over_one", "memory_over_one", "visitors8_over_1", "first_token_s"}

@@ -23,7 +23,7 @@ def programs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def shallow(voices, starter, adapters):
+def shallow(starter, adapters):
     """The voices with the first layer of the model alone, which is compiled in seconds."""
     small = load(str(starter), adapters)
     layers = small.model.get_base_model().model.layers
@@ -33,7 +33,7 @@ def shallow(voices, starter, adapters):
 
 @pytest.fixture(scope="module", params=["int8", "float32"])
 def compiled(request, shallow, programs):
-    """A decoder with its program, which the test's own process has compiled."""
+    """A decoder with its program, compiled in a process of its own as a first start does."""
     decoder = Decoder(shallow, request.param)
     program = Program(decoder, programs)
     assert program.state == "the step is being compiled, once for this machine"
