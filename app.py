@@ -1,8 +1,8 @@
 """The Space: settings -> engine -> page -> launch. Run: `python app.py --namespace NAMESPACE --size starter`.
 
 It pulls the base model and both adapters from the Hub by full revision, keeps one copy of the base in memory (or asks a
-server that has them) and serves the page of `space/`: talk to one of the three voices, or let all three answer the same
-line at once.
+server that has them) and serves the page of `space/`: talk to one of the three variants, or let all three answer the
+same line at once.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 from hub.errors import UserError, one_line_errors
 from hub.names import Names
-from space.models import Models, find_models, without_hub
+from space.pinned_models import Models, find_models, without_hub
 from space.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from chat.engine import LocalEngine
-    from chat.remote import RemoteEngine
+    from chat.engine.local import LocalEngine
+    from chat.engine.openai_server import RemoteEngine
 
 
 def check_port(host: str, port: int) -> None:
@@ -43,12 +43,12 @@ def open_engine(settings: Settings, models: Models, zero: bool) -> tuple[LocalEn
 
     Raises UserError where a server that should answer does not, or where this machine cannot serve the model.
     """
-    from chat import voices
+    from chat import variants
 
     if servers := settings.servers:
         from transformers import AutoTokenizer
 
-        from chat.remote import EngineError, RemoteEngine, Server
+        from chat.engine.openai_server import EngineError, RemoteEngine, Server
         from chat.template import adopt
 
         tokenizer = adopt(AutoTokenizer.from_pretrained(models.base, revision=models.revisions["base"]))
@@ -57,14 +57,14 @@ def open_engine(settings: Settings, models: Models, zero: bool) -> tuple[LocalEn
             remote = RemoteEngine(places, tokenizer, os.environ.get("REPARTEE_ENGINE_KEY", ""), models.revisions)
         except EngineError as error:
             raise UserError(str(error)) from error
-        return remote, voices.context_turns(models.adapters, models.revisions)
+        return remote, variants.context_turns(models.adapters, models.revisions)
     dtype = "float32" if settings.precision == "float32" else "bfloat16"  # smaller ones are packed from it
-    loaded = voices.load(models.base, models.adapters, models.revisions, "cuda" if zero else None, dtype)
+    loaded = variants.load(models.base, models.adapters, models.revisions, "cuda" if zero else None, dtype)
     if zero:
-        from chat.zero import ZeroEngine
+        from chat.engine.zerogpu import ZeroEngine
 
         return ZeroEngine(loaded), loaded.context_turns
-    from chat.engine import LocalEngine
+    from chat.engine.local import LocalEngine
 
     try:
         return LocalEngine(loaded, settings.precision, settings.compiled), loaded.context_turns
@@ -85,14 +85,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         zero = bool(os.environ.get("SPACES_ZERO_GPU"))
         if zero:
             import spaces  # noqa: F401 - before torch, so that it can lend the GPU
-        from chat.threads import apart
-        from hub.votes import VoteLog  # heavy, as all that follows, and so after what a wrong setting can stop
+        from chat.engine.threads import apart
+        from hub.votes.log import VoteLog  # heavy, as all that follows, and so after what a wrong setting can stop
         from space.ballots import Ballots, load_earlier
-        from space.comparing import Comparing
-        from space.handlers import Handlers
+        from space.chat_handlers import Handlers
+        from space.compare_handlers import Comparing
         from space.page import build_page, launch
-        from space.published import Models as Shown
-        from space.published import find_results, licence
+        from space.results import Models as Shown
+        from space.results import find_results, licence
 
         if models.hub_is_down:
             print(f"starting from the cache of this machine: {models.hub_is_down}", flush=True)

@@ -54,9 +54,10 @@ def main() -> None:
 
 def pairs_of(corpus: Path, count: int) -> list[tuple[list[dict[str, str]], str]]:
     """Prompts and replies of a corpus, drawn by seed; again from the start where it has not so many."""
-    from training.corpus import sources
-    from training.sections import Data
-    from training.windows import Named, build
+    from training.data.corpus import sources
+    from training.data.corpus.assemble import Named
+    from training.data.pairs import build
+    from training.recipe_schema import Data
 
     table = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["train"]
     rows = table.select(["prompt", "completion"]).to_pylist()
@@ -68,8 +69,8 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
     from chat.generate import generate
     from chat.likelihood import log_probs
     from chat.sampling import Sampling
-    from chat.voices import load
-    from eval.candidates import log_probs_of_many
+    from chat.variants import load
+    from eval.ranking import log_probs_of_many
 
     voices = load("training/starter", adapters(scratch))
     log_probs(voices, "sft", pairs[:4])

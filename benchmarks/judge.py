@@ -61,8 +61,8 @@ def main() -> None:
 
 def calls(count: int, scratch: Path) -> dict[str, float]:
     """The client, the raw loop, and the client again with everything in its cache."""
-    from eval.judge.answers import Request
     from eval.judge.client import Client
+    from eval.judge.messages import Request
     from eval.judge.settings import JudgeSettings
 
     texts = [f"Line {n}\nReply A: Yes {n}.\nReply B: No {n}.\nWhich?" for n in range(count)]
@@ -115,7 +115,7 @@ def raw_loop(url: str, texts: list[str]) -> None:
 
 def deduplicate(count: int) -> float:
     """Seconds for made-up lines of 4 to 20 of 5,000 words, a tenth of them near-duplicates."""
-    from training.alike import near_duplicates
+    from training.feedback.near_duplicates import near_duplicates
 
     chance = random.Random(1)
     vocabulary = [f"word{n}" for n in range(5_000)]
@@ -128,7 +128,7 @@ def bulk(count: int) -> dict[str, float]:
     """Replies a second in batches over replies a second one at a time, greedily, so that both say the same."""
     from chat.generate import generate
     from chat.sampling import Sampling
-    from chat.voices import load
+    from chat.variants import load
 
     voices = load("training/starter", {})
     prompts = [[{"role": "user", "content": f"{LINES[n % len(LINES)]} {n}?"}] for n in range(count)]

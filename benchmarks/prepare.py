@@ -102,7 +102,7 @@ def timed(work: Callable[[], Any]) -> float:
 
 def part(corpus: Path, share: float, folder: Path) -> Path:
     """Writes the raw files of the first films of a corpus, a share of all."""
-    from training.corpus import cornell
+    from training.data.corpus import cornell
 
     folder.mkdir(parents=True)
     with zipfile.ZipFile(corpus) as archive:
@@ -123,7 +123,7 @@ def part(corpus: Path, share: float, folder: Path) -> Path:
 
 def split_only(folder: Path) -> int:
     """The plain pass that making the dataset is measured against."""
-    from training.corpus import cornell
+    from training.data.corpus import cornell
 
     fields = 0
     for name in cornell.FILES:
@@ -136,10 +136,11 @@ def make(folder: Path, scratch: Path) -> dict[str, Any]:
     """Makes all that `training.prepare` publishes but the card; returns a DatasetDict by config."""
     from datasets import Dataset, DatasetDict
 
-    from hub.tables import write_tables
-    from training.corpus import sources
-    from training.sections import Data
-    from training.windows import Named, build
+    from hub.parquet import write_tables
+    from training.data.corpus import sources
+    from training.data.corpus.assemble import Named
+    from training.data.pairs import build
+    from training.recipe_schema import Data
 
     tables, _ = build([Named("corpus", 1, sources.read(folder))], Data())
     write_tables(tables, scratch / "parquet")
@@ -169,7 +170,8 @@ def pack_ours(dataset: Any, name: str, scratch: Path) -> tuple[float, dict[str, 
     from transformers import AutoTokenizer
 
     from chat.template import adopt
-    from training.packing import IGNORED, describe, encode, examples
+    from training.data.encode import IGNORED, encode
+    from training.data.packing import describe, examples
 
     tokenizer = adopt(AutoTokenizer.from_pretrained(name))
     pairs = dataset.select_columns(["prompt", "completion"]).with_format("arrow")[:]

@@ -31,8 +31,8 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.serve_parts import SHAPES, Peer, excess_perplexity, held_out_pairs, make, opened, read_speed, start
-from chat.threads import apart
-from chat.voices import PRECISIONS
+from chat.engine.threads import apart
+from chat.variants import PRECISIONS
 
 BARS: dict[str, tuple[str, float]] = {
     "one_over_llamacpp": (">=", 0.45),
@@ -111,8 +111,8 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
     """The figures of one shape, and a line of what was measured as it is."""
     import torch
 
-    from chat.packed import choose
-    from chat.voices import load
+    from chat.engine.quantized import choose
+    from chat.variants import load
 
     voices = apart(load, str(folder), adapters, dtype=torch.bfloat16)
     default = choose("auto", voices.model.device)
@@ -228,8 +228,8 @@ def quality(given: argparse.Namespace) -> dict[str, float]:
     """What each precision adds to the starter's perplexity, as a share; the default's is held."""
     import torch
 
-    from chat.packed import choose
-    from chat.voices import load
+    from chat.engine.quantized import choose
+    from chat.variants import load
 
     voices = load("training/starter", {}, dtype=torch.float32)
     pairs = held_out_pairs(given.corpus, given.pairs)

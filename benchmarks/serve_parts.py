@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chat.threads import apart
+from chat.engine.threads import apart
 
 STARTER = Path("training/starter")
 SHAPES: dict[str, dict[str, Any] | None] = {
@@ -28,8 +28,8 @@ START = """
 import sys, time
 from chat.engine import LocalEngine
 from chat.sampling import Sampling
-from chat.threads import apart
-from chat.voices import load
+from chat.engine.threads import apart
+from chat.variants import load
 folder, precision, plain, *adapters = sys.argv[1:]
 adapters = dict(pair.split("=", 1) for pair in adapters)
 import peft, space.page  # what the page imports is part of its start and of its memory, however many voices it has
@@ -70,7 +70,7 @@ def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
 
 def opened(voices: Any, precision: str, plain: bool) -> Any:
     """An engine whose steps are compiled already, if they are to be."""
-    from chat.engine import LocalEngine
+    from chat.engine.local import LocalEngine
 
     engine = LocalEngine(voices, precision, compiled=not plain)
     if engine.program:
@@ -131,9 +131,10 @@ def read_speed() -> float:
 
 def held_out_pairs(corpus: Path, count: int) -> list[Pair]:
     """Prompts and replies of films that the starter has not seen, drawn by seed; fewer where there are not so many."""
-    from training.corpus import sources
-    from training.sections import Data
-    from training.windows import Named, build
+    from training.data.corpus import sources
+    from training.data.corpus.assemble import Named
+    from training.data.pairs import build
+    from training.recipe_schema import Data
 
     table = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["test"]
     rows = table.select(["prompt", "completion"]).to_pylist()
@@ -152,8 +153,8 @@ def excess_perplexity(voices: Any, pairs: list[Pair], precisions: tuple[str, ...
 
 def loss(voices: Any, pairs: list[Pair], precision: str) -> float:
     """Nats a token of the replies, each token said to the decoder as if it had been drawn."""
-    from chat.batch import MOST_ROWS
-    from chat.decoder import Decoder
+    from chat.engine.continuous_batch import MOST_ROWS
+    from chat.engine.decoder import Decoder
     from chat.template import encode_prompt, encode_reply
 
     decoder = Decoder(voices, precision)

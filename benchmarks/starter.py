@@ -37,8 +37,8 @@ def measure(corpus: Path, folder: Path) -> dict[str, float]:
     import torch
     import transformers
 
-    from training.corpus import sources
-    from training.pretrain import conversations_by_split
+    from training.base.pretrain_data import conversations_by_split
+    from training.data.corpus import sources
 
     print(
         f"{folder} on {corpus.name}; Python {platform.python_version()}, torch {torch.__version__} "
@@ -68,7 +68,7 @@ def starter_loss(folder: Path, tokenizer, texts: dict[str, list[str]]) -> float:
     import torch
     from transformers import Qwen2ForCausalLM
 
-    from training.pretrain import nats_per_byte
+    from training.base.pretrain_model import nats_per_byte
 
     model = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
     return nats_per_byte(model, tokenizer, texts["test"])
@@ -77,7 +77,7 @@ def starter_loss(folder: Path, tokenizer, texts: dict[str, list[str]]) -> float:
 def kneser_ney_loss(folder: Path, tokenizer, texts: dict[str, list[str]]) -> float:
     """Nats per byte, on the test films, of the n-gram model of the train films over the same tokens."""
     from benchmarks.ngram import KneserNey
-    from training.pretrain import BOUNDARY
+    from training.base.pretrain_data import BOUNDARY
 
     boundary = tokenizer.convert_tokens_to_ids(BOUNDARY)
     train, test = (

@@ -1,10 +1,11 @@
 """Packed training against TRL as a newcomer sets it up: `python -m benchmarks.train --corpus ZIP --tokenizer FOLDER`.
 
-Random weights of the true shapes (the starter's are real), real pairs of the corpus, the code of training.models,
-training.packing and training.sft. The newcomer gives SFTTrainer the same model, adapter and pairs, unpacked, in padded
-batches of 8. Both take the very same examples in every optimizer step, so that their loss on held-out pairs must be the
-same in the end. Each side is a process of its own, so that its peak memory is its own. `--cap-gb 8` holds a GPU's
-allocator to a limit, under which 3B is trained by SFT and by DPO. Without --corpus the pairs are those of the sample.
+Random weights of the true shapes (the starter's are real), real pairs of the corpus, the code of
+training.finetune.loading, training.data.packing and training.finetune.sft. The newcomer gives SFTTrainer the same
+model, adapter and pairs, unpacked, in padded batches of 8. Both take the very same examples in every optimizer step, so
+that their loss on held-out pairs must be the same in the end. Each side is a process of its own, so that its peak
+memory is its own. `--cap-gb 8` holds a GPU's allocator to a limit, under which 3B is trained by SFT and by DPO. Without
+--corpus the pairs are those of the sample.
 """
 
 from __future__ import annotations
@@ -12,30 +13,30 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import platform
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.train_peer import (
+    EXAMPLES,
+    ROW,
+    SHAPES,
+    common,
+    held_out_loss,
+    lora,
+    newcomer,
+    preference,
+    random_base,
+    resident_gb,
+    stopwatch,
+)
 from hub.errors import UserError, one_line_errors
 
-# layers, hidden, intermediate, heads, key-value heads; Qwen2.5 technical report, table 1, and its config.json
-SHAPES = {
-    "0.5B-2layers": (2, 896, 4864, 14, 2),
-    "0.5B": (24, 896, 4864, 14, 2),
-    "1.5B": (28, 1536, 8960, 12, 2),
-    "3B": (36, 2048, 11008, 16, 2),
-}
-VOCABULARY = 151_936
 PAPER_PAIRS = 142_000
 STARTER = Path("training/starter")
-NEWCOMER_BATCH = 8
-EXAMPLES = 32  # an optimizer step's, of either side
-ROW = 512
 HELD_OUT = 100
 
 
@@ -66,7 +67,7 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, flo
     import torch
     import trl
 
-    from training.plan import device_memory
+    from training.finetune.memory_plan import device_memory
 
     gpu = torch.cuda.is_available()
     shapes = arguments.shapes or (["0.5B", "1.5B", "3B"] if gpu else ["starter", "0.5B-2layers"])
@@ -125,10 +126,10 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
     from transformers import AutoTokenizer
 
     from chat.template import adopt
-    from training.models import load_base
-    from training.packing import encode
-    from training.plan import Shape, flops_per_token, matrix_speed
-    from training.sections import Model
+    from training.data.encode import encode
+    from training.finetune.loading import load_base
+    from training.finetune.memory_plan import Shape, flops_per_token, matrix_speed
+    from training.recipe_schema import Model
 
     gpu = torch.cuda.is_available()
     if gpu and arguments.cap_gb:
@@ -162,9 +163,10 @@ def pairs_of(corpus: Path) -> tuple[Any, Any]:
     """Train and validation pairs of a corpus, in an order of chance; the same pairs at every call."""
     import numpy as np
 
-    from training.corpus import sources
-    from training.sections import Data
-    from training.windows import Named, build
+    from training.data.corpus import sources
+    from training.data.corpus.assemble import Named
+    from training.data.pairs import build
+    from training.recipe_schema import Data
 
     short = Data(max_prompt_characters=ROW, max_reply_characters=ROW)  # none is over ROW tokens: neither side drops any
     tables = build([Named("corpus", 1, sources.read(corpus))], short)[0]["pairs"]
@@ -173,50 +175,12 @@ def pairs_of(corpus: Path) -> tuple[Any, Any]:
     return train.combine_chunks(), validation.combine_chunks()
 
 
-def random_base(shape: str, scratch: Path) -> Path:
-    """A folder with random weights of one of the true shapes; the shape before gives it its place."""
-    import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    layers, hidden, intermediate, heads, kv = SHAPES[shape]
-    config = Qwen2Config(
-        num_hidden_layers=layers, hidden_size=hidden, intermediate_size=intermediate, num_attention_heads=heads,
-        num_key_value_heads=kv, vocab_size=VOCABULARY, tie_word_embeddings=True, max_position_embeddings=32_768,
-        rms_norm_eps=1e-6, rope_parameters={"rope_theta": 1e6, "rope_type": "default"},
-    )  # fmt: skip
-    torch.manual_seed(0)
-    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model: Any = Qwen2ForCausalLM(config)
-    model.to(torch.bfloat16).save_pretrained(scratch / "base")
-    del model
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()  # the sides are other processes
-    return scratch / "base"
-
-
-def common(steps: int, scratch: Path, gpu: bool) -> dict[str, Any]:
-    """What the sides share, so that the layout of a batch is all that differs, not the examples of a step."""
-    return {
-        "max_steps": steps, "train_sampling_strategy": "sequential",
-        "learning_rate": 1e-3 if not gpu else 2e-4, "lr_scheduler_type": "cosine",
-        "warmup_steps": 0.1, "bf16": True, "activation_checkpointing": gpu, "max_length": ROW, "logging_steps": 1,
-        "save_strategy": "no", "disable_tqdm": True, "seed": 1, "use_cpu": not gpu, "report_to": "none",
-        "optim": "paged_adamw_8bit" if gpu else "adamw_torch", "output_dir": str(scratch / "run"),
-    }  # fmt: skip
-
-
-def lora(gpu: bool) -> Any:
-    """The adapter of every side."""
-    from training.sections import Lora
-
-    return Lora(r=16, alpha=32, dropout=0.05 if gpu else 0.0)
-
-
 def packed(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
     """Our trainer; the rows of a step hold the examples of the newcomer's."""
-    from training.models import add_lora
-    from training.packing import encode, joined, token_counts
-    from training.sft import arguments_of, trainer_of
+    from training.data.encode import encode
+    from training.data.packing import joined, token_counts
+    from training.finetune.loading import add_lora
+    from training.finetune.sft import arguments_of, trainer_of
 
     encoded = encode(tokenizer, train.slice(0, EXAMPLES * steps), ROW)
     at_once = 1 if gpu else 2  # memory is not short on a CPU
@@ -229,7 +193,7 @@ def packed(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu
 def step_rows(lengths: list[int], examples: int, size: int, multiple: int) -> list[list[int]]:
     """Packs each step's examples by themselves, in as many rows of at most `size` for every step, a `multiple`: a step
     that needs fewer than another has its fullest rows cut in two, which costs nothing, since no row is padded."""
-    from training.packing import fill_rows
+    from training.data.packing import fill_rows
 
     firsts = range(0, len(lengths), examples)
     filled = [fill_rows(lengths[first : first + examples], size, list(range(examples))) for first in firsts]
@@ -239,103 +203,6 @@ def step_rows(lengths: list[int], examples: int, size: int, multiple: int) -> li
             fullest = max(rows, key=len)
             rows.append([fullest.pop() for _ in range(len(fullest) // 2)])
     return [[first + place for place in row] for first, rows in zip(firsts, filled, strict=True) for row in rows]
-
-
-def newcomer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
-    """SFTTrainer on prompts and completions as text, padded, its head as TRL makes it.
-
-    Given messages, TRL would also train the newline that the template puts behind the last `<|im_end|>`: other tokens.
-    """
-    from datasets import Dataset
-    from peft import get_peft_model
-    from trl import SFTConfig, SFTTrainer
-
-    from training.models import lora_config, with_bias
-
-    texts = [
-        {
-            "prompt": tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True),
-            "completion": row["completion"][0]["content"],
-        }
-        for row in train.slice(0, EXAMPLES * steps).to_pylist()
-    ]
-    settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": NEWCOMER_BATCH}
-    arguments = SFTConfig(**settings, gradient_accumulation_steps=EXAMPLES // NEWCOMER_BATCH)
-    model = with_bias(get_peft_model(base, lora_config(tokenizer, lora(gpu), task_type="CAUSAL_LM")))
-    return SFTTrainer(model=model, args=arguments, train_dataset=Dataset.from_list(texts), processing_class=tokenizer)
-
-
-def preference(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
-    """DPO of each reply against another prompt's, at the recipe's batch of 2 by 8."""
-    from datasets import Dataset
-    from trl import DPOConfig
-
-    from training.dpo import as_text, trainer_of
-    from training.models import add_lora
-
-    rows = train.slice(0, 16 * steps + 1).to_pylist()
-    pairs = [{**row, "chosen": row["completion"], "rejected": rows[i]["completion"]} for i, row in enumerate(rows[1:])]
-    settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8}
-    dataset = Dataset.from_list([as_text(tokenizer, pair) for pair in pairs])
-    return trainer_of(add_lora(base, tokenizer, lora(gpu)), tokenizer, DPOConfig(**settings), dataset)
-
-
-def stopwatch(pad: int) -> Any:
-    """Notes the time after each optimizer step, and counts what really went in: places, and tokens without padding."""
-    from transformers import TrainerCallback
-
-    class Stopwatch(TrainerCallback):
-        def __init__(self) -> None:
-            self.times: list[float] = []
-            self.places = self.tokens = self.at_first = 0
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-            model.get_input_embeddings().register_forward_pre_hook(self.count)
-
-        def count(self, module: Any, inputs: Any) -> None:
-            if module.training:
-                self.places += inputs[0].numel()
-                self.tokens += int((inputs[0] != pad).sum())
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            import torch
-
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            self.at_first = self.at_first or self.tokens
-            self.times.append(time.perf_counter())
-
-    return Stopwatch()
-
-
-def held_out_loss(model: Any, encoded: Any) -> float:
-    """Nats per reply token of held-out pairs, in batches padded on the right."""
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
-
-    model.eval()
-    total, count, rows = 0.0, 0, encoded.table.to_pylist()
-    with torch.no_grad(), torch.autocast(model.device.type, dtype=torch.bfloat16):
-        for start in range(0, len(rows), 20):
-            batch = rows[start : start + 20]
-            ids, labels = (
-                pad_sequence([torch.tensor(row[name]) for row in batch], True, fill).to(model.device)
-                for name, fill in (("input_ids", 0), ("labels", -100))
-            )
-            mask = torch.arange(ids.shape[1], device=ids.device) < torch.tensor(
-                [[len(row["labels"])] for row in batch], device=ids.device
-            )
-            hidden = model.get_base_model().model(input_ids=ids, attention_mask=mask, use_cache=False)[0][:, :-1]
-            scored = labels[:, 1:] != -100
-            logits = model.get_output_embeddings()(hidden[scored]).float()
-            total += torch.nn.functional.cross_entropy(logits, labels[:, 1:][scored], reduction="sum").item()
-            count += int(scored.sum())
-    return round(total / count, 5)
-
-
-def resident_gb() -> float:
-    status = Path(f"/proc/{os.getpid()}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1e6
 
 
 if __name__ == "__main__":

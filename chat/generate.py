@@ -8,7 +8,7 @@ from typing import Any
 
 from chat.sampling import Sampling
 from chat.template import Message, encode_prompt, stop_ids
-from chat.voices import Voices
+from chat.variants import Voices
 
 
 @dataclass(frozen=True)

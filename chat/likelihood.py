@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chat.generate import left_padded
 from chat.template import Message, encode_prompt, encode_reply
-from chat.voices import Voices
+from chat.variants import Voices
 
 Pair = tuple[list[Message], str]  # a prompt and a reply to it
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 SYSTEM_PROMPT = "Answer with one realistic, natural line of film dialogue."
 STOP, PAD = "<|im_end|>", "<|endoftext|>"
@@ -80,3 +83,9 @@ def _plain(tokenizer: Any, text: str) -> list[int]:
         text = backend.normalizer.normalize_str(text)
     words = backend.pre_tokenizer.pre_tokenize_str(text)
     return [token.id for word, _ in words for token in backend.model.tokenize(word)]
+
+
+def load_tokenizer(repo: str, revision: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    return adopt(AutoTokenizer.from_pretrained(repo, revision=revision))

@@ -16,17 +16,17 @@ from typing import Any
 import pyarrow as pa
 
 from chat.sampling import Sampling
-from eval.results import evaluate
-from eval.show import figure
+from eval.compute import evaluate
+from eval.plots import figure
 from hub.cards import dataset_card
 from hub.errors import one_line_errors
-from hub.figures import TITLES, measured, shown, table
 from hub.lineage import Lineage, published, resolve, training_minutes
+from hub.model_index import model_index, publish_results
 from hub.names import Names
+from hub.parquet import write_tables
 from hub.publish import publish
-from hub.results import model_index, publish_results
+from hub.results_table import TITLES, measured, shown, table
 from hub.rights import handed_on
-from hub.tables import write_tables
 from hub.task import Task
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from chat.generate import left_padded
-from chat.voices import Voices
-from eval.intervals import Estimate, Z
+from chat.variants import Voices
 from hub.errors import UserError
+from stats.intervals import Estimate, Z
 
 PARTS = 10  # of the jackknife
 

@@ -10,11 +10,11 @@ from tqdm import tqdm
 from chat.generate import Reply
 from chat.likelihood import without_prompt
 from chat.template import PAD, STOP
-from chat.voices import Voices
+from chat.variants import Voices
 from eval import metrics
-from eval.candidates import log_probs_of_many
-from eval.intervals import Estimate, Paired, holm, paired, wilson
-from eval.judge import Judge
+from eval.judge.comparison import Judge
+from eval.ranking import log_probs_of_many
+from stats.intervals import Estimate, Paired, holm, paired, wilson
 
 Row = dict[str, Any]
 Figures = dict[str, Estimate | float | None]

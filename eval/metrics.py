@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eval.intervals import Estimate, Z, ratio, wilson
+from stats.intervals import Estimate, Z, ratio, wilson
 
 
 def perplexity(log_probs: Sequence[Sequence[float]], seed: int = 0) -> Estimate:

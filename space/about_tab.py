@@ -5,8 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from hub.names import Names
-from space.handlers import LABELS
-from space.published import Models, Results
+from space.chat_handlers import LABELS
+from space.results import Models, Results
 
 WHAT = """
 ### What this is

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from chat.ballot import BAD, TIE, Option
-from chat.intervals import Estimate, wilson
 from chat.sampling import Sampling
 from chat.template import Message
 from hub.errors import explain
-from hub.votes import Row, Vote, VoteLog, votes
+from hub.votes.ballot import BAD, TIE, Option
+from hub.votes.log import VoteLog
+from hub.votes.vote import Row, Vote, votes
+from stats.intervals import Estimate, wilson
 
 MOST = 10_000  # ballots open at one time
 LIFE = 3600.0  # seconds that a ballot stays open

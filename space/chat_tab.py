@@ -5,8 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from chat.template import Message
-from space.handlers import LABELS, Handlers, edit, undo
-from space.parts import MODEL, QUIET, Knobs, example_buttons, line_and_buttons, note
+from space.chat_handlers import LABELS, Handlers, edit, undo
+from space.components import MODEL, QUIET, Knobs, example_buttons, line_and_buttons, note
 
 COPY = """() => {
     const turns = [...document.querySelectorAll("#conversation .message-content")];

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
-from space.comparing import CHOICES, LETTERS, Comparing
-from space.handlers import LABELS
-from space.parts import MODEL, QUIET, Knobs, example_buttons, line_and_buttons, note
+from space.chat_handlers import LABELS
+from space.compare_handlers import CHOICES, LETTERS, Comparing
+from space.components import MODEL, QUIET, Knobs, example_buttons, line_and_buttons, note
 
 
 def compare_tab(comparing: Comparing, knobs: Knobs) -> gr.Markdown:

@@ -9,14 +9,14 @@ from starlette.middleware import Middleware
 
 from hub.names import Names
 from space.about_tab import about_tab, results_tab
+from space.chat_handlers import Handlers
 from space.chat_tab import chat_tab
+from space.compare_handlers import Comparing
 from space.compare_tab import compare_tab
-from space.comparing import Comparing
-from space.door import Door, Rate
-from space.handlers import Handlers
-from space.look import theme
-from space.parts import QUIET, draw_knobs, make_knobs
-from space.published import Models, Results
+from space.components import QUIET, draw_knobs, make_knobs
+from space.request_guard import Door, Rate
+from space.results import Models, Results
+from space.theme import theme
 
 AT_ONCE = 4  # which the engine answers in one batch where it can
 WAITING = 32  # visitors in the queue before the page says that it is busy

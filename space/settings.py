@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import ip_network
 
-from chat.voices import PRECISIONS, VOICES
+from chat.variants import PRECISIONS, VOICES
 from hub.errors import UserError
 
 NUMBERS = ("session_rate", "address_rate", "at_once", "votes_every")

@@ -83,7 +83,7 @@ def adapters(starter, tmp_path_factory):
 @pytest.fixture(scope="session")
 def voices(starter, adapters):
     """All three voices on one base. Tests leave it as it was."""
-    from chat.voices import load
+    from chat.variants import load
 
     return load(str(starter), adapters)
 

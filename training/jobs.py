@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hub.deploy.jobs import Job, preview, run
 from hub.errors import UserError, one_line_errors
-from hub.jobs import Job, preview, run
 from training.recipe import load
 
 STAGES = ("pipeline", "prepare", "base", "sft", "preferences", "dpo")

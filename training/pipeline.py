@@ -13,10 +13,12 @@ from pathlib import Path
 
 from chat.sampling import Sampling
 from eval import evaluation
-from training import base, dpo, preferences, prepare, reward, rl, sft
-from training.base import base_input
+from training.base import publish
+from training.data import prepare
+from training.feedback import preferences
+from training.finetune import dpo, reward, rl, sft
 from training.recipe import Recipe
-from training.stage import command
+from training.stage import base_input, command
 
 
 def study(recipe: Recipe) -> evaluation.Study:
@@ -26,7 +28,13 @@ def study(recipe: Recipe) -> evaluation.Study:
     adapters = {kind: names.adapter(kind) for kind in kinds}
     base = base_input(recipe).repo
     return evaluation.Study(
-        names, base, names.dialogue, adapters, sampling=Sampling(), four_bit=recipe.model.four_bit, **vars(recipe.eval)
+        names,
+        base,
+        names.dialogue,
+        adapters,
+        sampling=Sampling(),
+        four_bit=recipe.model.four_bit,
+        **vars(recipe.eval),
     )
 
 
@@ -41,7 +49,7 @@ def preview_evaluation(recipe: Recipe, work: Path) -> None:
 
 STAGES: dict[str, tuple[Callable[[Recipe, Path], str], Callable[[Recipe, Path], None]]] = {
     "prepare": (prepare.run, prepare.preview),
-    "base": (base.run, base.preview),
+    "base": (publish.run, publish.preview),
     "sft": (sft.run, sft.preview),
     "preferences": (preferences.run, preferences.preview),
     "dpo": (dpo.run, dpo.preview),

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from eval.judge.settings import JudgeSettings
 from hub.errors import UserError
 from hub.names import Names
-from training.sections import (
+from training.recipe_schema import (
     Data,
     Dpo,
     Evaluation,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hub.errors import one_line_errors
-from hub.lineage import Lineage
+from hub.lineage import Input, Lineage, resolve
 from hub.task import Task, say
 from training.recipe import Recipe, load
 
@@ -47,3 +47,10 @@ def work_folder(work: Path, lineage: Lineage) -> Path:
     folder = work / f"{lineage.stage}-{lineage.fingerprint[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def base_input(recipe: Recipe) -> Input:
+    """Returns the base as a pinned Hub repository: the recipe's id, or the one its local folder is published as."""
+    if Path(recipe.model.base).is_dir():
+        return resolve(recipe.names.starter, "model")
+    return resolve(recipe.model.base, "model", recipe.model.revision or "main")

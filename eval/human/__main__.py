@@ -13,7 +13,7 @@ import re
 import secrets
 from pathlib import Path
 
-from eval.human import analysis, power, sheet, votes
+from eval.human import analysis, power, sheet, sheet_votes
 from hub.errors import UserError, one_line_errors
 from hub.lineage import resolve
 from hub.names import Names
@@ -68,7 +68,7 @@ def items_of(repo: str, revision: str, count: int) -> list[sheet.Item]:
 
 
 def analyse(arguments: argparse.Namespace) -> None:
-    given, counts, facts = votes.read(arguments.votes, arguments.key)
+    given, counts, facts = sheet_votes.read(arguments.votes, arguments.key)
     print(", ".join(f"{name}: {count:,}" for name, count in counts.items()) + "\n")
     try:
         found = analysis.analyse(given, arguments.seed)

@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from eval.agreement import cohen_kappa, fleiss_kappa
-from eval.human.votes import Vote
-from eval.intervals import Estimate, holm, ratio, sign_flip
+from eval.human.sheet_votes import Vote
+from stats.intervals import Estimate, holm, ratio, sign_flip
+from stats.kappa import cohen_kappa, fleiss_kappa
 
 
 class Pair(NamedTuple):

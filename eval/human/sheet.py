@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chat.ballot import hash_of, options
 from hub.errors import UserError
+from hub.votes.ballot import hash_of, options
 
 TEMPLATE = Path(__file__).with_name("sheet.html")
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from eval.judge.answers import Answer, Request
+from eval.judge.messages import Answer, Request
 from hub.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def sent(client: Client, some: Mapping[str, Request]) -> str:
     """Uploads the requests and starts a batch; returns its id."""
     import openai
 
-    from eval.judge.client import CHARACTERS_A_TOKEN, parameters
+    from eval.judge.protocol import CHARACTERS_A_TOKEN, parameters
 
     tokens = sum(sum(len(content) for _, content in request.messages) for request in some.values())
     answers = sum(request.max_tokens * request.n for request in some.values())
@@ -104,7 +104,7 @@ def answer_of(line: str, some: Mapping[str, Request]) -> tuple[str, Answer] | No
     """Key and answer of one line of a batch's output; None for one that went wrong or that nobody asked."""
     from openai.types.chat import ChatCompletion
 
-    from eval.judge.client import Garbled, read
+    from eval.judge.protocol import Garbled, read
 
     try:
         told: dict[str, Any] = json.loads(line)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from eval.agreement import cohen_kappa
-from eval.intervals import Estimate, wilson
+from stats.intervals import Estimate, wilson
+from stats.kappa import cohen_kappa
 
 Orders = Sequence[tuple[float, float]]
 """Of each pair, the probability that the reply shown first is better, in either order."""

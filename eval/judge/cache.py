@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from eval.judge.answers import Answer
+from eval.judge.messages import Answer
 from hub.errors import UserError
 
 

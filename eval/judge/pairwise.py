@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 
 from chat.template import Message
-from eval.judge import Comparison
-from eval.judge.answers import Answer, Request, distribution
+from eval.judge.capabilities import Mode, probe
 from eval.judge.client import Client
-from eval.judge.probe import Mode, probe
+from eval.judge.comparison import Comparison
+from eval.judge.messages import Answer, Request, distribution
 
 LOW_MASS = 0.9  # of the probability seen; below it the judge wanted to say something else
 SYSTEM = "You read film scripts and judge single lines of dialogue."

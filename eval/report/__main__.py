@@ -14,20 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval import geval_table, mauve, show
+from eval import mauve, plots
+from eval.compute import plain
 from eval.evaluation import push_results
+from eval.geval import summary
 from eval.human import analysis
-from eval.labeller import warning
+from eval.judge_overlap import warning
 from eval.report import judges, tables
 from eval.report.evidence import Evidence, weigh
 from eval.report.gather import Material, gather
 from eval.report.page import data_addresses, render
-from eval.results import plain
 from hub.errors import UserError, one_line_errors
-from hub.figures import TITLES, table
-from hub.lineage import REPORT, VERSION, address, tree
+from hub.lineage import REPORT, VERSION
+from hub.model_index import BEGIN, between, publish_report
 from hub.names import Names
-from hub.results import BEGIN, between, publish_report
+from hub.results_table import TITLES, table
+from hub.trace import address, tree
 
 HTML = "report.html"
 
@@ -63,7 +65,7 @@ def make(made: Material, out: Path) -> Made:
 
 def add_mauve(made: Material) -> None:
     """Measures MAUVE of the published replies, under the base model that they were made with."""
-    from chat.voices import load
+    from chat.variants import load
 
     base = made.lineage.inputs[0]
     replies = {voice: [row[voice]["text"] for row in made.rows] for voice in made.voices}
@@ -74,12 +76,12 @@ def add_mauve(made: Material) -> None:
 
 def draw(made: Material, people: dict[str, Any], out: Path) -> dict[str, Path]:
     """The figures that there is something for, by name."""
-    pictures = {"metrics": show.figure(made.results, out / "metrics.png")}
+    pictures = {"metrics": plots.figure(made.results, out / "metrics.png")}
     if made.judges or people:
-        pictures["means"] = show.means([judge.facts for judge in made.judges], people, out / "means.png")
+        pictures["means"] = plots.means([judge.facts for judge in made.judges], people, out / "means.png")
     for number, judge in enumerate(made.judges, 1):
         name = f"distributions-{number}"
-        pictures[name] = show.distributions(judge.name, judge.rows, out / f"{name}.png")
+        pictures[name] = plots.distributions(judge.name, judge.rows, out / f"{name}.png")
     return pictures
 
 
@@ -119,7 +121,7 @@ def values(made: Material, results: dict[str, Any], found: list[Evidence], pictu
 def judged(made: Material, judge: Any) -> dict[str, Any]:
     return {
         "name": judge.name,
-        "table": geval_table.table(judge.facts),
+        "table": summary.table(judge.facts),
         "steps": judge.facts["steps"],
         "agreement": tables.agreed(judges.with_people(made, judge)),
     }

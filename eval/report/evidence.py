@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from eval.human.analysis import credits, grouped
-from eval.human.votes import Vote
-from eval.intervals import Estimate, Paired, holm, paired
+from eval.human.sheet_votes import Vote
 from eval.measure import PAIRS
 from eval.metrics import words
 from eval.report.gather import Material, Row
+from stats.intervals import Estimate, Paired, holm, paired
 
 POINTS = 100.0  # a share is told in points
 

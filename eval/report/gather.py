@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from chat.ballot import hash_of
-from eval.human import votes as sheets
-from eval.human.votes import Vote
-from eval.labeller import labellers
+from eval.human import sheet_votes as sheets
+from eval.human.sheet_votes import Vote
+from eval.judge_overlap import labellers
 from hub.errors import UserError
-from hub.figures import measured
 from hub.lineage import Input, Lineage, published, resolve, unchanged
 from hub.names import Names
+from hub.results_table import measured
+from hub.votes.ballot import hash_of
 
 Row = dict[str, Any]
 
@@ -140,7 +140,7 @@ def add_visitors(made: Material, repo: str) -> None:
     """Takes the blind votes of the page that are of these very models; others are counted."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    from hub.votes import votes
+    from hub.votes.vote import votes
 
     try:
         rows = votes(repo)

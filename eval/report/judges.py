@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from eval.agreement import Score
 from eval.human.analysis import credits, grouped
-from eval.human.votes import Vote
+from eval.human.sheet_votes import Vote
 from eval.report.evidence import overall, preferred
 from eval.report.gather import Judged, Material, Row
 

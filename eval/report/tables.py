@@ -8,7 +8,7 @@ from eval import agreement
 from eval.agreement import Score
 from eval.report.evidence import Evidence
 from eval.report.gather import Material
-from hub.figures import TITLES
+from hub.results_table import TITLES
 
 FEW = 20  # films; with fewer, intervals over films are too narrow to be believed
 

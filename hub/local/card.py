@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from hub.local import shapes
+from hub.local import json_shapes
 from hub.local.repository import Repository
 
 
@@ -15,9 +15,9 @@ def card_of(repo: Repository, revision: str = "main") -> str:
     return repo.content(readme).decode("utf-8", "replace") if readme else ""
 
 
-def front_matter(repo: Repository, revision: str = "main") -> shapes.Json:
+def front_matter(repo: Repository, revision: str = "main") -> json_shapes.Json:
     """What the card of a revision says in YAML; nothing where that cannot be read, as on the real Hub."""
     try:
-        return shapes.card_data(card_of(repo, revision))
+        return json_shapes.card_data(card_of(repo, revision))
     except yaml.YAMLError:  # committed past `validate-yaml`
         return {}

@@ -14,15 +14,15 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 
 from hub.local import markdown
 from hub.local.card import card_of, front_matter
-from hub.local.collecting import collection_at, collections, shown
+from hub.local.collections_api import collection_at, collections, shown
 from hub.local.errors import HubError
 from hub.local.files import File
-from hub.local.listing import visible
+from hub.local.json_shapes import commit as told
+from hub.local.json_shapes import moment, tags
 from hub.local.paging import number
 from hub.local.repository import Repository
 from hub.local.request import opened, part, place, reader, store_of, target
-from hub.local.shapes import commit as told
-from hub.local.shapes import moment, tags
+from hub.local.search import visible
 from hub.local.space_state import runtime_of
 from hub.local.store import TYPES
 

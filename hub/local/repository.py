@@ -18,7 +18,7 @@ from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.refs import Ref, check_ref_format
 from dulwich.repo import Repo
 
-from hub.local import attributes
+from hub.local import gitattributes
 from hub.local.disk import sync_folder
 from hub.local.errors import HubError
 from hub.local.files import POINTER, Change, File, pointer, safe_path
@@ -189,9 +189,9 @@ class Repository:
     def _cover(self, files: dict[bytes, ObjectID], paths: list[str]) -> None:
         """Gives the large files among these to git-lfs, as the real Hub does with a commit."""
         large = [path for path in paths if self._file(path, files[path.encode()]).large]
-        name = attributes.FILE.encode()
-        before = self.content(File(attributes.FILE, files[name].decode(), 0)) if name in files else b""
-        after = attributes.covering(before, large)
+        name = gitattributes.FILE.encode()
+        before = self.content(File(gitattributes.FILE, files[name].decode(), 0)) if name in files else b""
+        after = gitattributes.covering(before, large)
         if after != before:
             files[name] = self._add(Blob.from_string(after))
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from hub.local.card import front_matter
 from hub.local.disk import write_durably
 from hub.local.errors import HubError
+from hub.local.json_shapes import Json, moment
 from hub.local.request import field
 from hub.local.runner import ACTIVE, Order, Run, Runner
-from hub.local.shapes import Json, moment
 from hub.local.store import Store
 
 FILE = "space.json"

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from hub.local.errors import HubError
+from hub.local.json_shapes import Json
 from hub.local.request import body_of, field, part, store_of, target, writer
 from hub.local.runner import ACTIVE, Run, Runner
-from hub.local.shapes import Json
 from hub.local.space_state import HARDWARE, changing, kept, put_entry, runtime_of, start
 
 

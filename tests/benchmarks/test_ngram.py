@@ -86,7 +86,7 @@ def test_both_models_predict_the_same_tokens(starter):
     """A conversation of several training rows, and a short one: as many tokens for the peer as for the starter."""
     from transformers import PreTrainedTokenizerFast
 
-    from training.pretrain import token_rows
+    from training.base.pretrain_data import token_rows
 
     tokenizer = PreTrainedTokenizerFast.from_pretrained(starter)
     texts = ["Where were you?\nAt the pier.", "Again and again and again.\n" * 200]

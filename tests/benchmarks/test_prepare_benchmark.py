@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.prepare import make, part, slope, split_only
-from training.corpus import cornell
+from training.data.corpus import cornell
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chat.template import Message
-from chat.voices import Voices
+from chat.variants import Voices
 
 
 def hooks(voices: Voices) -> int:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from chat.ballot import Option, hash_of, options
+from hub.votes.ballot import Option, hash_of, options
 
 REPLIES = {"base": "I know.", "sft": "No.", "dpo": "Never."}
 

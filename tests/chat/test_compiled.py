@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from chat.compiled import Program, difference, key, shapes_of
-from chat.decoder import Decoder
-from chat.engine import LocalEngine
+from chat.engine.compiled import Program, difference, key, shapes_of
+from chat.engine.decoder import Decoder
+from chat.engine.local import LocalEngine
 from chat.sampling import Sampling
-from chat.voices import Voices, load
+from chat.variants import Voices, load
 
 NAMES = ["base", "sft", "dpo"]
 
@@ -149,7 +149,7 @@ def test_closing_ends_a_compilation_and_the_next_start_begins_anew(shallow, tmp_
 
 def test_what_fails_is_in_a_log_and_said(shallow, tmp_path, capsys, monkeypatch):
     decoder = Decoder(shallow, "int8")
-    monkeypatch.setattr("chat.compiled.shapes_of", lambda body: {"no": "body"})
+    monkeypatch.setattr("chat.engine.compiled.shapes_of", lambda body: {"no": "body"})
     program = Program(decoder, tmp_path)
     program.wait()
     log = re.search(r"that failed, see (\S+)", program.state)[1]

@@ -6,11 +6,11 @@ import pytest
 import torch
 from scenes import asked
 
-from chat.batch import Batch, Row
-from chat.decoder import Decoder
+from chat.engine.continuous_batch import Batch, Row
+from chat.engine.decoder import Decoder
 from chat.sampling import Sampling
 from chat.template import encode_prompt
-from chat.voices import Voices, load
+from chat.variants import Voices, load
 
 NAMES = ["dpo", "base", "sft", "sft"]
 PROMPTS = asked("Where were you last night?", "No.", "I have been thinking about it for a long, long while now.", "Go!")

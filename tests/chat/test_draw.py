@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from chat.draw import draw, largest
+from chat.engine.sampler import draw, largest
 from chat.sampling import Sampling
 
 

@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 import pytest
 from scenes import asked
 
-from chat.batch import MOST_ROWS
-from chat.engine import LocalEngine, Partial, partial
+from chat.engine.continuous_batch import MOST_ROWS
+from chat.engine.local import LocalEngine, Partial, partial
 from chat.generate import generate
 from chat.sampling import Sampling
 

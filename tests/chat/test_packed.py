@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from chat.packed import choose, pack
+from chat.engine.quantized import choose, pack
 
 
 @pytest.mark.parametrize(("precision", "most"), [("float32", 1e-6), ("bf16", 0.01), ("int8", 0.02), ("int4", 0.12)])

@@ -12,10 +12,10 @@ import pytest
 from remote_stub import Stub, serving
 from scenes import asked
 
-from chat.engine import Partial
-from chat.remote import RemoteEngine, Server
+from chat.engine.local import Partial
+from chat.engine.openai_formats import EngineError, as_text, harmless
+from chat.engine.openai_server import RemoteEngine, Server
 from chat.sampling import Sampling
-from chat.servers import EngineError, as_text, harmless
 from chat.template import encode_prompt
 from hub.local import free_port
 

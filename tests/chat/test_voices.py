@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 from scenes import asked, hooks
 from transformers import AutoModelForCausalLM, StoppingCriteria, StoppingCriteriaList
 
-from chat import voices as chat_voices
+from chat import variants as chat_voices
 from chat.generate import generate, sample
 from chat.sampling import Sampling
 

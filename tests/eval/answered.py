@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.figures import ROWS
+from hub.results_table import ROWS
 
 ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75}
 VOICES = ("base", "sft", "dpo")

@@ -9,10 +9,10 @@ import pytest
 
 from chat.sampling import Sampling
 from eval import evaluation
-from eval.show import figure
+from eval.plots import figure
 from hub.errors import UserError
-from hub.figures import ROWS, table
 from hub.names import Names
+from hub.results_table import ROWS, table
 from training.pipeline import study
 from training.recipe import load
 

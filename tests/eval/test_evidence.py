@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from answered import ESTIMATE, FACTS, VOICES, answered
 
-from eval import show
-from eval.human.votes import Vote
+from eval import plots
+from eval.human.sheet_votes import Vote
 from eval.report import judges
 from eval.report.evidence import at_equal_length, preferred, weigh
 from eval.report.gather import Heard, Judged, Material
@@ -82,13 +82,13 @@ def test_raters_that_score_as_the_judge_does_agree_with_it():
 
 def test_the_drawings(tmp_path):
     facts = {"judge": "j", "means": {"fluency": dict.fromkeys(VOICES, ESTIMATE | {"value": 3.0, "high": 3.2})}}
-    one = show.means([facts], {}, tmp_path / "one.png").read_bytes()
+    one = plots.means([facts], {}, tmp_path / "one.png").read_bytes()
     people = {"raters": {"choices": 5, "shares": dict.fromkeys(VOICES, ESTIMATE)}}
-    assert show.means([facts], people, tmp_path / "two.png").read_bytes() != one
-    assert show.means([], people, tmp_path / "three.png").read_bytes().startswith(b"\x89PNG")
+    assert plots.means([facts], people, tmp_path / "two.png").read_bytes() != one
+    assert plots.means([], people, tmp_path / "three.png").read_bytes().startswith(b"\x89PNG")
     rows = [
         {"criterion": "fluency", "voice": voice, "score": None if n == 0 else n / 5}
         for voice in VOICES
         for n in range(25)
     ]
-    assert show.distributions("j", rows, tmp_path / "four.png").read_bytes().startswith(b"\x89PNG")
+    assert plots.distributions("j", rows, tmp_path / "four.png").read_bytes().startswith(b"\x89PNG")

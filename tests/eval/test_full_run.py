@@ -22,7 +22,7 @@ from huggingface_hub import HfApi
 from chat.sampling import Sampling
 from chat.template import SYSTEM_PROMPT
 from eval import evaluation
-from eval.geval import CRITERIA
+from eval.geval.run import CRITERIA
 from hub.lineage import published
 from hub.names import Names
 

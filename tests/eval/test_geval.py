@@ -9,17 +9,17 @@ import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard, HfApi
 
-from eval import geval
-from eval.geval_table import gains, means
-from eval.judge.probe import Mode
+from eval.geval import run
+from eval.geval.summary import gains, means
+from eval.judge.capabilities import Mode
 from hub.errors import UserError
 from hub.lineage import Lineage, published, resolve
 from hub.names import Names
+from hub.parquet import write_tables
 from hub.publish import publish
-from hub.tables import write_tables
 
 FULL, NONE = Mode(20, True, True, True), Mode(0, True, True, True)
-ITEM = geval.Item(0, "dpo", [{"role": "system", "content": "x"}, {"role": "user", "content": "Who is it?"}], "Me.")
+ITEM = run.Item(0, "dpo", [{"role": "system", "content": "x"}, {"role": "user", "content": "Who is it?"}], "Me.")
 
 
 @pytest.fixture
@@ -52,26 +52,26 @@ def planted(text: str) -> float:
 
 
 def test_the_question_ends_at_the_score_and_an_empty_reply_is_said_to_be_one():
-    asked = geval.request(ITEM, "fluency", ["Read it.", "Give the score."], FULL)
+    asked = run.request(ITEM, "fluency", ["Read it.", "Give the score."], FULL)
     text = asked.messages[0][1]
     assert text.endswith("Fluency, from 1 (worst) to 5 (best), as one digit and nothing else.\nScore:")
     assert "1. Read it.\n2. Give the score.\n" in text
     assert "\n- Who is it?\n" in text
     assert "\nReply: Me.\n" in text
     assert (asked.max_tokens, asked.logprobs, asked.n) == (1, 20, 1)
-    assert "Reply: (says nothing)" in geval.request(ITEM._replace(reply=" \n"), "fluency", ["x"], FULL).messages[0][1]
-    assert geval.request(ITEM, "fluency", ["x"], NONE).n == 20
+    assert "Reply: (says nothing)" in run.request(ITEM._replace(reply=" \n"), "fluency", ["x"], FULL).messages[0][1]
+    assert run.request(ITEM, "fluency", ["x"], NONE).n == 20
 
 
 def test_a_planted_difference_appears_and_a_planted_null_does_not(names, served, tmp_path, capsys):
     stub, settings = served(opinion=planted)
-    revision = geval.run(names, settings, tmp_path)
+    revision = run.run(names, settings, tmp_path)
     rows = load_dataset(names.geval, split="test")
     assert len(rows) == 40 * 3 * 4
-    assert set(rows["criterion"]) == set(geval.CRITERIA)
+    assert set(rows["criterion"]) == set(run.CRITERIA)
     assert all(1 <= score <= 5 for score in rows["score"])
     results = published(names.geval, "dataset")[1].facts
-    for name in geval.CRITERIA:
+    for name in run.CRITERIA:
         assert results["gains"][name]["dpo - sft"]["low"] > 0
         null = results["gains"][name]["sft - base"]
         assert null["low"] < 0 < null["high"]
@@ -82,13 +82,13 @@ def test_a_planted_difference_appears_and_a_planted_null_does_not(names, served,
     card = DatasetCard.load(names.geval)
     assert "1. Look at you." in card.text
     calls = stub.calls
-    assert geval.run(names, settings, tmp_path / "elsewhere") == revision
+    assert run.run(names, settings, tmp_path / "elsewhere") == revision
     assert stub.calls == calls
 
 
 def test_without_log_probabilities_twenty_samples_are_asked(names, served, tmp_path):
     _, settings = served(opinion=planted, alternatives=0)
-    geval.run(names, settings, tmp_path, prompts=5)
+    run.run(names, settings, tmp_path, prompts=5)
     rows = load_dataset(names.geval, split="test")
     assert len(rows) == 60
     assert all(len(samples) == 20 for samples in rows["samples"])
@@ -99,7 +99,7 @@ def test_what_is_unscored_is_missing_never_zero(names, served, tmp_path):
     stub, settings = served(opinion=planted)
     tops = stub.tops
     stub.tops = lambda labels: [("The", -0.1)] if stub.calls % 3 == 0 else tops(labels)
-    geval.run(names, settings, tmp_path, prompts=10)
+    run.run(names, settings, tmp_path, prompts=10)
     rows = load_dataset(names.geval, split="test").to_list()
     missing = [row for row in rows if row["score"] is None]
     assert missing
@@ -125,7 +125,7 @@ def test_what_a_judge_refuses_is_counted_and_the_rest_is_scored(names, served, t
         return found
 
     stub.answer = answer
-    geval.run(names, settings, tmp_path)
+    run.run(names, settings, tmp_path)
     facts = published(names.geval, "dataset")[1].facts
     assert (facts["scored"], facts["unscored"]) == (40 * 3 * 4 - 4, 4)
     missing = [(row["item"], row["voice"]) for row in load_dataset(names.geval, split="test") if row["score"] is None]
@@ -136,12 +136,12 @@ def test_a_judge_that_refuses_or_writes_no_steps_is_one_line(names, served, tmp_
     stub, settings = served()
     prose, stub.prose = stub.prose, lambda *arguments: "No."
     with pytest.raises(UserError, match="does not write 5 to 7 steps"):
-        geval.run(names, settings, tmp_path)
+        run.run(names, settings, tmp_path)
     with pytest.raises(UserError, match="has 40 prompts, not 50"):
-        geval.run(names, settings, tmp_path, prompts=50)
+        run.run(names, settings, tmp_path, prompts=50)
     stub.prose, stub.tops = prose, lambda labels: [("I", -0.1), ("Sorry", -3.0)]
     with pytest.raises(UserError, match="gave no answer that is a score"):
-        geval.run(names, settings, tmp_path / "again", prompts=5)
+        run.run(names, settings, tmp_path / "again", prompts=5)
 
 
 def test_the_labeller_is_warned_of(names, served, tmp_path, capsys):
@@ -152,27 +152,27 @@ def test_the_labeller_is_warned_of(names, served, tmp_path, capsys):
     publish(names.adapter("dpo"), "model", {"b": b"1"}, Lineage("dpo", {}, (preferences,)), "d")
     publish(names.preferences, "dataset", {"a": b"2"}, Lineage("preferences", {}, (), {"judge": "other"}), "p")
     republish(names, tmp_path, resolve(names.adapter("dpo"), "model"))
-    geval.run(names, settings, tmp_path, prompts=2)
+    run.run(names, settings, tmp_path, prompts=2)
     assert "warning: stub also labelled" in capsys.readouterr().out
     _, others = served(opinion=planted, model="other")
-    geval.run(names, others, tmp_path, prompts=2)
+    run.run(names, others, tmp_path, prompts=2)
     assert "warning" not in capsys.readouterr().out
 
 
 def test_two_judges_stand_beside_each_other(names, served, tmp_path):
     for model, second in (("one", False), ("two", True)):
         _, settings = served(opinion=planted, model=model)
-        geval.run(names, settings, tmp_path, prompts=2, second=second)
+        run.run(names, settings, tmp_path, prompts=2, second=second)
     found = [published(repo, "dataset")[1].facts["judge"] for repo in (names.geval, names.second_geval)]
     assert found == ["one", "two"]
 
 
 def test_the_cost_is_that_of_the_whole_run_however_often_it_was_started(names, served, tmp_path):
     _, settings = served(opinion=planted)
-    geval.run(names, settings, tmp_path, prompts=5)
+    run.run(names, settings, tmp_path, prompts=5)
     cost = published(names.geval, "dataset")[1].facts["cost"]
     HfApi().delete_repo(names.geval, repo_type="dataset")
-    geval.run(names, settings, tmp_path, prompts=5)  # all from the cache
+    run.run(names, settings, tmp_path, prompts=5)  # all from the cache
     assert published(names.geval, "dataset")[1].facts["cost"] == cost
     assert cost.startswith(f"{52:,} calls, ")  # 5 x 3 x 4, but the voices' empty replies to the first prompt are one
 

@@ -9,11 +9,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from eval.human import analysis, power, sheet, votes
+from eval.human import analysis, power, sheet, sheet_votes
 from eval.human.sheet import Item
-from eval.human.votes import Vote
-from eval.intervals import sign_flip
+from eval.human.sheet_votes import Vote
 from hub.errors import UserError
+from stats.intervals import sign_flip
 
 VOICES = ("base", "dpo", "sft")
 
@@ -76,7 +76,7 @@ def test_nothing_to_choose_is_said():
 
 def csv_file(path, rows):
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([votes.COLUMNS, *rows])
+        csv.writer(file).writerows([sheet_votes.COLUMNS, *rows])
     return path
 
 
@@ -94,7 +94,7 @@ def test_every_row_is_counted_as_something(sheets, tmp_path):
         ["ann", "0" * 16, "1", "1"],
         ["ann", ann[6]],  # the end of a half file
     ]
-    given, counts, facts = votes.read([csv_file(tmp_path / "v.csv", rows)], key)
+    given, counts, facts = sheet_votes.read([csv_file(tmp_path / "v.csv", rows)], key)
     assert dict(counts) == {
         "rows": 9,
         "votes": 2,
@@ -112,9 +112,9 @@ def test_every_row_is_counted_as_something(sheets, tmp_path):
     for content in ("", "a,b\n1,2\n"):
         (tmp_path / "bad.csv").write_text(content)
         with pytest.raises(UserError, match="no file of votes"):
-            votes.read([tmp_path / "bad.csv"], key)
+            sheet_votes.read([tmp_path / "bad.csv"], key)
     with pytest.raises(UserError, match="no key"):
-        votes.read([], tmp_path / "v.csv")
+        sheet_votes.read([], tmp_path / "v.csv")
 
 
 def study(shares: dict[str, float], raters: int, prompts: int, seed: int, rho: float = power.RHO) -> list[Vote]:
@@ -200,8 +200,8 @@ def test_the_three_commands(hub_url, namespace, tmp_path):
     import pyarrow as pa
 
     from hub.lineage import Lineage
+    from hub.parquet import write_tables
     from hub.publish import publish
-    from hub.tables import write_tables
 
     rows = [
         {

@@ -9,7 +9,7 @@ from scipy.stats import binom
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from eval.intervals import holm, paired, ratio, sign_flip, wilson
+from stats.intervals import holm, paired, ratio, sign_flip, wilson
 
 
 def test_the_bootstrap_has_the_spread_of_a_mean():

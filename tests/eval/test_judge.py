@@ -6,7 +6,7 @@ import pytest
 
 from chat.generate import Reply
 from chat.likelihood import pmi
-from eval.judge import JUDGES, PMIJudge, sigmoid
+from eval.judge.pmi import JUDGES, PMIJudge, sigmoid
 from eval.measure import compare
 
 

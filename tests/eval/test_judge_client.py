@@ -13,13 +13,14 @@ import time
 import httpx2
 import pytest
 
-from eval.judge.answers import Answer, Request, distribution
 from eval.judge.batch import Detached
+from eval.judge.budget import Limit, Purse
 from eval.judge.cache import Cache
-from eval.judge.client import Client, seconds
-from eval.judge.pace import Limit, Purse
+from eval.judge.capabilities import Mode, probe
+from eval.judge.client import Client
+from eval.judge.messages import Answer, Request, distribution
 from eval.judge.prices import BATCH, PRICES, price_of
-from eval.judge.probe import Mode, probe
+from eval.judge.protocol import seconds
 from eval.judge.settings import JudgeSettings
 from hub.errors import UserError
 from hub.local import free_port
@@ -306,7 +307,7 @@ import sys, json
 from pathlib import Path
 from eval.judge.client import Client
 from eval.judge.settings import JudgeSettings
-from eval.judge.answers import Request
+from eval.judge.messages import Request
 url, cache, n = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 texts = [f"Line {i}\\nReply A: Yes {i}.\\nReply B: No {i}.\\nWhich?" for i in range(n)]
 requests = [Request((("user", text),), 1, logprobs=20) for text in texts]

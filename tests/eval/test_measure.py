@@ -5,7 +5,7 @@ import pytest
 from chat.generate import Reply
 from chat.likelihood import log_probs, pmi
 from eval import measure
-from eval.candidates import log_probs_of_many
+from eval.ranking import log_probs_of_many
 
 
 @pytest.mark.parametrize("name", ["base", "sft", "dpo"])
@@ -13,7 +13,7 @@ def test_one_row_says_what_separate_rows_say(voices, rows, name, monkeypatch):
     replies = [measure.film_reply(row) for row in rows] + ["", "No.", "Why? " * 12]
     expected = log_probs(voices, name, [(rows[0]["prompt"], reply) for reply in replies])
     for size in (512, 20):  # all in one row, and in several
-        monkeypatch.setattr("eval.candidates.ROW", size)
+        monkeypatch.setattr("eval.ranking.ROW", size)
         found = log_probs_of_many(voices, name, rows[0]["prompt"], replies)
         assert [len(scores) for scores in found] == [len(scores) for scores in expected]
         for scores, wanted in zip(found, expected, strict=True):

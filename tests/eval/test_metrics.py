@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval import metrics
-from eval.intervals import Z, wilson
+from stats.intervals import Z, wilson
 
 
 def test_perplexity_is_over_tokens_not_over_replies():

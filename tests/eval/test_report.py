@@ -11,20 +11,20 @@ import pytest
 from answered import FACTS, HOSTILE, VOICES, answered
 from huggingface_hub import DatasetCard, HfApi, ModelCard
 
-from eval import geval
 from eval.evaluation import push_results
-from eval.human import sheet, votes
+from eval.geval.run import run as score
+from eval.human import sheet, sheet_votes
 from eval.report import tables
 from eval.report.__main__ import make, publish
 from eval.report.gather import gather
-from hub import results
+from hub import model_index
 from hub.errors import UserError
-from hub.figures import table
 from hub.lineage import Lineage, resolve
 from hub.names import Names
+from hub.parquet import write_tables
 from hub.publish import publish as publish_files
-from hub.tables import write_tables
-from space.published import find_results
+from hub.results_table import table
+from space.results import find_results
 
 
 def planted(text: str) -> float:
@@ -41,7 +41,7 @@ def names(hub_url, namespace, tmp_path):
     """An evaluation set as it is published, on models that are on the Hub."""
     found = Names(namespace, "starter")
     repos = (found.starter, found.adapter("sft"), found.adapter("dpo"))
-    card = f"---\nlicense: mit\n---\n{results.BEGIN}\n{results.END}\n".encode()
+    card = f"---\nlicense: mit\n---\n{model_index.BEGIN}\n{model_index.END}\n".encode()
     for repo in repos:
         publish_files(repo, "model", {"README.md": card, "weights": repo.encode()}, Lineage("x", {}, ()), "m")
     publish_files(found.dialogue, "dataset", {"d": b"d"}, Lineage("prepare", {}, ()), "d")
@@ -49,7 +49,7 @@ def names(hub_url, namespace, tmp_path):
     files, _ = write_tables({"responses": {"test": pa.Table.from_pylist([answered(n) for n in range(60)])}}, tmp_path)
     head = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
     files["metrics.png"] = b"\x89PNG"
-    files["README.md"] = f"{head}{results.BEGIN}\nold\n{results.END}\n".encode()
+    files["README.md"] = f"{head}{model_index.BEGIN}\nold\n{model_index.END}\n".encode()
     publish_files(found.evaluation, "dataset", files, Lineage("evaluation", {"seed": 1}, inputs, FACTS), "e")
     return found
 
@@ -72,14 +72,14 @@ def study(names, tmp_path):
     rows += [rows[0], rows[1][:2]]
     path = tmp_path / "votes.csv"
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([votes.COLUMNS, *rows])
+        csv.writer(file).writerows([sheet_votes.COLUMNS, *rows])
     return path, key
 
 
 def test_a_report_of_everything(names, study, served, tmp_path, capsys):
     for model, second in (("one", False), ("two", True)):
         _, settings = served(opinion=planted, model=model)
-        geval.run(names, settings, tmp_path, second=second)
+        score(names, settings, tmp_path, second=second)
     made = gather(names, [study[0]], study[1])
     report = make(made, tmp_path / "out")
     by = {(one["measure"], one["pair"]): one for one in report.results["evidence"]}
@@ -145,7 +145,7 @@ def test_a_report_of_nothing_but_responses_says_what_is_missing(names, tmp_path)
 
 def test_scores_of_other_responses_and_votes_on_them_are_left_out(names, study, served, tmp_path):
     _, settings = served(opinion=planted)
-    geval.run(names, settings, tmp_path, prompts=3)
+    score(names, settings, tmp_path, prompts=3)
     files, _ = write_tables({"responses": {"test": pa.Table.from_pylist([answered(1)])}}, tmp_path / "new")
     head = b"---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
     inputs = gather(names).lineage.inputs

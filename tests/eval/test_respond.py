@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from chat import bulk
+from chat import resumable
 from chat.sampling import Sampling
-from eval.respond import draw, held_out, respond, train_lines
+from eval.responses import draw, held_out, respond, train_lines
 from hub.errors import UserError
 from hub.lineage import resolve
 
@@ -26,8 +26,8 @@ def test_a_draw_is_seeded_and_no_film_outweighs_the_rest():
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Two prompts a chunk, so that six prompts make three."""
-    whole = bulk.generate_to
-    monkeypatch.setattr("eval.respond.generate_to", lambda *arguments: whole(*arguments, chunk=2))
+    whole = resumable.generate_to
+    monkeypatch.setattr("eval.responses.generate_to", lambda *arguments: whole(*arguments, chunk=2))
 
 
 def contents(folder):
@@ -48,9 +48,9 @@ def test_a_cut_run_carries_on_to_the_same_responses(voices, rows, tmp_path, smal
         "in the first line": lines[0][:5],
     }
     asked = []
-    whole = bulk.generate
+    whole = resumable.generate
     monkeypatch.setattr(
-        bulk, "generate", lambda voices, prompts, *rest: asked.append(prompts) or whole(voices, prompts, *rest)
+        resumable, "generate", lambda voices, prompts, *rest: asked.append(prompts) or whole(voices, prompts, *rest)
     )
     for name, content in cuts.items():
         folder = tmp_path / name

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from openai.types.chat import ChatCompletion
 
-from eval.judge.client import read, refused
-from eval.scoring import Score, parsed, sampled, weighted
+from eval.geval.scoring import Score, parsed, sampled, weighted
+from eval.judge.protocol import read, refused
 
 PAYLOADS = [json.loads(line) for line in Path(__file__).with_name("payloads.jsonl").read_text("utf-8").splitlines()]
 """Answers in the whole form of the protocol, one a line, with the score that each is: written by hand after OpenAI's

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from eval.human import sheet, votes
+from eval.human import sheet, sheet_votes
 from eval.human.sheet import Item
 
 CHROMIUM = shutil.which("chromium")
@@ -44,7 +44,7 @@ def test_a_rater_chooses_comes_back_and_saves(page, tmp_path):
         page.click("#save")
     saved = tmp_path / download.value.suggested_filename
     download.value.save_as(saved)
-    given, counts, _ = votes.read([saved], key)
+    given, counts, _ = sheet_votes.read([saved], key)
     assert (counts["rows"], counts["votes"], counts["ties"], counts["skipped"]) == (4, 3, 1, 1)
     shown = [made.key[entry["id"]] for entry in made.pages["ann"]]
     assert [vote.item for vote in given] == [entry["item"] for entry in shown[:3]]

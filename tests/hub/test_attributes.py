@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from hub.local.attributes import covering
+from hub.local.gitattributes import covering
 
 LFS = b" filter=lfs diff=lfs merge=lfs -text\n"
 

@@ -9,10 +9,10 @@ from huggingface_hub.constants import ENDPOINT
 
 from hub.cards import dataset_card, inline, model_card
 from hub.lineage import Input, Lineage
+from hub.model_index import model_index, publish_results, with_results
+from hub.parquet import size_category
 from hub.publish import publish
-from hub.results import model_index, publish_results, with_results
 from hub.rights import APACHE, UNKNOWN, Citation, Rights, note, of_base, stated, together
-from hub.tables import size_category
 
 LINEAGE = Lineage(
     "sft",
@@ -277,7 +277,7 @@ def test_the_snippet_of_an_adapter_card_runs_and_its_reply_ends(namespace, start
     from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
     from chat.template import adopt
-    from training.models import save_adapter
+    from training.finetune.loading import save_adapter
 
     base, repo = f"{namespace}/base", f"{namespace}/adapter"
     tokenizer = adopt(AutoTokenizer.from_pretrained(starter))

@@ -2,7 +2,7 @@
 
 from markdown_it import MarkdownIt
 
-from hub.figures import ROWS, shown, table
+from hub.results_table import ROWS, shown, table
 
 SHARE = {"value": 0.25, "low": 0.2, "high": 0.3}
 RESULTS = {

@@ -17,8 +17,8 @@ import pytest
 
 from chat.template import SYSTEM_PROMPT, encode_prompt, messages
 from hub.errors import UserError
-from hub.gguf import export, task, write
-from hub.gguf_file import write_model
+from hub.gguf.export import export, task, write
+from hub.gguf.writer import write_model
 from hub.names import Names
 
 PROMPTS, MOST = 50, 24

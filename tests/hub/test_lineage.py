@@ -9,10 +9,11 @@ import pytest
 from huggingface_hub import HfApi
 
 from hub.errors import UserError, explain
-from hub.lineage import Input, Lineage, differences, found_as, published, resolve, training_minutes, tree, up_to_date
+from hub.lineage import Input, Lineage, differences, published, resolve, training_minutes, up_to_date
 from hub.local import free_port
 from hub.names import Names
 from hub.publish import publish
+from hub.trace import found_as, tree
 from hub.verify import verify
 
 CORPUS = Input("corpus", "file", "a" * 64, "a" * 64)

@@ -3,11 +3,11 @@
 import pytest
 from huggingface_hub import HfApi
 
+from hub.deploy.release import Member, family, next_tag, release
 from hub.errors import UserError
 from hub.lineage import Lineage
 from hub.names import Names
 from hub.publish import publish
-from hub.release import Member, family, next_tag, release
 
 
 def member(name: str, head: str, **tags: str) -> Member:

@@ -7,13 +7,13 @@ import sys
 import pytest
 from huggingface_hub import HfApi, SpaceCard
 
-from hub import bundle
+from hub.deploy import bundle
+from hub.deploy.space import Deployment, checked, deploy, secret
 from hub.errors import UserError
 from hub.lineage import Input, Lineage
 from hub.local import client_environment, running
 from hub.local.tokens import token_of
 from hub.names import Names
-from hub.space import Deployment, checked, deploy, secret
 
 NAMES = Names("films", "starter")
 SECRET = "value-never-to-be-printed"
@@ -25,9 +25,9 @@ SECRET = "value-never-to-be-printed"
 def test_the_space_has_what_the_app_needs_and_nothing_else():
     files = bundle.shipped()
     assert {name.split("/")[0] for name in files} == {"app.py", "chat", "hub", "space"}
-    assert {"space/page.css", "chat/engine.py", "hub/errors.py"} <= set(files)
+    assert {"space/page.css", "chat/engine/local.py", "hub/errors.py"} <= set(files)
     assert [name for name in files if name.endswith(".jinja")] == ["hub/templates/votes.md.jinja"]
-    assert not {"hub/publish.py", "chat/likelihood.py", "hub/space.py"} & set(files)
+    assert not {"hub/publish.py", "chat/likelihood.py", "hub/deploy/space.py"} & set(files)
 
 
 def test_the_requirements_name_every_import_and_suit_zero_gpu():
@@ -192,9 +192,9 @@ def test_a_hub_in_trouble_leaves_nothing_half_deployed(hub):
 
 
 def test_the_zero_gpu_engine_answers_as_the_local_one(voices):
-    from chat.engine import LocalEngine
+    from chat.engine.local import LocalEngine
+    from chat.engine.zerogpu import ZeroEngine
     from chat.sampling import Sampling
-    from chat.zero import ZeroEngine
 
     prompt, sampling = [{"role": "user", "content": "Who is it?"}], Sampling(temperature=0, max_new_tokens=6)
     said = []

@@ -14,7 +14,8 @@ import pytest
 from huggingface_hub import DatasetCard, HfApi
 
 from hub.errors import UserError
-from hub.votes import Vote, VoteLog, locked, votes
+from hub.votes.log import VoteLog, locked
+from hub.votes.vote import Vote, votes
 
 COUNT, KILLS = (1_000, 3) if os.environ.get("REPARTEE_PROOF") else (100, 3)
 VOTER = """
@@ -115,7 +116,7 @@ def test_files_of_the_dead_are_pushed_and_deleted_and_those_of_the_living_are_no
 
 
 def test_a_file_under_lock_is_never_taken_for_a_dead_ones(tmp_path):
-    from hub.votes import unlocked
+    from hub.votes.log import unlocked
 
     path = tmp_path / "x.jsonl"
     file = locked(path)

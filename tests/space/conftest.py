@@ -82,7 +82,7 @@ class Space:
 
     def kept(self) -> list[dict]:
         """The votes on the server's disk."""
-        from hub.votes import rows_of
+        from hub.votes.vote import rows_of
 
         return [row for path in self.log.parent.glob("votes/*/*.jsonl") for row in rows_of(path)]
 
@@ -131,7 +131,7 @@ def space(family, tmp_path_factory):
     with opened(family, folder, folder / "slowed.py") as served:
         yield served
     if kept := served.kept():  # a Space that is told to end pushes what it still has
-        from hub.votes import votes
+        from hub.votes.vote import votes
 
         assert sorted(row["comparison"] for row in votes(served.votes)) == sorted(row["comparison"] for row in kept)
 

@@ -16,14 +16,14 @@ import httpx2
 import pytest
 from test_handlers import Partial
 
-from hub.figures import ROWS, table
 from hub.local import free_port
 from hub.names import Names
+from hub.results_table import ROWS, table
 from space.ballots import Ballots
-from space.comparing import Comparing
-from space.handlers import Handlers
+from space.chat_handlers import Handlers
+from space.compare_handlers import Comparing
 from space.page import build_page, launch
-from space.published import Models, Results
+from space.results import Models, Results
 
 MEASURED = {"value": 48.7, "low": 45.0, "high": 53.0}
 PREFERRED = {"rate": {"value": 0.588, "low": 0.557, "high": 0.616}, "ties": 0.415}
@@ -105,7 +105,7 @@ def ask(client: httpx2.Client, index: int, data: list, session: str) -> list[dic
 
 def publish_evaluation(namespace: str, folder: Path) -> None:
     """An evaluation set as `eval.evaluation` leaves it, of commits that are not those on the Hub."""
-    from eval.show import figure
+    from eval.plots import figure
     from hub.lineage import Input, Lineage
     from hub.publish import publish
 

@@ -8,9 +8,9 @@ import gradio as gr
 import pytest
 from test_handlers import Script
 
-from chat.ballot import BAD, TIE
+from hub.votes.ballot import BAD, TIE
 from space.ballots import Ballot, Ballots, NotOpen, load_earlier
-from space.comparing import CHOICES, Comparing
+from space.compare_handlers import CHOICES, Comparing
 
 REVISIONS = {"base": "a" * 40, "sft": "b" * 40, "dpo": "c" * 40}
 KNOBS = (0.9, 25, 0.95)
@@ -153,8 +153,8 @@ def test_a_vote_that_cannot_be_kept_is_not_counted_and_may_be_tried_again():
 
 
 def ballot(session: str = "s") -> Ballot:
-    from chat.ballot import Option
     from chat.sampling import Sampling
+    from hub.votes.ballot import Option
 
     return Ballot(session, [], {}, [Option("a", ("base",)), Option("b", ("sft",))], {}, Sampling())
 
@@ -173,7 +173,7 @@ def test_ballots_are_bounded_and_expire():
 
 
 def test_earlier_votes_count_once_and_those_on_other_models_do_not(hub_url, namespace, tmp_path, capsys):
-    from hub.votes import VoteLog
+    from hub.votes.log import VoteLog
     from space.ballots import as_vote
 
     log = VoteLog(f"{namespace}/repartee-votes", tmp_path, every=600)

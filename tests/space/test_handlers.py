@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import gradio as gr
 import pytest
 
-from chat.servers import EngineError
+from chat.engine.openai_formats import EngineError
 from chat.template import SYSTEM_PROMPT
-from space.handlers import MAX_HISTORY, Handlers, shown
+from space.chat_handlers import MAX_HISTORY, Handlers, shown
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def test_there_is_no_error_but_the_stated_limits(crowd):
 @pytest.mark.timeout(1500)
 def test_every_answer_is_its_own(crowd, voices):
     """What was answered in the crowd is what one visitor alone is answered, by the voice that was asked."""
-    from chat.engine import LocalEngine
+    from chat.engine.local import LocalEngine
     from chat.sampling import Sampling
     from chat.template import messages
 

@@ -5,7 +5,7 @@ from huggingface_hub import HfApi
 from stage import publish_evaluation
 
 from hub.names import Names
-from space.published import find_results, licence
+from space.results import find_results, licence
 
 REVISIONS = {"base": "a" * 40}
 

@@ -10,8 +10,8 @@ import injections
 import pytest
 from stage import ask, playing
 
-from space.door import Rate
 from space.page import AT_ONCE, WAITING
+from space.request_guard import Rate
 
 FORGED = 500 if os.environ.get("REPARTEE_PROOF") else 50
 HARMLESS = ".md, .prose, small, span, div, p, br"  # what Gradio and the cue are made of

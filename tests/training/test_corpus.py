@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from training.corpus import CorpusError, Film, sources, text
-from training.sections import Source
+from training.data.corpus import sources, text
+from training.data.corpus.assemble import CorpusError, Film
+from training.recipe_schema import Source
 
 TITLES = "m0 +++$+++ the long pier +++$+++ 1995/I +++$+++ 6.90 +++$+++ 62 +++$+++ ['drama', 'noir']\n"
 CHARACTERS = (

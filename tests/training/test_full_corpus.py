@@ -9,10 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from training import statistics
-from training.corpus import sources
-from training.sections import Data
-from training.windows import SPLITS, Named, build
+from training.data import dataset_stats
+from training.data.corpus import sources
+from training.data.corpus.assemble import Named
+from training.data.pairs import build
+from training.data.splits import SPLITS
+from training.recipe_schema import Data
 
 CORPUS = Path(os.environ.get("REPARTEE_CORPUS", "../shared/data/cornell/cornell_movie_dialogs_corpus.zip"))
 pytestmark = pytest.mark.skipif(not CORPUS.exists(), reason=f"no {CORPUS}; name it by REPARTEE_CORPUS")
@@ -115,9 +117,9 @@ def test_no_pair_of_words_is_trained_on_and_tested(tables, config):
 
 
 def test_genres_and_decades_are_balanced(tables):
-    films = statistics.films(tables["pairs"])
+    films = dataset_stats.films(tables["pairs"])
     assert sum(map(len, films.values())) == 617
-    assert statistics.widest(statistics.genres(films)) <= 6
-    assert statistics.widest(statistics.decades(films)) <= 6
+    assert dataset_stats.widest(dataset_stats.genres(films)) <= 6
+    assert dataset_stats.widest(dataset_stats.decades(films)) <= 6
     shares = [len(tables["pairs"][split]) for split in SPLITS]
     assert [round(100 * share / sum(shares)) for share in shares] == [62, 18, 20]

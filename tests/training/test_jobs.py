@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from hub import jobs
+from hub.deploy import jobs
 from hub.errors import UserError
 from training.jobs import job_of
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_sent_is_said(namespace, monkeypatch):
 
 def test_the_code_is_ours_and_small():
     files = jobs.code_files()
-    assert {"training/sft.py", "hub/templates/adapter.md.jinja", "training/recipes/starter.yaml"} <= set(files)
+    assert {"training/finetune/sft.py", "hub/templates/adapter.md.jinja", "training/recipes/starter.yaml"} <= set(files)
     assert not [name for name in files if name.endswith((".pyc", "checkpoint.pt")) or name.startswith("tests")]
     header = jobs.SCRIPT.read_text()
     assert header.startswith("# /// script\n")

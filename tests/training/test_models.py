@@ -11,9 +11,11 @@ from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from chat.template import SYSTEM_PROMPT, adopt
-from training import models, packing, sft
-from training.dpo import as_text, complete_reference
-from training.sections import Lora, Model
+from training.data import packing
+from training.finetune import loading, sft
+from training.finetune.preference_pairs import as_text
+from training.finetune.trl_compat import complete_reference
+from training.recipe_schema import Lora, Model
 
 TALK = [("Where were you?", "At the pier."), ("Who sent you?", "Nobody. I came by myself."), ("Sit down.", "No.")] * 4
 
@@ -42,8 +44,8 @@ READY = {"completion_only_loss": True, "dataset_kwargs": {"skip_prepare_dataset"
 
 def adapter(starter, tokenizer, four_bit=False, train_chat_tokens=True):
     torch.manual_seed(0)
-    base = models.load_base(str(starter), "main", Model(four_bit=four_bit))
-    return models.add_lora(base, tokenizer, Lora(r=4, alpha=8, train_chat_tokens=train_chat_tokens))
+    base = loading.load_base(str(starter), "main", Model(four_bit=four_bit))
+    return loading.add_lora(base, tokenizer, Lora(r=4, alpha=8, train_chat_tokens=train_chat_tokens))
 
 
 def arguments(kind, folder, **changes):
@@ -144,7 +146,7 @@ def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_toke
         for row in pairs().to_pylist()
     ]
     trainer = DPOTrainer(
-        model=models.ready_for_trl(model),
+        model=loading.ready_for_trl(model),
         args=arguments(DPOConfig, tmp_path, learning_rate=1e-3),
         train_dataset=Dataset.from_list(preferences),
         processing_class=tokenizer,
@@ -177,6 +179,6 @@ def test_a_half_written_checkpoint_is_passed_over(tmp_path):
         (tmp_path / f"checkpoint-{step}").mkdir()
         (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
     (tmp_path / "checkpoint-30").mkdir()
-    assert models.last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    assert loading.last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-10"]
-    assert models.last_checkpoint(tmp_path / "none") is None
+    assert loading.last_checkpoint(tmp_path / "none") is None

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.corpus import CorpusError, assemble, cornell
-from training.corpus.text import clean, decode
-from training.sections import Data
-from training.windows import Named, build
+from training.data.corpus import cornell
+from training.data.corpus.assemble import CorpusError, Named, assemble
+from training.data.corpus.text import clean, decode
+from training.data.pairs import build
+from training.recipe_schema import Data
 
 CASES = 4_000 if os.environ.get("REPARTEE_PROOF") else 2_000
 SEPARATOR = b" +++$+++ "

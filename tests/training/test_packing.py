@@ -8,7 +8,8 @@ from trl import SFTConfig
 
 from chat.template import SYSTEM_PROMPT, adopt, encode_prompt, encode_reply
 from hub.errors import UserError
-from training.packing import IGNORED, describe, encode, examples, fill_rows
+from training.data.encode import IGNORED, encode
+from training.data.packing import describe, examples, fill_rows
 
 TALK = [
     ["Where were you?", "At the pier."],

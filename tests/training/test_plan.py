@@ -8,10 +8,10 @@ import torch
 from transformers import AutoConfig, Qwen2Config, Qwen2ForCausalLM
 
 from hub.errors import UserError
-from training import plan
-from training.sections import Lora, Model
+from training.finetune import memory_plan
+from training.recipe_schema import Lora, Model
 
-QWEN_3B = plan.Shape(layers=36, hidden=2048, intermediate=11008, kv=256, vocab=151936, tied=True)
+QWEN_3B = memory_plan.Shape(layers=36, hidden=2048, intermediate=11008, kv=256, vocab=151936, tied=True)
 
 
 def arguments(**changes):
@@ -22,7 +22,7 @@ def arguments(**changes):
 
 def test_sizes_are_those_of_the_model(starter):
     config = AutoConfig.from_pretrained(starter)
-    shape = plan.Shape.of(config)
+    shape = memory_plan.Shape.of(config)
     model = Qwen2ForCausalLM(config)
     linear = sum(
         module.weight.numel() for module in model.model.layers.modules() if isinstance(module, torch.nn.Linear)
@@ -38,7 +38,7 @@ def test_lora_weights_are_those_of_peft(starter):
     config = AutoConfig.from_pretrained(starter)
     model = get_peft_model(Qwen2ForCausalLM(config), LoraConfig(r=4, target_modules="all-linear"))
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    assert plan.Shape.of(config).lora(4) == trained
+    assert memory_plan.Shape.of(config).lora(4) == trained
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
@@ -66,32 +66,32 @@ def test_activations_are_within_a_quarter_of_what_torch_keeps(dropout):
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             model.base_model.model.model(torch.arange(64)[None] % 99, use_cache=False)
         kept.append(sum(size for size, _ in storages.values()))
-    shape = plan.Shape.of(config)
-    assert (kept[1] - kept[0]) / 64 == pytest.approx(plan.layer_bytes(shape, dropout > 0), rel=0.25)
+    shape = memory_plan.Shape.of(config)
+    assert (kept[1] - kept[0]) / 64 == pytest.approx(memory_plan.layer_bytes(shape, dropout > 0), rel=0.25)
 
 
 def test_memory_adds_up_and_shrinks_as_it_should():
     model = Model(four_bit=True, lora=Lora())
-    need = plan.memory(QWEN_3B, model, arguments(), 512)
+    need = memory_plan.memory(QWEN_3B, model, arguments(), 512)
     assert need["base"] == pytest.approx(2.77e9 * 0.516 + 151936 * 2048 * 2, rel=0.01)
     assert sum(need.values()) < 5e9  # the aim at 512 packed tokens
-    more = plan.memory(QWEN_3B, model, arguments(gradient_checkpointing=False), 512)
+    more = memory_plan.memory(QWEN_3B, model, arguments(gradient_checkpointing=False), 512)
     assert more["activations"] > 10 * need["activations"]
-    assert plan.memory(QWEN_3B, Model(four_bit=False), arguments(), 512)["base"] > 6 * need["base"]
+    assert memory_plan.memory(QWEN_3B, Model(four_bit=False), arguments(), 512)["base"] > 6 * need["base"]
 
 
 def test_steps_and_operations():
-    assert plan.steps_of(33, arguments()) == 10  # 17 batches, 5 steps, 2 epochs
-    assert plan.steps_of(33, arguments(), processes=2) == 6
-    assert plan.steps_of(33, arguments(max_steps=7)) == 7
-    assert plan.flops_per_token(QWEN_3B, True) == 1.5 * plan.flops_per_token(QWEN_3B, False)
-    assert math.isclose(plan.flops_per_token(QWEN_3B, False), 4 * (QWEN_3B.linear + QWEN_3B.embedding))
+    assert memory_plan.steps_of(33, arguments()) == 10  # 17 batches, 5 steps, 2 epochs
+    assert memory_plan.steps_of(33, arguments(), processes=2) == 6
+    assert memory_plan.steps_of(33, arguments(max_steps=7)) == 7
+    assert memory_plan.flops_per_token(QWEN_3B, True) == 1.5 * memory_plan.flops_per_token(QWEN_3B, False)
+    assert math.isclose(memory_plan.flops_per_token(QWEN_3B, False), 4 * (QWEN_3B.linear + QWEN_3B.embedding))
 
 
 def test_a_plan_that_cannot_fit_is_refused_with_what_to_change():
     model = Model(four_bit=False, memory_gb=8)
     with pytest.raises(UserError) as caught:
-        plan.plan(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
+        memory_plan.plan(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
     said = str(caught.value)
     assert "model.four_bit=true" in said
     assert "per_device_train_batch_size" in said
@@ -101,7 +101,7 @@ def test_a_plan_that_cannot_fit_is_refused_with_what_to_change():
 
 def test_a_plan_tells_its_numbers():
     model = Model(four_bit=True, memory_gb=8)
-    numbers = plan.plan(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
+    numbers = memory_plan.plan(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
     assert numbers["rows per step"] == "8 (4,000 tokens)"
     assert numbers["steps"] == "26"
     assert numbers["attention"] in ("sdpa", "flash_attention_2")

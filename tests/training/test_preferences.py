@@ -8,10 +8,13 @@ from chat.generate import Reply
 from hub.errors import UserError
 from hub.lineage import published
 from hub.names import Names
-from training import base, dpo, labels, preferences, prepare
+from training.base import publish
+from training.data import prepare
+from training.feedback import labels, preferences
+from training.feedback.sampling import sampled, similarity, trouble
+from training.finetune import dpo
 from training.recipe import load
-from training.replies import sampled, similarity, trouble
-from training.sections import Preferences
+from training.recipe_schema import Preferences
 
 
 def reply(text, ended="<|im_end|>"):
@@ -39,7 +42,7 @@ def test_useless_pairs_are_drawn_again_a_bounded_number_of_times(monkeypatch, tm
         }
         return [reply(text) for text in texts[seed]]
 
-    monkeypatch.setattr("chat.bulk.generate_to", draw)
+    monkeypatch.setattr("chat.resumable.generate_to", draw)
     prompts = [{"prompt": [{"role": "user", "content": str(n)}]} for n in range(3)]
     contest = sampled(None, prompts, Preferences(redraws=2), tmp_path)
     assert seen == [(6, 1), (4, 1001), (2, 2001)]
@@ -74,7 +77,7 @@ def family(hub_url, adapters, tmp_path_factory):
     """A namespace with the sample's dataset, the starter and a random SFT adapter."""
     recipe = load("training/recipes/starter.yaml", ["hub.namespace=pref"])
     prepare.run(recipe, tmp_path_factory.mktemp("w"))
-    base.run(recipe, tmp_path_factory.mktemp("w"))
+    publish.run(recipe, tmp_path_factory.mktemp("w"))
     names = Names("pref", "starter")
     HfApi().create_repo(names.adapter("sft"))
     HfApi().upload_folder(repo_id=names.adapter("sft"), folder_path=adapters["sft"])

@@ -15,12 +15,12 @@ from huggingface_hub import DatasetCard, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from hub.errors import UserError
-from training import prepare
-from training.corpus import convokit, cornell
-from training.corpus.sources import read
+from training.data import prepare
+from training.data.corpus import convokit, cornell
+from training.data.corpus.assemble import Named
+from training.data.corpus.sources import read
 from training.recipe import load
-from training.sections import Source
-from training.windows import Named
+from training.recipe_schema import Source
 
 RECIPE = "training/recipes/starter.yaml"
 
@@ -173,9 +173,10 @@ def test_a_corpus_too_small_for_three_splits_says_so(hub_url, tmp_path):
 
 
 def test_the_packing_report_needs_no_training(published, capsys):
-    from training import base, packing
+    from training.base import publish
+    from training.data import packing
 
-    base.run(recipe("films"), Path())
+    publish.run(recipe("films"), Path())
     packing.report(recipe("films"), Path())
     said = capsys.readouterr().out
     assert "[packing] pairs: 264" in said

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from training import base, preferences, prepare, sft
+from training.base import publish
+from training.data import prepare
+from training.feedback import preferences
+from training.finetune import sft
 from training.recipe import load
 
 pytestmark = pytest.mark.skipif(not os.environ.get("REPARTEE_PROOF"), reason="minutes long: in make proof")
@@ -28,7 +31,7 @@ SAME = [
 @pytest.fixture(scope="module")
 def family(hub_url, tmp_path_factory):
     recipe, work = load("training/recipes/starter.yaml", SAME), tmp_path_factory.mktemp("work")
-    for stage in (prepare, base, sft, preferences):
+    for stage in (prepare, publish, sft, preferences):
         stage.run(recipe, work)
 
 

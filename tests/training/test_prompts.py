@@ -5,12 +5,12 @@ import random
 
 import pytest
 
+from eval.judge.capabilities import Mode
 from eval.judge.client import Client
-from eval.judge.probe import Mode
 from hub.errors import UserError
-from training import prompts
-from training.alike import near_duplicates, words
-from training.replies import similarity
+from training.feedback import prompts
+from training.feedback.near_duplicates import near_duplicates, words
+from training.feedback.sampling import similarity
 
 WORDS = [f"word{n}" for n in range(3_000)]
 

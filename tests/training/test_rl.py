@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from test_runs import recipe_of
 
-from training import base, merge, preferences, prepare, reward, rl, sft
-from training.rl import interval
+from training.base import publish
+from training.data import prepare
+from training.feedback import preferences
+from training.finetune import merge, reward, rl, sft
+from training.finetune.rl import interval
 
 
 def test_interval_is_the_normal_one():
@@ -22,7 +25,7 @@ def test_reward_and_rl_publish_and_tell_the_rise(hub_url, tmp_path):
 
     small = ["rl.prompts=8", "rl.held_out=8", "rl.per_device_train_batch_size=8", "rl.max_completion_length=16"]
     recipe = recipe_of("online", *small)
-    for stage in (prepare, base, sft, preferences, reward, rl):
+    for stage in (prepare, publish, sft, preferences, reward, rl):
         stage.run(recipe, tmp_path)
     saved = load_file(hf_hub_download(recipe.names.adapter("reward"), "adapter_model.safetensors"))
     assert any("score" in name for name in saved)

@@ -16,8 +16,12 @@ import torch
 
 from hub.errors import UserError, explain
 from hub.lineage import resolve
-from training import base, dpo, preferences, prepare, sft
+from training.base import publish
+from training.data import prepare
+from training.feedback import preferences
+from training.finetune import dpo, sft
 from training.recipe import load
+from training.stage import base_input
 
 SMALL = [
     "sft.pairs=60", "sft.step_limit=6", "sft.save_steps=2", "sft.logging_steps=1", "sft.eval_steps=2",
@@ -36,12 +40,12 @@ def recipe_of(namespace, *overrides):
 def made(hub_url, tmp_path_factory):
     """Everything up to a preference set, published; and the pinned inputs of both trainings."""
     recipe, work = recipe_of("runs"), tmp_path_factory.mktemp("work")
-    for stage in (prepare, base, sft, preferences):
+    for stage in (prepare, publish, sft, preferences):
         stage.run(recipe, work)
     names = recipe.names
     return SimpleNamespace(
         recipe=recipe,
-        base=base.base_input(recipe),
+        base=base_input(recipe),
         dialogue=resolve(names.dialogue, "dataset"),
         sft=resolve(names.adapter("sft"), "model"),
         preferences=resolve(names.preferences, "dataset"),

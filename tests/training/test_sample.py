@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from training.corpus import sources
-from training.sections import Data
-from training.windows import Named, build, split_of
+from training.data.corpus import sources
+from training.data.corpus.assemble import Named
+from training.data.pairs import build
+from training.data.splits import split_of
+from training.recipe_schema import Data
 
 SAMPLE = Path("training/sample")
 

@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from training import base, prepare
+from training.base import publish
+from training.data import prepare
+from training.finetune.sweep import draw
 from training.recipe import load
-from training.sweep import draw
 
 TRIALS = 12 if os.environ.get("REPARTEE_PROOF") else 4
 TINY = [
@@ -26,7 +27,7 @@ TINY = [
 def inputs(hub_url, tmp_path_factory):
     recipe, work = load("training/recipes/starter.yaml", TINY), tmp_path_factory.mktemp("work")
     prepare.run(recipe, work)
-    base.run(recipe, work)
+    publish.run(recipe, work)
 
 
 def worker(folder, number):

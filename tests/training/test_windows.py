@@ -7,10 +7,11 @@ import pyarrow.compute as pc
 import pytest
 
 from chat.template import SYSTEM_PROMPT
-from training.corpus import Film, Reading, Speaker, assemble
-from training.sections import Data
-from training.statistics import decades, genres, widest
-from training.windows import SPLITS, Named, build, split_of
+from training.data.corpus.assemble import Film, Named, Reading, Speaker, assemble
+from training.data.dataset_stats import decades, genres, widest
+from training.data.pairs import build
+from training.data.splits import SPLITS, split_of
+from training.recipe_schema import Data
 
 FILMS = [Film(f"m{n}", f"film {n}", 1990 + n, 6.5, 100, ("drama",)) for n in range(40)]
 

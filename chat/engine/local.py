@@ -1,0 +1,205 @@
+"""The local engine: one worker thread owns the model, and requests of several visitors share its steps.
+
+A request's rows (three in a comparison) join the batch at the next step and leave it as they end, so that nobody waits
+for another's reply; each row has its own voice, sampling and chance.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from random import Random
+from typing import Any
+
+from chat.engine.compiled import Program
+from chat.engine.continuous_batch import MOST_ROWS, Batch, Row
+from chat.engine.decoder import Decoder
+from chat.engine.threads import apart
+from chat.generate import read_reply
+from chat.sampling import Sampling
+from chat.template import Message, encode_prompt, stop_ids
+from chat.variants import Voices
+
+
+@dataclass(frozen=True)
+class Partial:
+    """How far one row has come. `ended` is as in `chat.generate.Reply` once the row is done, and None before."""
+
+    text: str
+    done: bool
+    ended: str | None
+    tokens: int
+
+
+@dataclass(eq=False)
+class _Request:
+    """What one visitor asked, row by row, and the way back to the visitor."""
+
+    rows: list[Row]
+    stopped: threading.Event = field(default_factory=threading.Event)
+    updates: SimpleQueue[list[int] | Exception | None] = field(default_factory=SimpleQueue)
+    """How many tokens each row has, now and then and at the end; then what went wrong, or None."""
+    told: float = 0.0
+    """When the last of these was put there."""
+    answered: bool = False
+
+    def finish(self, result: Exception | None) -> None:
+        """Ends the visitor's stream, with an exception or without; only the first call counts."""
+        if not self.answered:
+            self.answered = True
+            self.updates.put(result)
+
+
+def partial(tokenizer: Any, ids: list[int], max_new_tokens: int) -> Partial:
+    """What can be shown of a row's new ids, which may have padding after their end."""
+    reply = read_reply(tokenizer, ids)
+    done = reply.ended != "length" or len(ids) == max_new_tokens
+    return Partial(reply.text, done, reply.ended if done else None, reply.tokens)
+
+
+class LocalEngine:
+    """Answers whoever asks, from any thread, with one model on this machine."""
+
+    def __init__(self, voices: Voices, precision: str = "auto", compiled: bool = False, every: float = 1 / 30) -> None:
+        """Quantizes the model's weights (`chat.engine.quantized`); the model itself is not needed afterwards.
+
+        Args:
+            compiled: whether steps are to be compiled for this machine, in the background the first time.
+            every: seconds at least between two looks at an answer; more often than the eye sees costs the model time.
+
+        Raises ValueError for a model or a precision that the engine cannot serve.
+        """
+        self.tokenizer, self.names, self.every = voices.tokenizer, voices.names, every
+        self.decoder = apart(Decoder, voices, precision)
+        self.program = apart(Program, self.decoder) if compiled else None
+        self._who = health(voices, self.decoder.precision)
+        self._batch = Batch(self.decoder, set(stop_ids(voices.tokenizer).values()))
+        self._waiting: deque[_Request] = deque()
+        self._running: list[_Request] = []
+        self._closed = False
+        self._changed = threading.Condition()  # guards the three above
+        self._worker = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._worker.start()
+
+    def stream(
+        self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
+    ) -> Generator[list[Partial], None, None]:
+        """Answers each prompt with the voice named beside it; yields all rows as they grow, and when all are done.
+
+        The request is made at the first `next`, and closing the iterator stops its rows. With a seed the same request
+        is answered in the same words, whoever else asks.
+
+        Raises ValueError for an unknown voice, not one voice a prompt or a prompt longer than the model reads,
+        RuntimeError when the engine is closed, and whatever goes wrong in the model, after which the engine answers the
+        next request.
+        """
+        request = _Request(self._rows(prompts, names, sampling, seed))
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the engine is closed")
+            self._waiting.append(request)
+            self._changed.notify()
+        try:
+            while (update := request.updates.get()) is not None:
+                if isinstance(update, Exception):
+                    raise update
+                yield [
+                    partial(self.tokenizer, row.reply[:count], sampling.max_new_tokens)
+                    for row, count in zip(request.rows, update, strict=True)
+                ]
+        finally:
+            request.stopped.set()
+
+    def close(self) -> None:
+        """Stops what is running, refuses what waits, and ends the worker. A second call does nothing."""
+        with self._changed:
+            self._closed = True
+            for request in [*self._running, *self._waiting]:
+                request.stopped.set()
+                request.finish(RuntimeError("the engine is closed"))
+            self._waiting.clear()
+            self._changed.notify()
+        self._worker.join()
+        if self.program:
+            self.program.close()
+
+    def describe(self) -> str:
+        """One line of health: the engine, the model, who answers at which revision, in which precision, where."""
+        state = "ready" if self._worker.is_alive() else "stopped"
+        return f"local engine {state}: {self._who}{f'; {self.program.state}' if self.program else ''}"
+
+    def _rows(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None) -> list[Row]:
+        if not prompts or len(prompts) != len(names):
+            raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
+        unknown = set(names) - set(self.names)
+        if unknown:
+            raise ValueError(f"no voice called {', '.join(sorted(unknown))}; there are {', '.join(self.names)}")
+        seed = secrets.randbits(64) if seed is None else seed
+        rows = []
+        for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
+            ids = encode_prompt(self.tokenizer, prompt)
+            if len(ids) + sampling.max_new_tokens > self.decoder.most_tokens:
+                most = self.decoder.most_tokens - sampling.max_new_tokens
+                raise ValueError(f"the prompt has {len(ids)} tokens and the model reads {most}; shorten it")
+            rows.append(Row(ids, name, sampling, Random(f"{seed} {place}")))
+        return rows
+
+    def _work(self) -> None:
+        while self._admit():
+            try:
+                if self.program:
+                    self.program.look()
+                self._batch.step()
+            except Exception as error:  # it belongs to those who asked; the worker lives on for the others
+                self._batch.clear()
+                for request in self._running:
+                    request.finish(error)
+                continue
+            now = time.monotonic()
+            for request in self._running:
+                done = all(row.done for row in request.rows)
+                if not request.answered and (done or now - request.told >= self.every):
+                    request.updates.put([len(row.reply) for row in request.rows])
+                    request.told = now
+                if done:
+                    request.finish(None)
+
+    def _admit(self) -> bool:
+        """Lets go who is done or stopped, lets in who fits, in the order they came; False when the engine is closed.
+
+        Waits where there is nobody. A request of more rows than a batch has goes alone.
+        """
+        with self._changed:
+            while True:
+                self._running = [one for one in self._running if not (one.answered or one.stopped.is_set())]
+                self._batch.leave([row for row in self._batch.rows if row.done or not self._wanted(row)])
+                while self._waiting and self._fits(self._waiting[0]):
+                    request = self._waiting.popleft()
+                    if not request.stopped.is_set():
+                        self._batch.join(request.rows)
+                        self._running.append(request)
+                if self._closed:
+                    return False
+                if self._batch.rows:
+                    return True
+                self._changed.wait()
+
+    def _wanted(self, row: Row) -> bool:
+        return any(row is one for request in self._running for one in request.rows)
+
+    def _fits(self, request: _Request) -> bool:
+        taken = len(self._batch.rows)
+        return not taken or request.stopped.is_set() or taken + len(request.rows) <= MOST_ROWS
+
+
+def health(voices: Voices, precision: str) -> str:
+    """The model, its size, precision and device, and the voices with their revisions."""
+    revisions, model = voices.revisions, voices.model
+    who = ", ".join(f"{name}@{revisions[name][:8]}" if name in revisions else name for name in voices.names)
+    size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return f"{model.config.name_or_path}, {size:,.1f}M parameters, {precision} on {model.device}; {who}"

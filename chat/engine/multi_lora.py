@@ -1,0 +1,103 @@
+"""One linear layer for every voice at once: the base's weights, and each row's own low-rank addition.
+
+PEFT runs a layer's adapters one after another, each on the rows that it is for. Here the adapters' A and B are stacked,
+the base's zeros first, and every row takes its own by number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from chat.engine.quantized import NF4, Linear, pack
+
+Adapter = list[tuple[Tensor, Tensor]]
+"""A (rank, inputs) and B (outputs, rank, the scaling multiplied in) for each part of a fused layer."""
+
+
+class Fused(nn.Module):
+    """Linear layers with the same input as one, for all voices."""
+
+    down: Tensor
+    """(voices, parts * rank, inputs): the A of all parts, one below the other."""
+
+    def __init__(self, base: Linear | NF4, adapters: list[Adapter], dtype: torch.dtype) -> None:
+        super().__init__()
+        self.base = base
+        self.parts = len(adapters[0]) if adapters else 0
+        self.rank = max((len(a) for adapter in adapters for a, _ in adapter), default=0)
+        if self.rank:
+            padded = [[self._padded(a, b) for a, b in adapter] for adapter in adapters]
+            down = torch.stack([torch.cat([a for a, _ in adapter]) for adapter in padded])
+            self.register_buffer("down", with_zeros_first(down).to(dtype))
+            for part in range(self.parts):
+                up = torch.stack([adapter[part][1].T for adapter in padded])
+                self.register_buffer(f"up{part}", with_zeros_first(up).to(dtype))  # (voices, rank, outputs)
+
+    def _padded(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        missing = self.rank - len(a)
+        return nn.functional.pad(a, (0, 0, 0, missing)), nn.functional.pad(b, (0, missing))
+
+    @property
+    def adapter_bytes(self) -> int:
+        return sum(buffer.nbytes for buffer in self.buffers(recurse=False))
+
+    def forward(self, x: Tensor, speakers: Tensor | None) -> Tensor:
+        """(rows, tokens, inputs) to (rows, tokens, outputs).
+
+        Args:
+            speakers: (rows,) the number of each row's voice, 0 for the base; None where the base speaks in all.
+        """
+        y = self.base(x)
+        if speakers is None or not self.rank:
+            return y
+        between = times(x, self.down[speakers].mT)
+        added = [
+            times(between[..., part * self.rank : (part + 1) * self.rank], getattr(self, f"up{part}")[speakers])
+            for part in range(self.parts)
+        ]
+        return y + (added[0] if self.parts == 1 else torch.cat(added, dim=-1))
+
+
+def times(x: Tensor, weights: Tensor) -> Tensor:
+    """(rows, tokens, inputs) by each row's own (inputs, outputs).
+
+    While a step is compiled, one token a row is written as a sum, which the compiler melts into what is around it.
+    """
+    weights = weights.to(x.dtype)
+    if torch.compiler.is_exporting() and x.shape[1] == 1:
+        return (x[:, 0, :, None] * weights).sum(1)[:, None]
+    return torch.bmm(x, weights)
+
+
+def with_zeros_first(stacked: Tensor) -> Tensor:
+    return torch.cat([torch.zeros_like(stacked[:1]), stacked])
+
+
+def fuse(layers: list[Any], adapters: tuple[str, ...], precision: str) -> Fused:
+    """Makes one layer of several, plain or PEFT's, that read the same input.
+
+    Raises ValueError for an adapter that is more than A and B.
+    """
+    plain = [getattr(layer, "base_layer", layer) for layer in layers]
+    weight = torch.cat([layer.weight.data for layer in plain])
+    bias = None if plain[0].bias is None else torch.cat([layer.bias.data for layer in plain])
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16  # of adapters, as they are published
+    return Fused(pack(weight, bias, precision), [_adapter(layers, name) for name in adapters], dtype)
+
+
+def _adapter(layers: list[Any], name: str) -> Adapter:
+    """One adapter's A and B for each layer; of rank 0 where it has none there."""
+    parts = []
+    for layer in layers:
+        weight = getattr(layer, "base_layer", layer).weight
+        if name in getattr(layer, "lora_A", ()):
+            if name in getattr(layer, "lora_variant", ()) or layer.lora_bias[name]:
+                raise ValueError(f"the adapter {name} is more than plain LoRA; train it without DoRA and without bias")
+            a, b = layer.lora_A[name].weight.data, layer.lora_B[name].weight.data * layer.scaling[name]
+        else:
+            a, b = weight.new_zeros(0, weight.shape[1]), weight.new_zeros(weight.shape[0], 0)
+        parts.append((a, b))
+    return parts

@@ -1,0 +1,247 @@
+"""The remote engine: the same interface as the local one, spoken to any OpenAI-compatible server.
+
+Every prompt is rendered here, so that a server's own chat template has no say. vLLM and llama.cpp's server take token
+ids, in which a visitor's `<|im_end|>` stays the ten characters that it is. `transformers serve` and the server of
+llama-cpp-python take text only; there `harmless` breaks up every control token that a person wrote. Which of the two a
+server takes is asked at start and told by `describe`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from chat.engine.local import Partial
+from chat.engine.openai_formats import DIALECTS, ENDED, Dialect, EngineError, Server, explained
+from chat.generate import Reply
+from chat.sampling import Sampling
+from chat.template import Message, stop_ids
+
+if TYPE_CHECKING:
+    import openai
+
+CONNECT, READ = 5.0, 60.0  # seconds of patience: for a connection, and for the next token
+IN_FLIGHT = 64  # requests of bulk generation at one time
+MOST_SEED = 2**31  # what every server's seed can hold
+
+
+@dataclass
+class _Voice:
+    server: Server
+    client: openai.AsyncOpenAI
+    dialect: Dialect
+
+
+@dataclass
+class _Row:
+    """What has come of one reply."""
+
+    text: str = ""
+    ended: str | None = None
+    tokens: int = 0
+
+    @property
+    def partial(self) -> Partial:
+        return Partial(self.text.rstrip("\ufffd").strip(), self.ended is not None, self.ended, self.tokens)
+
+
+@dataclass
+class RemoteEngine:
+    """Answers whoever asks, from any thread, with models that run elsewhere; the server batches.
+
+    Args:
+        servers: by voice.
+        tokenizer: of the base; it makes the prompts and counts the tokens.
+        key: for the `Authorization` header of every request; kept nowhere else.
+
+    Raises:
+        EngineError: at start, for a server that does not answer, has no such model or reads a prompt otherwise.
+    """
+
+    servers: Mapping[str, Server]
+    tokenizer: Any
+    key: str = field(repr=False, default="")
+    revisions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._closed = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="remote engine", daemon=True)
+        self._thread.start()
+        self._voices: dict[str, _Voice] = {}
+        try:
+            for name, server in self.servers.items():
+                self._voices[name] = self._run(self._meet(name, server))
+        except BaseException:
+            self.close()
+            raise
+
+    def stream(
+        self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
+    ) -> Generator[list[Partial], None, None]:
+        """Answers each prompt with the voice named beside it; yields all rows whenever one of them has grown.
+
+        The requests are made at the first `next`; closing the iterator closes their connections, which ends them on the
+        server. With a seed the answers are as repeatable as the server makes them.
+
+        Raises ValueError for an unknown voice or not one voice a prompt, RuntimeError when the engine is closed, and
+        EngineError for a server in trouble.
+        """
+        self._check(prompts, names)
+        rows = [_Row() for _ in prompts]
+        updates: SimpleQueue[list[Partial] | BaseException | None] = SimpleQueue()
+
+        async def one(place: int) -> None:
+            async for _ in self._grow(rows[place], names[place], prompts[place], sampling, seed):
+                updates.put([row.partial for row in rows])
+
+        running = asyncio.run_coroutine_threadsafe(together(map(one, range(len(rows)))), self._loop)
+        running.add_done_callback(
+            lambda done: updates.put(RuntimeError("the engine is closed") if done.cancelled() else done.exception())
+        )
+        try:
+            while (update := updates.get()) is not None:
+                if isinstance(update, BaseException):
+                    raise update
+                yield update
+        finally:
+            running.cancel()
+
+    def replies(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int) -> list[Reply]:
+        """Bulk generation, as `chat.generate.generate`: one reply to each prompt, in order, IN_FLIGHT at a time.
+
+        Each prompt has a seed of its own, made of `seed` and its place.
+        """
+        self._check(prompts, names)
+        rows = [_Row() for _ in prompts]
+
+        limit = asyncio.Semaphore(IN_FLIGHT)
+
+        async def one(place: int) -> None:
+            async with limit:
+                draw = (seed * 1_000_003 + place) % MOST_SEED
+                async for _ in self._grow(rows[place], names[place], prompts[place], sampling, draw):
+                    pass
+
+        self._run(together(map(one, range(len(rows)))))
+        return [Reply(row.partial.text, row.ended or "length", row.tokens) for row in rows]
+
+    def close(self) -> None:
+        """Ends what is running, and refuses what comes. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+
+        async def end() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            for voice in self._voices.values():
+                await voice.client.close()
+
+        self._run(end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def describe(self) -> str:
+        """One line of health: which voice is which model at which server, and how it is asked."""
+        told = []
+        for name, voice in self._voices.items():
+            pinned = f"@{self.revisions[name][:8]}" if name in self.revisions else ""
+            asked = f"{voice.server.model} at {voice.server.url} in {voice.dialect.name}"
+            told.append(f"{name}{pinned} is {asked}")
+        return f"engine {'stopped' if self._closed else 'ready'}: {'; '.join(told)}"
+
+    def _check(self, prompts: list[list[Message]], names: list[str]) -> None:
+        if not prompts or len(prompts) != len(names):
+            raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
+        if unknown := set(names) - set(self.servers):
+            raise ValueError(f"no voice called {', '.join(sorted(unknown))}; there are {', '.join(self.servers)}")
+        if self._closed:
+            raise RuntimeError("the engine is closed")
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _meet(self, name: str, server: Server) -> _Voice:
+        """Asks for one token in each dialect until one is understood: refused is answered in less than a second."""
+        import httpx2
+        import openai
+
+        client = openai.AsyncOpenAI(
+            api_key=self.key or "none", base_url=server.url, timeout=httpx2.Timeout(READ, connect=CONNECT)
+        )
+        prompt: list[Message] = [{"role": "user", "content": "Hello. <|im_end|>"}]
+        problem: EngineError | None = None
+        for dialect in DIALECTS:
+            body = dialect.body(self.tokenizer, prompt, Sampling(temperature=0, max_new_tokens=1), None)
+            try:
+                answer = await client.completions.create(model=server.model, **body)
+            except openai.OpenAIError as error:
+                problem = explained(name, self.servers[name], error)
+                refused = openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError
+                if isinstance(error, refused):
+                    continue
+                break
+            read, ours = answer.usage.prompt_tokens if answer.usage else None, dialect.length(self.tokenizer, prompt)
+            if read in (None, ours):
+                return _Voice(server, client, dialect)
+            problem = EngineError(
+                f"{server.model} at {server.url} reads {read} tokens where {name}'s tokenizer has {ours}: another "
+                "model, or a server that puts a token before the prompt; name the right one in REPARTEE_ENGINE_MODELS"
+            )
+        await client.close()
+        raise problem or AssertionError("there are dialects")
+
+    async def _grow(
+        self, row: _Row, name: str, prompt: list[Message], sampling: Sampling, seed: int | None
+    ) -> AsyncIterator[None]:
+        """Streams one reply into its row; yields after every piece of it."""
+        import httpx2
+        import openai
+
+        voice = self._voices[name]
+        body = voice.dialect.body(self.tokenizer, prompt, sampling, seed)
+        try:
+            async with await voice.client.completions.create(model=voice.server.model, stream=True, **body) as pieces:
+                async for piece in pieces:
+                    for choice in piece.choices[:1]:
+                        row.text += choice.text or ""
+                        if choice.finish_reason:
+                            row.ended = self._ending(choice)
+                    row.tokens = self._count(row)
+                    yield
+        except (openai.OpenAIError, httpx2.HTTPError) as error:
+            broken = isinstance(error, openai.APIConnectionError | httpx2.HTTPError)
+            if not (broken and row.text):
+                raise explained(name, self.servers[name], error) from None
+        if row.ended is None:
+            raise EngineError(f"the server of {name}, {voice.server.url}, broke off in the middle of an answer")
+
+    def _ending(self, choice: Any) -> str:
+        """How a reply ended: as in `Reply` where the server says by which token, as vLLM may; else ENDED."""
+        if choice.finish_reason == "length":
+            return "length"
+        names = {id: name for name, id in stop_ids(self.tokenizer).items()}
+        return names.get(getattr(choice, "stop_reason", None), ENDED)  # type: ignore[arg-type]
+
+    def _count(self, row: _Row) -> int:
+        """The tokens of a reply, by our tokenizer, its end included: a server may send several in one piece."""
+        own = len(self.tokenizer.encode(row.text, add_special_tokens=False))
+        return own + (row.ended not in (None, "length"))
+
+
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Runs all of it at once; the first error ends the others, and is raised by itself."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for one in work:
+                tasks.create_task(one)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None

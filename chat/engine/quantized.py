@@ -1,0 +1,170 @@
+"""The weights of a linear layer in each precision that the engine knows, and torch's fastest way to use them.
+
+Weights are read once a step, so that a token takes at least as long as their bytes; but only a kernel that keeps up
+with memory gains by fewer bytes. Products on two cores of a Sapphire Rapids that read 21 GB/s, in us:
+
+| layer | rows | 1 | 3 | 8 |
+|---|---|---:|---:|---:|
+| 9728 x 896 | int8, in blocks | 323 | 294 | 470 |
+| | int8, `_int_mm` | 245 | 586 | 670 |
+| | int4 | 367 | 593 | 1,292 |
+| | bf16 | 887 | 1,096 | 1,701 |
+| 640 x 384 | int8, in blocks | 38 | 36 | 34 |
+| | int8, `_int_mm` | 8 | 17 | 20 |
+| | int4 | 21 | 23 | 45 |
+
+`benchmarks/serve.py` measures whole answers.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor, nn
+
+from chat.variants import PRECISIONS
+
+GROUP = 32  # weights that share a scale in int4
+BLOCKED_FROM = 1_000_000  # weights of an int8 layer
+
+
+def choose(precision: str, device: torch.device) -> str:
+    """What `auto` is on a device: int8 on a CPU that has instructions for it, else int4, and bf16 on a GPU.
+
+    Raises ValueError for an unknown precision, and for one that a device or this installation has no kernel for.
+    """
+    if precision == "auto":
+        return "bf16" if device.type != "cpu" else "int8" if torch.cpu._is_vnni_supported() else "int4"
+    if precision not in PRECISIONS:
+        raise ValueError(f"no precision called {precision!r}; there are auto, {', '.join(PRECISIONS)}")
+    if precision == "nf4" and find_spec("bitsandbytes") is None:
+        raise ValueError("nf4 takes the package bitsandbytes, which is not installed; install it, or choose int4")
+    if device.type != "cpu" and precision not in ("float32", "bf16"):
+        raise ValueError(f"{precision} is for a CPU and the model is on {device}; choose bf16 or float32")
+    return precision
+
+
+def activations(precision: str) -> torch.dtype:
+    """The type that a precision's layers take and give: bf16 where all of the arithmetic is in bf16."""
+    return torch.bfloat16 if precision in ("bf16", "nf4") else torch.float32
+
+
+def pack(weight: Tensor, bias: Tensor | None, precision: str) -> Linear | NF4:
+    """A layer of the weights (outputs, inputs), which it copies where it does not keep them as they are."""
+    bias = None if bias is None else bias.to(activations(precision))
+    if precision == "int8":
+        return Int8(weight, bias)
+    if precision == "int4":
+        return Int4(weight, bias)
+    if precision == "nf4":
+        return NF4(weight, bias)
+    return Dense(weight.to(activations(precision)), bias)
+
+
+class Linear(nn.Module):
+    """A packed layer: (..., inputs) to (..., outputs), both of `activations(precision)`."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    @property
+    def bytes(self) -> int:
+        """Of memory, all of which a call reads."""
+        return sum(buffer.numel() * buffer.itemsize for buffer in self.buffers())
+
+
+class Dense(Linear):
+    """Weights as they are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight, self.bias)
+
+
+class Int8(Linear):
+    """Weights in 8 bits with a scale for each output, activations in 8 bits with a scale for each row.
+
+    Products of bytes are summed in 32 bits, without rounding: nobody's answer depends on who else is in the batch.
+    Large layers lie in the blocks that oneDNN's kernel reads. To ask for that kernel takes longer than a small layer
+    does; those go through `_int_mm`.
+    """
+
+    scales: Tensor
+    one: Tensor
+    middle: Tensor
+    none: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        scales = weight.float().abs().amax(dim=1).clamp(min=1e-12) / 127
+        whole = (weight.float() / scales[:, None]).round().to(torch.int8)
+        self.blocked = weight.numel() >= BLOCKED_FROM
+        super().__init__(torch.ops.onednn.qlinear_prepack(whole, None) if self.blocked else whole, bias)
+        self.register_buffer("scales", scales)
+        if self.blocked:
+            self.register_buffer("one", torch.tensor(1.0))
+            self.register_buffer("middle", torch.tensor(128, dtype=torch.int32))
+            self.register_buffer("none", torch.zeros(len(scales), dtype=torch.long))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(0, -2)
+        steps = rows.abs().amax(dim=-1, keepdim=True).clamp(min=1e-12) / 127
+        levels = (rows / steps).round()
+        if self.blocked:  # its kernel wants bytes from 0, and gives them back their middle
+            y = torch.ops.onednn.qlinear_pointwise.tensor(
+                (levels + 128).to(torch.uint8), self.one, self.middle, self.weight, self.scales, self.none, None,
+                1.0, 0, torch.float32, "none", [], "",
+            )  # fmt: skip
+        else:
+            y = torch._int_mm(levels.to(torch.int8), self.weight.t()) * self.scales
+        y = y * steps if self.bias is None else torch.addcmul(self.bias, y, steps)
+        return y.view(*x.shape[:-1], -1)
+
+
+class Int4(Linear):
+    """Weights in 4 bits with a scale and an offset for each group of 32; the kernel computes in bf16."""
+
+    scales: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        outputs, inputs = weight.shape
+        if inputs % GROUP:
+            raise ValueError(f"int4 takes layers of a multiple of {GROUP} inputs, not {inputs}; choose int8")
+        groups = weight.float().view(outputs, -1, GROUP)
+        low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
+        scales = ((high - low) / 15).clamp(min=1e-12)
+        levels = ((groups - low) / scales).round().view(outputs, inputs).int()
+        super().__init__(torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels, 1), bias)
+        # The kernel computes (level - 8) * scale + zero, from (groups, outputs, 2).
+        zeros = low + 8 * scales
+        self.register_buffer("scales", torch.cat([scales, zeros], dim=-1).transpose(0, 1).contiguous().bfloat16())
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(0, -2).bfloat16()
+        y = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self.weight, GROUP, self.scales).float()
+        y = y if self.bias is None else y + self.bias
+        return y.view(*x.shape[:-1], -1)
+
+
+class NF4(nn.Module):
+    """bitsandbytes' 4 bits (Dettmers et al., 2023), activations in bf16."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        import bitsandbytes
+
+        super().__init__()
+        self.layer = bitsandbytes.nn.Linear4bit(
+            weight.shape[1], weight.shape[0], bias is not None, compute_dtype=torch.bfloat16, quant_type="nf4"
+        )
+        self.layer.weight = bitsandbytes.nn.Params4bit(weight.bfloat16(), requires_grad=False, quant_type="nf4")
+        if bias is not None:
+            self.layer.bias = nn.Parameter(bias, requires_grad=False)
+        self.layer = self.layer.to("cpu").eval()
+        self.bytes = weight.numel() // 2 + weight.numel() // 64 * 4
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)

@@ -1,0 +1,58 @@
+"""The engine on ZeroGPU: each request holds a GPU for as long as it streams, in a process that is forked for it.
+
+A thread does not survive a fork, so a `LocalEngine` is made anew in the fork, where the model finds its GPU; what it
+yields goes back through `spaces`. Unrun so far: it takes a ZeroGPU Space. Without ZeroGPU, `spaces.GPU` leaves a
+function as it is, and so the tests run it.
+
+Source: https://huggingface.co/docs/hub/spaces-zerogpu
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+
+import spaces
+
+from chat.engine.local import LocalEngine, Partial, health
+from chat.engine.quantized import choose
+from chat.sampling import Sampling
+from chat.template import Message
+from chat.variants import Voices
+
+SECONDS = 15  # of GPU that one request may take; 64 tokens take a few
+_voices: Voices | None = None  # a fork finds what is at module level
+
+
+@spaces.GPU(duration=SECONDS)
+def _stream(
+    prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None
+) -> Generator[list[Partial], None, None]:
+    assert _voices
+    with closing(LocalEngine(_voices)) as engine:
+        yield from engine.stream(prompts, names, sampling, seed)
+
+
+class ZeroEngine(LocalEngine):
+    """A `LocalEngine` for every stream, on a GPU that is lent for it; visitors do not share a batch.
+
+    It has no worker and no decoder of its own: between two streams there is no GPU for them.
+    """
+
+    def __init__(self, voices: Voices) -> None:
+        global _voices
+        _voices = voices
+
+    def stream(
+        self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
+    ) -> Generator[list[Partial], None, None]:
+        """As `LocalEngine.stream`."""
+        yield from _stream(prompts, names, sampling, seed)
+
+    def close(self) -> None:
+        """Nothing is left open between two streams."""
+
+    def describe(self) -> str:
+        """One line of health, as `LocalEngine.describe`."""
+        assert _voices
+        return f"ZeroGPU engine ready: {health(_voices, choose('auto', _voices.model.device))}"

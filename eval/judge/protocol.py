@@ -1,0 +1,100 @@
+"""OpenAI's chat protocol: a request's parameters, reading a response, and which errors are worth a retry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eval.judge.messages import Answer, Request
+from eval.judge.settings import JudgeSettings
+from hub.errors import UserError
+
+if TYPE_CHECKING:
+    import openai
+
+
+CHARACTERS_A_TOKEN = 3  # fewer than English has (about 4): the budget is promised for the worst
+
+
+class Unfit(UserError):
+    """The endpoint refuses a request for what it asks; the message is the endpoint's."""
+
+
+class Garbled(Exception):
+    """An answer that is no whole answer."""
+
+
+def parameters(request: Request, settings: JudgeSettings) -> dict[str, Any]:
+    """A request in the words of the OpenAI protocol."""
+    asked: dict[str, Any] = {
+        "model": settings.model,
+        "messages": [{"role": role, "content": content} for role, content in request.messages],
+        "max_completion_tokens": request.max_tokens,
+    }
+    if settings.effort is not None:
+        asked["reasoning_effort"] = settings.effort
+    if request.temperature >= 0:  # below 0: the endpoint takes none
+        asked["temperature"] = request.temperature
+    if request.logprobs:
+        asked |= {"logprobs": True, "top_logprobs": request.logprobs}
+    if request.n > 1:
+        asked["n"] = request.n
+    if request.schema:
+        import json
+
+        schema = {"name": "answer", "strict": True, "schema": json.loads(request.schema)}
+        asked["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return asked
+
+
+def read(response: openai.types.chat.ChatCompletion) -> Answer:
+    """An answer from what the endpoint sent. Raises Garbled where something is missing."""
+    try:
+        texts = tuple(choice.message.content or "" for choice in response.choices)
+        usage, spoken = response.usage, response.choices[0].logprobs
+        tokens = spoken.content if spoken and spoken.content else []
+        first = tuple((one.token, one.logprob) for one in tokens[0].top_logprobs) if tokens else ()
+        counted = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        return Answer(texts, first, *counted, response.model)
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise Garbled(f"the answer is not one of the OpenAI protocol: {error}") from error
+
+
+def refused(response: openai.types.chat.ChatCompletion) -> bool:
+    """Whether the judge will not answer this, however often it is asked; its answer then has no text to be read."""
+    choice = response.choices[0]
+    return bool(choice.message.refusal) or choice.finish_reason == "content_filter"
+
+
+def passing(error: Exception, settings: JudgeSettings) -> float | None:
+    """How long to wait before another attempt, as the endpoint asks (None where it does not say).
+
+    Raises:
+        UserError: another attempt would not help; `Unfit` where it is the request that is refused.
+    """
+    import openai
+
+    who = f"the judge {settings.model} at {settings.base_url or 'OpenAI'}"
+    if isinstance(error, UserError):
+        raise error
+    if isinstance(error, openai.APIStatusError):
+        body: Any = error.body if isinstance(error.body, dict) else {}
+        code = str(error.code or body.get("code") or "")
+        if code == "insufficient_quota" or error.status_code == 402:
+            raise UserError(f"{who} says that no quota is left; add credit and start again, nothing is lost")
+        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            raise UserError(f"{who} refuses the key in {settings.key_env} ({error.status_code}); set another")
+        if isinstance(error, openai.NotFoundError):
+            raise UserError(f"{who} is not there (404); check judge.model and judge.base_url")
+        if error.status_code < 500 and error.status_code not in (408, 409, 429):
+            raise Unfit(f"{who} refuses the request ({error.status_code}): {body.get('message') or error.message}")
+        return seconds(error.response.headers.get("retry-after"))
+    if isinstance(error, openai.APIError | Garbled | ValueError):  # ValueError: JSON that is cut off
+        return None
+    raise error
+
+
+def seconds(retry_after: str | None) -> float | None:
+    try:
+        return max(0.0, float(retry_after)) if retry_after else None
+    except ValueError:  # a date
+        return None

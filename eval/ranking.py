@@ -1,0 +1,58 @@
+"""The log-likelihoods of many replies to one prompt, with the prompt read once.
+
+Ranking 20 replies to a line by `chat.likelihood.log_probs` reads the line 20 times. Here the replies stand behind one
+copy of it in a single row, each at the positions it would have by itself, and see the prompt and themselves alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from chat.template import Message, encode_prompt, encode_reply
+from chat.variants import Voices
+
+ROW = 512  # reply tokens behind one prompt; attention cost grows with the square of the row
+
+
+def log_probs_of_many(voices: Voices, name: str, prompt: list[Message], replies: Sequence[str]) -> list[list[float]]:
+    """Returns what `log_probs` returns for `[(prompt, reply) for reply in replies]`, up to rounding."""
+    import torch
+
+    head = encode_prompt(voices.tokenizer, prompt)
+    scores: list[list[float]] = []
+    with voices.exclusive() as model, torch.inference_mode():
+        for tails in _rows([encode_reply(voices.tokenizer, reply) for reply in replies]):
+            ids = [*head, *(token for tail in tails for token in tail)]
+            tokens = torch.tensor([ids], device=model.device)
+            owner = torch.tensor([0] * len(head) + [n for n, tail in enumerate(tails, 1) for _ in tail])
+            places = [*range(len(head)), *(len(head) + i for tail in tails for i in range(len(tail)))]
+            seen = (owner[:, None] == owner) | (owner == 0)
+            hidden = ~seen.tril()
+            mask = torch.zeros(hidden.shape, dtype=model.dtype).masked_fill(hidden, torch.finfo(model.dtype).min)
+            logits = model(
+                input_ids=tokens,
+                attention_mask=mask[None, None].to(model.device),
+                position_ids=torch.tensor([places], device=model.device),
+                use_cache=False,
+                logits_to_keep=len(ids) - len(head) + 1,
+                **voices.adapter_names([name]),
+            ).logits[0]
+            predicted = torch.log_softmax(logits.float(), dim=-1)  # row 0 is the prompt's last position
+            start = 0
+            for tail in tails:
+                by = torch.tensor([0, *range(start + 1, start + len(tail))], device=model.device)
+                scores.append(predicted[by, torch.tensor(tail, device=model.device)].tolist())
+                start += len(tail)
+    return scores
+
+
+def _rows(tails: Sequence[list[int]]) -> Iterator[list[list[int]]]:
+    """Groups replies in order, at most ROW tokens together (a longer one goes by itself)."""
+    row: list[list[int]] = []
+    for tail in tails:
+        if row and sum(map(len, row)) + len(tail) > ROW:
+            yield row
+            row = []
+        row.append(tail)
+    if row:
+        yield row

@@ -1,0 +1,125 @@
+"""What the Space is made of: the app with what it imports and nothing else, requirements of its own, and its README."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from hub.cards import space_card
+from hub.lineage import Input, Lineage
+
+ROOT = Path(__file__).parents[2]
+APP = "app.py"
+PYTHON = "3.12.12"
+"""What ZeroGPU runs; the code runs on 3.11 and later."""
+TORCH = "torch>=2.8,<2.12"
+"""What ZeroGPU has. On a CPU or a GPU of one's own the pipeline's newer one is as good."""
+BESIDE = ("accelerate",)
+"""Imported by nobody here, but asked for by transformers."""
+PROVIDED = ("gradio", "gradio_client")
+"""Installed by the Space itself, in the version that its README names."""
+LEFT_OUT = ("bitsandbytes",)
+"""For a precision that the Space does not choose by itself, and that says so where it is missing."""
+
+
+def modules(path: Path) -> Iterator[str]:
+    """Every module that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def shipped(root: Path = ROOT) -> dict[str, Path]:
+    """The app and every file of ours that it needs, by path in the Space.
+
+    Style sheets lie beside their code; the card that a module writes is `templates/` and the module's name.
+    """
+    found: dict[str, Path] = {}
+    waiting = [root / APP]
+    while waiting:
+        path = waiting.pop()
+        name = path.relative_to(root).as_posix()
+        if name in found or not path.exists():
+            continue
+        found[name] = path
+        found |= {
+            beside.relative_to(root).as_posix(): beside
+            for beside in path.parent.iterdir()
+            if path.parent != root and beside.suffix in (".css", ".js", ".svg", ".html")
+        }
+        if (card := path.parent / "templates" / f"{path.stem}.md.jinja").exists():
+            found[card.relative_to(root).as_posix()] = card
+        for module in modules(path):
+            parts = module.split(".")
+            waiting += [root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")]
+            waiting += [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts))]
+    return dict(sorted(found.items()))
+
+
+def foreign(files: Mapping[str, Path]) -> set[str]:
+    """The packages of others that these files import."""
+    tops = {module.split(".")[0] for path in files.values() if path.suffix == ".py" for module in modules(path)}
+    ours = {name.split("/")[0].removesuffix(".py") for name in files}
+    return tops - ours - set(sys.stdlib_module_names)
+
+
+def pins(root: Path = ROOT) -> dict[str, str]:
+    """The pipeline's requirements, `name==version` by import name."""
+    lines = (line.split("#")[0].strip() for line in (root / "requirements.txt").read_text("utf-8").splitlines())
+    return {line.split("==")[0].lower().replace("-", "_"): line for line in lines if "==" in line}
+
+
+def requirements(files: Mapping[str, Path], root: Path = ROOT) -> str:
+    """requirements.txt of the Space: the packages that its files import, as the pipeline pins them, torch in a range.
+
+    Raises KeyError for a package that the pipeline does not pin.
+    """
+    known = {**pins(root), "torch": TORCH, "spaces": "spaces>=0.51"}
+    wanted = sorted((foreign(files) | set(BESIDE)) - set(PROVIDED) - set(LEFT_OUT))
+    return "".join(f"{known[name]}\n" for name in wanted)
+
+
+class Voice(NamedTuple):
+    """A model that answers: Hub id, full commit, and the files that the Space's image is built with."""
+
+    repo: str
+    revision: str
+    files: list[str]
+
+
+def voice(source: Input) -> Voice:
+    """The files of a model that loading it reads, whatever it is sharded into."""
+    from huggingface_hub import HfApi
+
+    files = HfApi().list_repo_files(source.repo, revision=source.revision)
+    read = [file for file in files if file.endswith((".json", ".safetensors", ".jinja", ".txt")) and "/" not in file]
+    return Voice(source.repo, source.revision, sorted(read))
+
+
+def files_of(repo: str, voices: Mapping[str, Voice], datasets: list[str], lineage: Lineage) -> dict[str, bytes | Path]:
+    """Everything that the Space holds but its lineage, by path."""
+    found = shipped()
+    metadata = {
+        "title": "Repartee",
+        "emoji": "🎬",
+        "colorFrom": "red",
+        "colorTo": "yellow",
+        "sdk": "gradio",
+        "sdk_version": pins()["gradio"].split("==")[1],
+        "python_version": PYTHON,
+        "app_file": APP,
+        "models": [one.repo for one in voices.values()],
+        "datasets": datasets,
+        "tags": ["repartee", "dialogue", "film"],
+        "license": "apache-2.0",
+        "short_description": "Say a film line; three small models answer.",
+        "preload_from_hub": [f"{one.repo} {','.join(one.files)} {one.revision}" for one in voices.values()],
+    }
+    card = space_card(metadata, repo=repo, voices=voices, lineage=lineage)
+    return {**found, "README.md": card.encode(), "requirements.txt": requirements(found).encode()}

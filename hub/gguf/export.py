@@ -1,0 +1,160 @@
+"""GGUF for llama.cpp and Ollama: `python -m hub.gguf --namespace NAMESPACE --size starter [KIND ...] [--dry-run]`.
+
+`sft` or `dpo` is published as `repartee-<size>-<kind>-gguf`: the adapter merged into its base, in every `--types`, and
+the adapter by itself. `base` is what such an adapter stands on. Weights are added up in float32.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hub.cards import model_card
+from hub.gguf.writer import write_adapter, write_model
+from hub.lineage import Input, Lineage, resolve
+from hub.names import Names
+from hub.publish import publish, rehearse
+from hub.rights import handed_on, note, of_base, together
+from hub.task import Task, say
+
+KINDS = ("base", "sft", "dpo", "rl")
+
+
+class Asking(NamedTuple):
+    """How a model is asked: what a chat template puts in, and how a reply is drawn."""
+
+    system: str
+    template: str
+    """In Ollama's words."""
+    parameters: dict[str, Any]
+    """By Ollama's names."""
+
+
+def task(names: Names, kind: str, types: list[str]) -> Task:
+    """The GGUF repository of a kind, from the adapter (of `base` the DPO adapter, for its tokenizer) and its base."""
+    from huggingface_hub import hf_hub_download
+
+    adapter = resolve(names.adapter("dpo" if kind == "base" else kind), "model")
+    path = hf_hub_download(adapter.repo, "adapter_config.json", revision=adapter.revision)
+    config = json.loads(Path(path).read_text("utf-8"))
+    base = resolve(config["base_model_name_or_path"], "model", config.get("revision") or "main")
+    settings = {"kind": kind, "types": sorted(types)}
+    return Task(names.adapter(f"{kind}-gguf"), "model", Lineage("gguf", settings, (base, adapter)))
+
+
+def export(names: Names, kind: str, types: list[str], private: bool = False, dry_run: bool = False) -> str | None:
+    """Publishes the GGUF files of a kind; returns the full commit, or None of a dry run.
+
+    Raises UserError for a model that is no Qwen2, RepositoryNotFoundError where there is no such adapter.
+    """
+    made = task(names, kind, types)
+    if revision := made.done():
+        return revision
+    if dry_run:
+        made.preview()
+    with tempfile.TemporaryDirectory(prefix="repartee-gguf-") as folder:
+        files = write(made, kind, types, Path(folder))
+        if dry_run:
+            rehearse(made.repo, made.type, files, made.lineage)
+            return None
+        return publish(made.repo, made.type, files, made.lineage, "GGUF files", private=private)
+
+
+def write(made: Task, kind: str, types: list[str], folder: Path) -> dict[str, bytes | Path]:
+    """Writes everything that is published of a kind, by path in its repository."""
+    import torch
+    from peft import PeftConfig, PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    base, adapter = made.lineage.inputs
+    pinned: dict[str, Any] = {"revision": adapter.revision}
+    tokenizer = AutoTokenizer.from_pretrained(adapter.repo, **pinned)
+    name = made.repo.split("/")[1].removesuffix("-gguf")
+    files: dict[str, bytes | Path] = {}
+    model: Any = AutoModelForCausalLM.from_pretrained(base.repo, revision=base.revision, dtype=torch.float32)
+    if kind != "base":
+        config: Any = PeftConfig.from_pretrained(adapter.repo, **pinned)
+        plain = model.get_input_embeddings().weight.detach().clone()
+        model = PeftModel.from_pretrained(model, adapter.repo, **pinned).merge_and_unload()
+        added = model.get_input_embeddings().weight.detach() - plain
+        rows = {token: added[token] for token in trained_tokens(config)}
+        tensors = adapter_tensors(adapter)
+        path = folder / f"{name}-lora.gguf"
+        files[path.name] = write_adapter(path, tensors, float(config.lora_alpha), rows, len(plain))
+    for type in types:
+        path = folder / f"{name}-{type.upper()}.gguf"
+        files[path.name] = write_model(path, model, tokenizer, name, type, own_head=kind == "base")
+        say("gguf", f"{path.name}: {path.stat().st_size:,} bytes")
+    asking = asking_of(tokenizer, GenerationConfig.from_pretrained(adapter.repo, **pinned))
+    if kind != "base":
+        files |= for_ollama(asking, f"{name}-{types[-1].upper()}.gguf")
+    files["README.md"] = card(made, kind, list(files), asking).encode()
+    return files
+
+
+def trained_tokens(config: Any) -> list[int]:
+    """The ids whose embeddings an adapter holds; none where it has none."""
+    given = config.trainable_token_indices or []
+    return next(iter(given.values())) if isinstance(given, dict) else given
+
+
+def adapter_tensors(adapter: Input) -> dict[str, Any]:
+    from huggingface_hub import hf_hub_download
+    from safetensors.torch import load_file
+
+    return load_file(hf_hub_download(adapter.repo, "adapter_model.safetensors", revision=adapter.revision))
+
+
+def asking_of(tokenizer: Any, settings: Any) -> Asking:
+    """Read from the tokenizer's chat template and the generation config."""
+    turn = {"role": "user", "content": "{{ .Prompt }}"}
+    whole = tokenizer.apply_chat_template([turn], tokenize=False)
+    system = whole.split("system\n")[1].split(tokenizer.eos_token)[0]
+    template = tokenizer.apply_chat_template(
+        [{"role": "system", "content": "{{ .System }}"}, turn], tokenize=False, add_generation_prompt=True
+    )
+    stops = tokenizer.convert_ids_to_tokens(settings.eos_token_id)
+    drawn = {"temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p, "min_p": 0.0}
+    rest = {"repeat_penalty": 1.0, "num_predict": settings.max_new_tokens, "stop": stops}
+    return Asking(system, template, drawn | rest)
+
+
+def for_ollama(asking: Asking, file: str) -> dict[str, bytes | Path]:
+    """`system`, `template` and `params`, which `ollama run hf.co/...` reads, and a Modelfile for a downloaded file."""
+    lines = [f"FROM ./{file}", f'TEMPLATE """{asking.template}"""', f'SYSTEM "{asking.system}"']
+    for name, value in asking.parameters.items():
+        lines += [f"PARAMETER {name} {json.dumps(one)}" for one in (value if isinstance(value, list) else [value])]
+    return {
+        "Modelfile": "\n".join([*lines, ""]).encode(),
+        "system": asking.system.encode(),
+        "template": asking.template.encode(),
+        "params": json.dumps(asking.parameters, indent=2).encode(),
+    }
+
+
+def card(made: Task, kind: str, files: list[str], asking: Asking) -> str:
+    base, adapter = made.lineage.inputs
+    inherited = of_base(base)
+    return model_card(
+        "gguf",
+        {
+            **inherited.license,
+            "library_name": "gguf",
+            "base_model": base.repo if kind == "base" else adapter.repo,
+            "base_model_relation": "quantized",
+            "tags": ["gguf", "llama.cpp", kind],
+        },
+        repo=made.repo,
+        kind=kind,
+        base=base.repo,
+        adapter=adapter.repo,
+        base_gguf=made.repo.replace(f"-{kind}-gguf", "-base-gguf"),
+        files=[file for file in files if file.endswith(".gguf") and not file.endswith("-lora.gguf")],
+        lora=next((file for file in files if file.endswith("-lora.gguf")), None),
+        asking=asking,
+        rights_note=note(inherited),
+        citations=together([inherited, handed_on(adapter)]).citations,
+        lineage=made.lineage,
+    )

@@ -1,0 +1,192 @@
+"""What the Chat tab does when a visitor asks: check the line, stream the answer, stop when the visitor stops.
+
+Nothing that a browser sends is trusted: the history lives in the visitor's session on the server, and the length of a
+line and the bounds of the sampling are checked here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from chat.engine.openai_formats import ENDED, EngineError
+from chat.sampling import Sampling
+from chat.template import Message, messages
+
+if TYPE_CHECKING:
+    from chat.engine.local import LocalEngine, Partial
+    from chat.engine.openai_server import RemoteEngine
+
+LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
+ENDINGS = {
+    "<|im_end|>": "Ended by itself after {}.",
+    "<|endoftext|>": "Came to the end of a text, not of a turn, after {}.",
+    ENDED: "Ended after {}.",
+    "length": "Did not end by itself: cut at {}.",
+}
+MAX_CHARACTERS = 500  # of one line of a visitor
+MAX_SCENE = 300  # characters as well
+MAX_HISTORY = 100  # messages kept for one visitor
+MOST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What the Chat tab does when it is asked; `engine` streams, `context_turns` is how many messages a model reads."""
+
+    engine: LocalEngine | RemoteEngine
+    context_turns: int
+
+    def chat(
+        self,
+        message: str,
+        who: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        history: list[Message],
+        seed: int | None = None,
+        scene: str = "",
+    ) -> Iterator[Any]:
+        """Answer one line of dialogue with one voice: base, sft or dpo.
+
+        Returns the conversation, an empty text box, and a note on how the answer ended. The conversation lives in the
+        session; a seed makes an answer repeatable, a scene joins the system prompt.
+        """
+        line = visitor_line(message)
+        if not line:
+            yield gr.skip()
+            return
+        asked = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
+        prompt, how = in_scene(messages(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
+        yield shown(asked), "", "", gr.skip()
+        yield from self.answer(asked, prompt, who, how, seed_of(seed))
+
+    def again(
+        self,
+        who: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        history: list[Message],
+        seed: int | None = None,
+        scene: str = "",
+    ) -> Iterator[Any]:
+        """Answer the latest line again, in the voice that is chosen now. Streams what `chat` streams."""
+        asked = up_to_latest_line(history)
+        if not asked:
+            gr.Info("Nothing has been said yet.")
+            yield gr.skip()
+            return
+        prompt, how = in_scene(messages(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
+        yield shown(asked), gr.skip(), "", gr.skip()
+        yield from self.answer(asked, prompt, who, how, seed_of(seed))
+
+    def answer(
+        self, asked: list[Message], prompt: list[Message], who: str, how: Sampling, seed: int | None
+    ) -> Iterator[Any]:
+        """Streams (messages to show, text box, note, history); a stop closes it."""
+        started = time.perf_counter()
+        with closing(streamed(self.engine, prompt, [who], how, seed)) as answers:
+            for (answer,) in answers:
+                said = [*asked, {"role": "assistant", "content": answer.text, "voice": who}]
+                note = ending(answer, time.perf_counter() - started)
+                yield shown(said), gr.skip(), note, said
+
+
+def streamed(
+    engine: LocalEngine | RemoteEngine, prompt: list[Message], voices: list[str], how: Sampling, seed: int | None
+) -> Generator[list[Partial], None, None]:
+    """What each voice says to a prompt, as it comes. A server in trouble is one line of the log, and one for him."""
+    try:
+        with closing(engine.stream([prompt] * len(voices), voices, how, seed)) as answers:
+            yield from answers
+    except EngineError as error:
+        print(f"engine: {error}", flush=True)
+        reason = "The models do not answer just now. Please try again in a moment."
+        raise gr.Error(reason, title="Not there", print_exception=False) from None
+
+
+def undo(history: list[Message]) -> tuple[Any, ...]:
+    """Takes back the latest line and its answer. Returns (messages to show, note, history)."""
+    left = up_to_latest_line(history)[:-1]
+    return shown(left), "", left
+
+
+def edit(history: list[Message]) -> tuple[Any, ...]:
+    """As `undo`, with the line in the text box: returns (messages to show, text box, note, history)."""
+    asked = up_to_latest_line(history)
+    if not asked:
+        return shown([]), gr.skip(), "", []
+    return shown(asked[:-1]), asked[-1]["content"], "", asked[:-1]
+
+
+def up_to_latest_line(history: list[Message]) -> list[Message]:
+    """The conversation without what came after the visitor's latest line; [] where there is none."""
+    last = max((place for place, turn in enumerate(history) if turn["role"] == "user"), default=-1)
+    return history[: last + 1]
+
+
+def visitor_line(message: str) -> str:
+    """The line without outer white space; "" and a hint when there is none. Raises gr.Error when it is too long."""
+    line = (message or "").strip()
+    if len(line) > MAX_CHARACTERS:
+        reason = f"That line has {len(line)} characters; the models read at most {MAX_CHARACTERS}. Please shorten it."
+        raise gr.Error(reason, title="Too long", print_exception=False)
+    if not line:
+        gr.Info("Type a line first, or pick one of the examples.")
+    return line
+
+
+def in_scene(prompt: list[Message], scene: str) -> list[Message]:
+    """The prompt with the visitor's scene after the system prompt. Raises gr.Error for one that is too long."""
+    told = " ".join((scene or "").split())
+    if len(told) > MAX_SCENE:
+        reason = f"That scene has {len(told)} characters; it takes at most {MAX_SCENE}. Please shorten it."
+        raise gr.Error(reason, title="Too long", print_exception=False)
+    system, *turns = prompt
+    return [{**system, "content": f"{system['content']} The scene: {told}"}, *turns] if told else prompt
+
+
+def sampling(temperature: float, top_k: int, top_p: float) -> Sampling:
+    """The visitor's sampling; raises gr.Error for a value outside its bounds."""
+    try:
+        return Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+    except ValueError as error:
+        raise gr.Error(str(error), title="Sampling", print_exception=False) from None
+
+
+def seed_of(seed: float | None) -> int | None:
+    """The visitor's seed, if there is one; raises gr.Error for what is none."""
+    if seed is None:
+        return None
+    if int(seed) != seed or not 0 <= seed <= MOST_SEED:
+        reason = f"A seed is a whole number from 0 to {MOST_SEED}, or nothing."
+        raise gr.Error(reason, title="Seed", print_exception=False)
+    return int(seed)
+
+
+def shown(history: list[Message]) -> list[dict[str, str]]:
+    """The conversation as a page of a script: each reply under the name of the voice that gave it.
+
+    The component shows text as HTML even when Markdown is off, and would load a visitor's image: so all is escaped.
+    """
+    cues = (f"<small>{LABELS[turn['voice']]}</small>\n" if "voice" in turn else "" for turn in history)
+    return [
+        {"role": turn["role"], "content": cue + escape(turn["content"], quote=False)}
+        for cue, turn in zip(cues, history, strict=True)
+    ]
+
+
+def ending(answer: Any, seconds: float) -> str:
+    """How a finished reply ended, how long it took and how fast that was; "" while it is not finished."""
+    tokens = "1 token" if answer.tokens == 1 else f"{answer.tokens} tokens"
+    if not answer.done:
+        return ""
+    return f"{ENDINGS[answer.ended].format(tokens)} {seconds:.1f} s, {answer.tokens / max(seconds, 1e-3):.0f} tokens/s."

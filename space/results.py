@@ -1,0 +1,96 @@
+"""What the page tells of its models: the published evaluation, and where everything is from."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub.errors import explain
+from hub.lineage import Lineage, published, unchanged
+from hub.names import Names
+from hub.results_table import measured, table
+from space.chat_handlers import LABELS
+
+DRAWN = ("report/means.png", "metrics.png")
+REPORT_PAGE = "report/report.html"
+MOST_PICTURE = 2 * 1024 * 1024  # bytes; it goes into the page itself, so that no file needs to be served
+
+
+@dataclass(frozen=True)
+class Results:
+    """The evaluation of the models, or why there is none to show."""
+
+    text: str
+    """Markdown."""
+    pictures: tuple[str, ...] = ()
+    """PNGs as data addresses."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """Who answers: Hub id, full commit and licence by voice; licences as their cards name them."""
+
+    repos: Mapping[str, str]
+    revisions: Mapping[str, str]
+    licences: Mapping[str, str]
+
+
+def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
+    """Looks for the evaluation on the Hub. Never raises for what the Hub does or has not: the page says so instead."""
+    from huggingface_hub import constants, hf_hub_download, list_repo_files
+
+    repo = names.evaluation
+    try:
+        found = published(repo, "dataset")
+        if found is None:
+            return Results(f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub.")
+        sha, lineage = found
+        figures = measured(repo, sha)
+        told = table(figures)
+        there = list_repo_files(repo, repo_type="dataset", revision=sha)
+        drawn = [name for name in DRAWN if name in there]
+        paths = [Path(hf_hub_download(repo, name, repo_type="dataset", revision=sha)) for name in drawn]
+        pictures = tuple(map(data_address, filter(small, paths)))
+    except Exception as error:  # a page without its figures is better than no page
+        reason = explain(error) or f"it cannot be read: {type(error).__name__}"
+        return Results(f"The evaluation `{repo}` cannot be shown: {reason}.")
+    files = f"{constants.ENDPOINT}/datasets/{repo}"
+    source = f"From [{repo} @ {sha[:7]}]({files}/tree/{sha}), 95% intervals in brackets."
+    if REPORT_PAGE in there:
+        source += f" [The whole report]({files}/resolve/{sha}/{REPORT_PAGE}), with examples, is one page to download."
+    return Results(f"{measured_on(lineage, revisions)}\n\n{told}\n\n{source}", pictures)
+
+
+def small(path: Path) -> bool:
+    return path.stat().st_size <= MOST_PICTURE
+
+
+def data_address(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def measured_on(lineage: Lineage, revisions: Mapping[str, str]) -> str:
+    """Whether the figures are of the very models that answer here; a commit of a model's card makes no other model."""
+    models = [source for source in lineage.inputs if source.type == "model"]
+    others = [
+        LABELS[voice]
+        for voice, revision in revisions.items()
+        if not any(unchanged(source, revision) for source in models)
+    ]
+    if not others:
+        return "Measured on the very models that answer here, on films that no stage of the training had seen."
+    return f"**Measured on other commits than those that answer here** ({', '.join(others)})."
+
+
+def licence(repo: str, revision: str) -> str:
+    """The licence that a model's card names, or that it names none."""
+    from huggingface_hub import HfApi
+
+    try:
+        data = HfApi().model_info(repo, revision=revision).card_data
+    except Exception:  # as above; it is a line of the About tab
+        return "see its card"
+    given = data.to_dict() if data else {}
+    return str(given.get("license_name") or given.get("license") or "none named in its card")

@@ -1,0 +1,59 @@
+"""The base model as an input: `python -m training.base` publishes the starter; a Hub id is pinned to a commit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hub.cards import model_card
+from hub.errors import UserError
+from hub.lineage import Input, Lineage
+from hub.publish import publish, rehearse
+from hub.rights import stated
+from training.data.corpus.sources import file_digest
+from training.recipe import Recipe
+from training.stage import Task, base_input, say
+
+PUBLISHED = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+def run(recipe: Recipe, work: Path) -> str:
+    """Publishes the base where it is a local folder; returns its full commit sha in either case."""
+    if not Path(recipe.model.base).is_dir():
+        return base_input(recipe).revision
+    made, files = make(recipe)
+    return made.done() or publish(
+        made.repo, made.type, files, made.lineage, "Starter base model", private=recipe.hub.private
+    )
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    """Shows what publishing a local base would do, or which commit of a Hub's base is taken."""
+    if not Path(recipe.model.base).is_dir():
+        say("base", f"takes {recipe.model.base}@{base_input(recipe).revision}")
+        return
+    made, files = make(recipe)
+    rehearse(made.repo, made.type, files, made.lineage)
+
+
+def make(recipe: Recipe) -> tuple[Task, dict[str, bytes | Path]]:
+    """The starter as a repository, from its local folder. Raises UserError where that is not one of a model."""
+    folder, repo = Path(recipe.model.base), recipe.names.starter
+    missing = [name for name in PUBLISHED if not (folder / name).exists()]
+    if missing:
+        raise UserError(f"{folder} is no model folder: {', '.join(missing)} missing; make one with training.pretrain")
+    weights = file_digest(folder / "model.safetensors")
+    training = json.loads((folder / "training.json").read_text())
+    lineage = Lineage("base", {}, (Input("starter-weights", "file", weights, weights),), facts=training)
+    rights = stated(training.get("rights"))
+    files: dict[str, bytes | Path] = {name: folder / name for name in PUBLISHED}
+    files["README.md"] = model_card(
+        "starter",
+        {**rights.license, "library_name": "transformers"},
+        repo=repo,
+        corpus=training["corpus"],
+        training={name: value for name, value in training.items() if name not in ("corpus", "rights")},
+        citations=rights.citations,
+        lineage=lineage,
+    ).encode()
+    return Task(repo, "model", lineage), files

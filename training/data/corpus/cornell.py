@@ -1,0 +1,152 @@
+"""Reads the Cornell Movie-Dialogs Corpus, as a zip or as a folder.
+
+The files separate their fields by ` +++$+++ `. Bytes are single-byte Western: ISO-8859-1 on paper, with cp1252's quotes
+and dashes (0x80-0x9f) in practice. Conversations name their lines by id; some lines are empty and, in a damaged copy,
+some are missing.
+
+Source: Danescu-Niculescu-Mizil and Lee, "Chameleons in imagined conversations", CMCL 2011.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from hub.rights import UNKNOWN, Citation, Rights
+from training.data.corpus.assemble import Film, Reading, Speaker, number
+from training.data.corpus.text import decode
+
+PUBLIC_ADDRESS = "http://www.cs.cornell.edu/~cristian/data/cornell_movie_dialogs_corpus.zip"
+SEPARATOR = " +++$+++ "
+LINES, CONVERSATIONS, TITLES, CHARACTERS = FILES = (
+    "movie_lines.txt",
+    "movie_conversations.txt",
+    "movie_titles_metadata.txt",
+    "movie_characters_metadata.txt",
+)
+URLS = "raw_script_urls.txt"
+RIGHTS = Rights(
+    {
+        "license": "other",
+        "license_name": "cornell-movie-dialogs-no-formal-licence",
+        "license_link": "https://www.cs.cornell.edu/~cristian/Cornell_Movie-Dialogs_Corpus.html",
+    },
+    (
+        Citation(
+            "Cornell Movie-Dialogs Corpus",
+            "The Cornell Movie-Dialogs Corpus is distributed by its authors without a formal licence, for research; "
+            "the lines remain the property of those who wrote the films.",
+            """\
+@inproceedings{danescu-niculescu-mizil-lee-2011-chameleons,
+  author    = {Cristian Danescu-Niculescu-Mizil and Lillian Lee},
+  title     = {Chameleons in Imagined Conversations: A New Approach to Understanding Coordination of Linguistic Style in Dialogs},
+  booktitle = {Proceedings of the Workshop on Cognitive Modeling and Computational Linguistics, ACL 2011},
+  year      = {2011}
+}""",  # noqa: E501
+        ),
+    ),
+)
+
+_LINE_ID = re.compile(r"'([^']*)'")
+_LINE_IDS = re.compile(r"\s*\[('[^']*'(, '[^']*')*)?\]\s*")
+
+
+def read(files: Mapping[str, bytes]) -> Reading:
+    """Reads the contents of `FILES` and, where it is there, of `URLS`. A row that cannot be read is counted."""
+    counts: Counter[str] = Counter()
+    films = _films(files, counts)
+    speakers = _speakers(files[CHARACTERS], counts)
+    reading = Reading(list(films.values()), list(speakers.values()), [], [], [], [], counts, rights_of(films.values()))
+    lines = _lines(files[LINES], reading, {speaker: place for place, speaker in enumerate(speakers)})
+    _conversations(files[CONVERSATIONS], reading, {film: place for place, film in enumerate(films)}, *lines)
+    return reading
+
+
+def rights_of(films: Iterable[Film]) -> Rights:
+    """Those of the corpus itself, told by its first film; other films in its form have others."""
+    return RIGHTS if any(film.id == "m0" and film.title == "10 things i hate about you" for film in films) else UNKNOWN
+
+
+def _rows(content: bytes, fields: int, name: str, counts: Counter[str]) -> Iterator[list[str]]:
+    """Yields decoded fields; a row with another number of fields is counted and passed over.
+
+    A last row without its newline is where a cut-off copy ends: it cannot be trusted and is passed over as well.
+    """
+    rows = decode(content.replace(b"\r\n", b"\n")).split("\n")
+    if rows.pop().strip():
+        counts[f"{name}: last row cut off"] += 1
+    for row in rows:
+        values = row.split(SEPARATOR)
+        if len(values) == fields - 1 and values[-1].endswith(SEPARATOR.rstrip()):  # the last field is empty
+            values[-1:] = [values[-1].removesuffix(SEPARATOR.rstrip()), ""]
+        if len(values) == fields:
+            yield values
+        elif row.strip():
+            counts[f"{name}: rows not in {fields} fields"] += 1
+
+
+def _films(files: Mapping[str, bytes], counts: Counter[str]) -> dict[str, Film]:
+    urls = {film: url.strip() for film, _, url in _rows(files.get(URLS, b""), 3, URLS, counts)}
+    films = {}
+    for film, title, year, rating, votes, genres in _rows(files[TITLES], 6, TITLES, counts):
+        released = re.match(r"[0-9]{4}", year)  # "1995/I" is how IMDb tells namesakes of one year apart
+        films[film] = Film(
+            id=film,
+            title=title.strip() or None,
+            year=int(released[0]) if released else None,
+            rating=number(float, rating),
+            votes=number(int, votes),
+            genres=tuple(re.findall(r"'([^']+)'", genres)),
+            script_url=urls.get(film),
+        )
+    return films
+
+
+def _speakers(content: bytes, counts: Counter[str]) -> dict[str, Speaker]:
+    speakers = {}
+    for speaker, name, _film, _title, gender, position in _rows(content, 6, CHARACTERS, counts):
+        folded = gender.strip().lower()
+        speakers[speaker] = Speaker(name.strip(), folded if folded in ("f", "m") else "?", number(int, position))
+    return speakers
+
+
+def _lines(content: bytes, reading: Reading, speakers: dict[str, int]) -> tuple[dict[str, int], list[str]]:
+    """Adds the lines to the reading. Returns the place of each line id, and the film of each line."""
+    places: dict[str, int] = {}
+    films: list[str] = []
+    for line, speaker, film, name, raw in _rows(content, 5, LINES, reading.counts):
+        if line in places:
+            reading.counts["line ids seen twice"] += 1
+            continue
+        if speaker not in speakers:
+            speakers[speaker] = len(reading.speakers)
+            reading.speakers.append(Speaker(name.strip()))
+        places[line] = len(films)
+        films.append(film)
+        reading.raw_text.append(raw)
+        reading.speaker_of.append(speakers[speaker])
+    reading.line_ids += places
+    reading.counts["lines with cp1252 bytes"] = len(re.findall(rb"[\x80-\x9f].*", content))
+    return places, films
+
+
+def _conversations(
+    content: bytes, reading: Reading, films: dict[str, int], places: dict[str, int], films_of_lines: list[str]
+) -> None:
+    """Adds the conversations to the reading. A line of another film is taken for missing."""
+    counts = reading.counts
+    for _first, _second, film, listed in _rows(content, 4, CONVERSATIONS, counts):
+        counts["conversations in the source"] += 1
+        if not _LINE_IDS.fullmatch(listed):
+            counts["conversations whose line list cannot be read"] += 1
+            continue
+        if film not in films:
+            films[film] = len(reading.films)
+            reading.films.append(Film(id=film))
+        lines = [places.get(line, -1) for line in _LINE_ID.findall(listed)]
+        for index, place in enumerate(lines):
+            if place >= 0 and films_of_lines[place] != film:
+                counts["lines of another film than their conversation's"] += 1
+                lines[index] = -1
+        reading.conversations.append((films[film], lines))

@@ -1,0 +1,160 @@
+"""Finds a source and the reader that it needs: a zip, a folder, a file, an http address or a dataset of the Hub."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import http.client
+import re
+import urllib.request
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hub.lineage import Input, resolve
+from training.data.corpus import convokit, cornell, tabular
+from training.data.corpus.assemble import Corpus, CorpusError, assemble
+from training.recipe_schema import Source
+
+FORMS = (
+    "the Cornell or a ConvoKit corpus as zip or folder, a .jsonl, .json or .parquet file, or the id of a Hub dataset"
+)
+
+
+@dataclass(frozen=True)
+class Located:
+    """A source that was found, pinned by its content, and not read yet."""
+
+    name: str  # what the rows' `source` says
+    input: Input
+    read: Callable[[], Corpus]
+    """Reads it. Raises CorpusError where it cannot be read."""
+
+
+def locate(source: Source, work: Path) -> Located:
+    """Finds a source, after a download where it is an http address.
+
+    Raises:
+        CorpusError: there is nothing of a known form.
+        hub.errors.UserError: the Hub has no such dataset.
+    """
+    if re.fullmatch(r"https?://.+", source.path):
+        path = downloaded(source.path, work / "downloads")
+    elif not (path := Path(source.path)).exists():
+        if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source.path) or path.suffix in (".zip", *tabular.SUFFIXES):
+            raise CorpusError(f"{source.path}: no such file or folder; give {FORMS}")
+        pinned = resolve(source.path, "dataset", source.revision or "main")
+        return Located(source.name or source.path, pinned, lambda: read_hub(pinned, source.config))
+    name = source.name or path.stem
+    with errors_name(path):
+        digest = file_digest(path)
+    return Located(name, Input(name, "file", digest, digest), lambda: read(path))
+
+
+def read(path: str | Path) -> Corpus:
+    """Reads a local corpus of any form.
+
+    Raises:
+        CorpusError: the path is no corpus, a file is missing or cut off, or nothing readable is in it.
+    """
+    path = Path(path)
+    with errors_name(path), collector_off():
+        if path.suffix in tabular.SUFFIXES:
+            return assemble(tabular.read_file(path))
+        found = names(path)
+        reader = cornell if form_of(found) == "cornell" else convokit
+        if missing := [name for name in reader.FILES if name not in found]:
+            raise CorpusError(f"{', '.join(missing)} not in it; such a corpus has {', '.join(reader.FILES)}")
+        optional = [name for name in (cornell.URLS,) if name in found]
+        return assemble(reader.read({name: found[name]() for name in (*reader.FILES, *optional)}))
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Holds the garbage collector: a reader makes millions of objects and drops none, so looking through them is lost
+    time (a tenth of it)."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
+def errors_name(path: Path) -> Iterator[None]:
+    """Makes a CorpusError, with the path in it, of whatever a damaged file raises."""
+    try:
+        yield
+    except CorpusError as error:
+        raise CorpusError(f"{path}: {error}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise CorpusError(
+            f"{path}: damaged ({' '.join(str(error).split())}); get it again from where it came"
+        ) from error
+
+
+def names(path: Path) -> dict[str, Callable[[], bytes]]:
+    """The files of a zip or a folder by name, each as a function that reads it."""
+    if path.is_dir():
+        return {entry.name: entry.read_bytes for entry in sorted(path.rglob("*")) if entry.is_file()}
+    if not path.exists():
+        raise CorpusError(f"no such file or folder; give {FORMS}")
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise CorpusError(f"not a readable zip ({error}); get it again from where it came") from error
+    return {Path(name).name: member(archive, name) for name in archive.namelist() if "__MACOSX" not in name}
+
+
+def member(archive: zipfile.ZipFile, name: str) -> Callable[[], bytes]:
+    return lambda: archive.read(name)
+
+
+def form_of(found: Mapping[str, Any]) -> str:
+    for form, reader in (("cornell", cornell), ("convokit", convokit)):
+        if any(name in found for name in reader.FILES):
+            return form
+    raise CorpusError(f"no {cornell.LINES} and no {convokit.UTTERANCES} in it; give {FORMS}")
+
+
+def read_hub(pinned: Input, config: str | None) -> Corpus:
+    """Reads every split of a dataset of the Hub, one after the other."""
+    from datasets import load_dataset
+
+    try:
+        splits = load_dataset(pinned.repo, config, revision=pinned.revision)
+        return assemble(tabular.read((row for split in splits.values() for row in split), Counter()))
+    except (CorpusError, ValueError, RuntimeError) as error:
+        raise CorpusError(f"{pinned.repo}: {' '.join(str(error).split())}; see data.sources config") from error
+
+
+def downloaded(address: str, folder: Path) -> Path:
+    target = folder / hashlib.sha256(address.encode()).hexdigest()[:12] / Path(address).name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_suffix(".part")
+        try:
+            urllib.request.urlretrieve(address, partial)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise CorpusError(
+                f"{address} cannot be downloaded ({error}); download it elsewhere and give its path"
+            ) from error
+        partial.replace(target)
+    return target
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, or of the names and contents of those files of a folder that a reader reads."""
+    digest = hashlib.sha256()
+    read_ones = (*cornell.FILES, cornell.URLS, *convokit.FILES)
+    for file in [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.name in read_ones):
+        digest.update(file.name.encode() if path.is_dir() else b"")
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

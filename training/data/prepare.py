@@ -1,0 +1,130 @@
+"""Corpora to dataset: `python -m training.prepare --recipe training/recipes/starter.yaml data.sources=corpus.zip`.
+
+Reads the films, slides a window over every conversation, splits by film and publishes in one commit: `pairs` (prompt
+and completion, as TRL takes them), `conversations`, and `dropped`, the pairs that a rule kept out. `--dry-run` shows it
+all, card included, and sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from chat.template import SYSTEM_PROMPT
+from hub.cards import dataset_card
+from hub.errors import UserError
+from hub.lineage import Lineage
+from hub.parquet import write_tables
+from hub.publish import publish, rehearse
+from hub.rights import UNKNOWN, Rights, handed_on, together
+from training.data import dataset_stats
+from training.data.corpus.assemble import Named
+from training.data.corpus.sources import Located, locate
+from training.data.pairs import build
+from training.data.splits import SPLITS
+from training.recipe import Recipe
+from training.recipe_schema import Data, Source
+from training.stage import Task, command, say, work_folder
+
+
+def run(recipe: Recipe, work: Path) -> str:
+    """Publishes the dialogue dataset and returns its full commit sha."""
+    found = located(recipe.data, work)
+    made = Task(recipe.names.dialogue, "dataset", lineage_of(recipe.data, found))
+    if revision := made.done():
+        return revision
+    files, lineage = make(recipe.data, found, made.repo, work_folder(work, made.lineage))
+    return publish(made.repo, "dataset", files, lineage, "Dialogue pairs and conversations", private=recipe.hub.private)
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    """Makes everything that `run` would publish, shows what publishing it would do, and sends nothing."""
+    found = located(recipe.data, work)
+    folder, repo = work_folder(work, lineage_of(recipe.data, found)), recipe.names.dialogue
+    files, lineage = make(recipe.data, found, repo, folder)
+    for path, content in files.items():
+        if isinstance(content, bytes):
+            (folder / path).write_bytes(content)
+    say("prepare", f"made, to be looked at, in {folder}")
+    rehearse(repo, "dataset", files, lineage)
+
+
+def located(data: Data, work: Path) -> list[Located]:
+    """Finds every source. Raises UserError where one is not there, or where two have one name."""
+    found = [locate(source, work) for source in data.sources]
+    if twice := [name for name, times in Counter(one.name for one in found).items() if times > 1]:
+        raise UserError(f"two sources are named {twice[0]}; give each a name of its own in data.sources")
+    return found
+
+
+def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = None) -> Lineage:
+    """Settings and pinned sources; where a source lies on this machine is no part of it."""
+    sources = [
+        {"name": one.name, "weight": source.weight, "config": source.config, "license": source.license}
+        for one, source in zip(found, data.sources, strict=True)
+    ]
+    settings = {"data": {**vars(data), "sources": sources}, "system_prompt": SYSTEM_PROMPT}
+    return Lineage("prepare", settings, tuple(one.input for one in found), facts=facts or {})
+
+
+def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dict[str, bytes | Path], Lineage]:
+    """Makes the files of the dataset, the card among them, and the lineage with what was counted on the way."""
+    corpora = [Named(one.name, source.weight, one.read()) for one, source in zip(found, data.sources, strict=True)]
+    tables, dropped = build(corpora, data)
+    counts = Counter[str]()
+    for named in corpora:
+        counts.update(named.corpus.counts)
+    counts.update(dropped)
+    counts.update({f"{split} pairs": len(tables["pairs"][split]) for split in SPLITS})
+    for name, count in counts.items():
+        say("prepare", f"{name}: {count:,}")
+    if empty := [split for split in SPLITS if not len(tables["pairs"][split])]:
+        raise UserError(f"no pair falls into {' and '.join(empty)}; give more films, or data.split_by=pair")
+    balance, widest = {}, {}
+    for name, shares in (("genre", dataset_stats.genres), ("decade", dataset_stats.decades)):
+        balance[name] = shares(dataset_stats.films(tables["pairs"]))
+        widest[name] = {
+            "films": dataset_stats.widest(balance[name]),
+            "pairs": dataset_stats.widest(shares(tables["pairs"])),
+        }
+        spelled = " and ".join(f"{points:.1f} points of the {unit}" for unit, points in widest[name].items())
+        say("prepare", f"shares by {name} differ between splits by at most {spelled}")
+    files, metadata = write_tables(tables, folder)
+    licences = dict(zip((one.name for one in found), map(rights_of, found, data.sources, corpora), strict=True))
+    rights = together(licences.values())
+    files["lengths.png"] = dataset_stats.figure(tables["pairs"], tables["conversations"], folder / "lengths.png")
+    facts = {"counts": dict(counts), "context_turns": data.context_turns, "rights": rights.as_fact()}
+    lineage = lineage_of(data, found, facts)
+    card = dataset_card(
+        "dialogue",
+        {
+            "pretty_name": "Repartee dialogue",
+            "annotations_creators": ["no-annotation"],
+            **metadata,
+            **rights.license,
+        },
+        repo=repo,
+        counts=counts,
+        data=data,
+        rows={config: {split: len(table) for split, table in splits.items()} for config, splits in tables.items()},
+        balance=balance,
+        widest=widest,
+        lengths=dataset_stats.lengths(tables["pairs"]),
+        system_prompt=SYSTEM_PROMPT,
+        licences=licences,
+        citations=rights.citations,
+        lineage=lineage,
+    )
+    files["README.md"] = card.encode()
+    return files, lineage
+
+
+def rights_of(found: Located, source: Source, named: Named) -> Rights:
+    """The licence that the recipe gives a source, else the one its reader or its own lineage states; its citations."""
+    stated = named.corpus.rights if named.corpus.rights != UNKNOWN else handed_on(found.input)
+    return Rights({"license": source.license} if source.license else stated.license, stated.citations)
+
+
+if __name__ == "__main__":
+    command(run, __doc__, preview)

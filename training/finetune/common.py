@@ -1,0 +1,82 @@
+"""What SFT and DPO share: arguments for TRL, what counts as the same run, and the adapter's card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from chat.template import SYSTEM_PROMPT
+from chat.variants import has_bf16
+from hub.cards import model_card
+from hub.lineage import Input, Lineage, published
+from hub.rights import handed_on, note, of_base, together
+from hub.task import say
+from training.recipe import Recipe
+
+
+def trainer_arguments(trl: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The recipe's TRL fields, with what the chain decides for every run."""
+    import torch
+
+    emulated = {} if has_bf16() else {"bf16": False}
+    if emulated and trl.get("bf16", True):
+        say("train", "this CPU has no bf16 instructions; computing in float32")
+    return {
+        "report_to": "none",
+        "project": "repartee",  # with trackio: what is evaluated behind the training, or resumed, goes to the same run
+        "run_name": folder.name,
+        "trackio_static_space_id": False,  # no Space is made that nobody asked for
+        "save_total_limit": 2,
+        "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # which would show the last finite loss instead; `finite_guard` reads it
+        "per_device_eval_batch_size": trl.get("per_device_train_batch_size", 8),
+        "use_cpu": not torch.cuda.is_available(),
+        **trl,
+        **emulated,
+        "output_dir": str(folder / "checkpoints"),
+        "push_to_hub": False,
+    }
+
+
+def model_settings(recipe: Recipe) -> dict[str, Any]:
+    """The part of the recipe's model section that changes an adapter."""
+    return {"four_bit": recipe.model.four_bit, "lora": vars(recipe.model.lora), "system_prompt": SYSTEM_PROMPT}
+
+
+def context_turns(dialogue: Input) -> int:
+    """How many earlier turns the prompts of the dialogue dataset carry."""
+    found = published(dialogue.repo, dialogue.type)
+    return found[1].facts["context_turns"] if found else 1
+
+
+def first_process_only(trainer: Any) -> None:
+    """Ends every process of a launch over several GPUs but the first, which saves and publishes."""
+    if not trainer.is_world_process_zero():
+        raise SystemExit(0)
+
+
+def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lineage) -> bytes:
+    """The card of an adapter, with the licence of its base and the citations of all that it was trained on."""
+    names, inherited = recipe.names, of_base(base)
+    citations = together([inherited, *map(handed_on, lineage.inputs)]).citations
+    metadata = {
+        **inherited.license,
+        "library_name": "transformers" if kind.endswith("-merged") else "peft",
+        "base_model": base.repo,
+        "base_model_relation": "merge" if kind.endswith("-merged") else "adapter",
+        "datasets": [names.dialogue] + ([names.preferences] if kind in ("dpo", "reward") else []),
+        "tags": ["trl", "lora", kind],
+    }
+    return model_card(
+        "adapter",
+        metadata,
+        repo=repo,
+        kind=kind,
+        base=base.repo,
+        system_prompt=SYSTEM_PROMPT,
+        facts=lineage.facts,
+        settings=lineage.settings,
+        rights_note=note(inherited),
+        citations=citations,
+        lineage=lineage,
+    ).encode()

@@ -1,0 +1,162 @@
+"""Direct preference optimization: `python -m training.dpo --recipe training/recipes/starter.yaml dpo.beta=0.3`.
+
+TRL's DPOTrainer continues the SFT adapter on the preference set; the reference is the SFT adapter, frozen. The result
+stands alone on the base. Carries on from its last checkpoint when started again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hub.errors import UserError
+from hub.lineage import Input, Lineage, resolve
+from hub.publish import publish
+from training.finetune.callbacks import (
+    finite_guard,
+    first_loss_guard,
+    last_loss,
+    logged_rewards,
+    losses,
+)
+from training.finetune.common import adapter_card, context_turns, first_process_only, model_settings, trainer_arguments
+from training.finetune.memory_plan import Shape, plan
+from training.finetune.preference_pairs import as_text, kept_pairs, longest, same_base, split
+from training.finetune.trl_compat import complete_reference
+from training.recipe import Recipe
+from training.stage import Task, base_input, command, say, work_folder
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+
+def run(recipe: Recipe, work: Path) -> str:
+    """Publishes the DPO adapter and returns its full commit sha."""
+    made = task(recipe)
+    if revision := made.done():
+        return revision
+    base, sft, preferences = made.lineage.inputs
+    files, facts = train(recipe, base, sft, preferences, work_folder(work, made.lineage))
+    facts["context_turns"] = context_turns(resolve(recipe.names.dialogue, "dataset"))
+    lineage = replace(made.lineage, facts=facts)
+    files["README.md"] = adapter_card(recipe, made.repo, "dpo", base, lineage)
+    return publish(made.repo, "model", files, lineage, "DPO adapter", private=recipe.hub.private)
+
+
+def task(recipe: Recipe) -> Task:
+    """The DPO adapter, from the base, the SFT adapter and the preference set as they are now."""
+    names = recipe.names
+    settings = {"model": model_settings(recipe), "dpo": {**vars(recipe.dpo)}}
+    inputs = (base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.preferences, "dataset"))
+    return Task(names.adapter("dpo"), "model", Lineage("dpo", settings, inputs))
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    task(recipe).preview()
+
+
+def train(
+    recipe: Recipe, base: Input, sft: Input, preferences: Input, folder: Path, callbacks: Sequence[Any] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
+    from datasets import Dataset
+    from transformers import AutoConfig
+    from trl import DPOConfig
+
+    from chat.template import load_tokenizer
+    from training.finetune.loading import last_checkpoint, save_adapter
+
+    same_base(base, preferences)
+    same_base(base, sft)
+    arguments = DPOConfig(**trainer_arguments(recipe.dpo.trl, folder))
+    tokenizer = load_tokenizer(base.repo, base.revision)
+    rows, counts = kept_pairs(tokenizer, preferences, recipe, arguments.max_length)
+    train_rows, held_out = split(rows, recipe.dpo.validation_pairs, arguments.seed)
+    lengths = [longest(tokenizer, row) for row in train_rows]
+    numbers = plan(
+        Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision)),
+        recipe.model,
+        arguments,
+        rows=len(train_rows),
+        tokens=2 * sum(lengths),
+        largest_batch=2 * arguments.per_device_train_batch_size * max(lengths),
+        adapters=2,
+    )
+    for name, value in {**counts, **numbers}.items():
+        say("dpo", f"{name}: {value}")
+    say("dpo", f"beta {arguments.beta}, loss {'+'.join(arguments.loss_type)}")
+    model = load_sft(recipe, base, sft)
+    sides = [
+        Dataset.from_list([as_text(tokenizer, row) for row in part]) if part else None
+        for part in (train_rows, held_out)
+    ]
+    trainer = trainer_of(model, tokenizer, arguments, *sides)
+    checkpoint = last_checkpoint(folder / "checkpoints")
+    if checkpoint is None:
+        trainer.add_callback(first_loss_guard(arguments))
+    for callback in callbacks:
+        trainer.add_callback(callback)
+    started = time.monotonic()
+    result = trainer.train(resume_from_checkpoint=checkpoint)
+    minutes = (time.monotonic() - started) / 60
+    measured = trainer.evaluate() if held_out else {}
+    facts = {
+        **counts,
+        "steps": result.global_step,
+        "beta": arguments.beta,
+        "loss type": "+".join(arguments.loss_type),
+        **({"ld_alpha": arguments.ld_alpha} if arguments.ld_alpha is not None else {}),
+        "mean train loss": round(result.training_loss, 4),
+        "final train loss": last_loss(trainer),
+        **logged_rewards(trainer),
+        **{f"held-out {name}": round(measured[f"eval_{key}"], 4) for name, key in HELD_OUT.items() if measured},
+        "minutes": round(minutes, 2),
+    }
+    first_process_only(trainer)
+    model.delete_adapter("ref")
+    files = dict(save_adapter(model, tokenizer, folder / "adapter"))
+    return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
+
+
+HELD_OUT = {"loss": "loss", "reward accuracy": "rewards/accuracies", "reward margin": "rewards/margins"}
+
+
+def load_sft(recipe: Recipe, base: Input, sft: Input) -> PeftModel:
+    """The SFT adapter on its base, to be trained on. Raises UserError where the recipe describes another adapter."""
+    from peft import PeftConfig, PeftModel
+
+    from training.finetune.loading import load_base
+    from training.finetune.trl_compat import ready_for_trl
+
+    saved: Any = PeftConfig.from_pretrained(sft.repo, revision=sft.revision)
+    lora = recipe.model.lora
+    if (saved.r, saved.lora_alpha) != (lora.r, lora.alpha):
+        raise UserError(
+            f"{sft.repo} has LoRA rank {saved.r}, alpha {saved.lora_alpha}, the recipe says {lora.r}, {lora.alpha}; "
+            "use the recipe it was trained with, or run training.sft again"
+        )
+    model = load_base(base.repo, base.revision, recipe.model)
+    return ready_for_trl(PeftModel.from_pretrained(model, sft.repo, revision=sft.revision, is_trainable=True))
+
+
+def trainer_of(model: PeftModel, tokenizer: Any, arguments: Any, pairs: Any, held_out: Any = None) -> Any:
+    """DPOTrainer whose reference is the very adapter that it starts from."""
+    from trl import DPOTrainer
+
+    trainer = DPOTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=pairs,
+        eval_dataset=held_out,
+        processing_class=tokenizer,
+        callbacks=[finite_guard()],
+    )
+    complete_reference(model)
+    return trainer
+
+
+if __name__ == "__main__":
+    command(run, __doc__, preview)

@@ -1,0 +1,119 @@
+"""Models as the trainers want them: base with or without NF4, LoRA on it, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chat.template import PAD, STOP
+from chat.variants import has_bf16
+from training.finetune.trl_compat import _keep_plain_layout, ready_for_trl
+from training.recipe_schema import Lora, Model
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+CHAT_TOKENS = ("<|im_start|>", STOP)
+
+
+def load_base(repo: str, revision: str, model: Model) -> PreTrainedModel:
+    """Loads the base for training, as `loading` says, with a head that predicts tokens."""
+    from transformers import AutoModelForCausalLM
+
+    return ready_base(AutoModelForCausalLM.from_pretrained(repo, revision=revision, **loading(model)), model)
+
+
+def loading(model: Model) -> dict[str, Any]:
+    """How a base is loaded for training: NF4, the rest of it in bf16, where the recipe says so; else in float32, which
+    the trainer's autocast computes in bf16.
+
+    The quant storage is bf16 because FSDP shards only tensors of one type (accelerate#3983).
+    """
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if not model.four_bit:
+        return {"dtype": torch.float32, "attn_implementation": attention()}
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if has_bf16() else torch.float32,
+        bnb_4bit_quant_storage=torch.bfloat16 if torch.cuda.is_available() else torch.uint8,
+    )
+    return {"dtype": torch.bfloat16, "quantization_config": quantization, "attn_implementation": attention()}
+
+
+def attention() -> str:
+    """Flash attention where it is built for a GPU, else torch's own sdpa. Both keep packed pairs apart."""
+    import torch
+
+    return "flash_attention_2" if torch.cuda.is_available() and find_spec("flash_attn") else "sdpa"
+
+
+def ready_base(base: PreTrainedModel, model: Model) -> PreTrainedModel:
+    base.config.use_cache = False
+    if model.four_bit:
+        _keep_plain_layout(base)
+    return base
+
+
+def add_lora(base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lora: Lora) -> PeftModel:
+    """Puts a fresh adapter on every linear layer, and trains the two ChatML embeddings where the recipe says so."""
+    from peft import get_peft_model
+
+    return ready_for_trl(get_peft_model(base, lora_config(tokenizer, lora, task_type="CAUSAL_LM")))
+
+
+def lora_config(tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> LoraConfig:
+    """The adapter of a recipe.
+
+    Nothing of a quantized base is cast to float32, as `prepare_model_for_kbit_training` would: at 3B the embeddings
+    alone would take another 0.6 GB, and the norms compute in float32 anyway.
+    """
+    from peft import LoraConfig
+
+    chat_tokens: Any = tokenizer.convert_tokens_to_ids(list(CHAT_TOKENS))
+    return LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        trainable_token_indices={"embed_tokens": chat_tokens} if lora.train_chat_tokens else None,
+        **task,
+    )
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """Returns the newest checkpoint that was written to its end; removes one that a kill left half-written."""
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1])):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text())  # the trainer writes this file last
+            return str(checkpoint)
+        except (OSError, json.JSONDecodeError):
+            shutil.rmtree(checkpoint)
+    return None
+
+
+def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> dict[str, Path]:
+    """Saves the trained adapter, tokenizer, chat template and generation config; returns path-in-repo to file."""
+    from transformers import GenerationConfig
+
+    shutil.rmtree(folder, ignore_errors=True)
+    model.save_pretrained(str(folder), selected_adapters=["default"])
+    tokenizer.save_pretrained(str(folder))
+    GenerationConfig(
+        do_sample=True,
+        temperature=0.9,
+        top_k=25,
+        top_p=0.95,
+        max_new_tokens=64,
+        eos_token_id=tokenizer.convert_tokens_to_ids([STOP, PAD]),
+        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+    ).save_pretrained(str(folder))
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card; ours is written when it is published
+    return {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}

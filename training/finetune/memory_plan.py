@@ -1,0 +1,209 @@
+"""What a training run will take, reckoned before a weight is loaded: rows, steps, tokens, memory, time.
+
+The formulas know the shape of the model and of the data, not the machine's habits: memory is meant to be right within a
+fifth, time within a factor of two. A plan that cannot fit is refused, with what to change.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from hub.errors import UserError
+
+GB = 1e9
+NF4 = 0.5 + 8 / 64 / 8 + 32 / (64 * 256) / 8
+"""Bytes of a 4-bit weight: 8 bits for every block of 64 and 32 for every 256 blocks (QLoRA, Dettmers et al., 2023)."""
+RUNTIME = 0.6 * GB
+"""An allowance for a CUDA context, the kernels' workspaces and what the allocator leaves unused."""
+UTILISATION = 0.4
+"""The share of a device's matrix speed that training of this kind reaches: an assumption, printed as one."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A Qwen2-like model, by its sizes."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    kv: int  # width of keys, and of values
+    vocab: int
+    tied: bool
+
+    @classmethod
+    def of(cls, config: Any) -> Shape:
+        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return cls(
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.intermediate_size,
+            head * config.num_key_value_heads,
+            config.vocab_size,
+            bool(config.tie_word_embeddings),
+        )
+
+    @property
+    def linear(self) -> int:
+        """Weights of the linear layers that LoRA adapts: q, k, v, o, gate, up, down."""
+        return self.layers * self.hidden * (2 * self.hidden + 2 * self.kv + 3 * self.intermediate)
+
+    @property
+    def embedding(self) -> int:
+        return self.vocab * self.hidden * (1 if self.tied else 2)
+
+    def lora(self, r: int) -> int:
+        """Weights of adapters of rank r on them: r * (in + out) of each (Hu et al., 2021)."""
+        h, kv, i = self.hidden, self.kv, self.intermediate
+        return self.layers * r * (2 * (h + h) + 2 * (h + kv) + 3 * (h + i))
+
+
+def memory(shape: Shape, model: Any, arguments: Any, tokens: int, adapters: int = 1) -> dict[str, float]:
+    """Bytes by what they are for.
+
+    Args:
+        model: the recipe's model section.
+        arguments: TRL's config.
+        tokens: the most that go through the model at once, over all rows of a batch.
+        adapters: 2 where a frozen reference stands beside the trained one.
+    """
+    width = 2 if model.four_bit else 4  # bytes of what is not quantized, and of a trained weight (TRL: bf16 under NF4)
+    trained = shape.lora(model.lora.r)
+    state = 2 if "8bit" in str(arguments.optim) else 8  # AdamW's two moments, in 8 bits or 32
+    layer = tokens * layer_bytes(shape, model.lora.dropout > 0)
+    hidden = 2 * tokens * shape.hidden
+    kept = shape.layers * hidden + layer if arguments.gradient_checkpointing else shape.layers * layer
+    return {
+        "base": shape.linear * (NF4 if model.four_bit else 4) + shape.embedding * width,
+        "adapter and its optimizer": trained * (adapters * width + width + state),
+        "activations": kept,
+        "mask and head": 3 * tokens**2 + 4 * hidden + 4 * shape.vocab * min(tokens, 256),
+        "one layer in bf16": 2 * shape.hidden * shape.intermediate,
+        "runtime": RUNTIME,
+    }
+
+
+def layer_bytes(shape: Shape, dropout: bool) -> float:
+    """Bytes that one layer keeps for its backward pass, per token.
+
+    Counted by hand in the manner of Korthikanti et al. (2022) for SwiGLU, grouped keys and LoRA: in bf16 the inputs and
+    outputs of two norms, of attention and of the gated product; the norms in float32 too; and with dropout the input of
+    every adapter again, and its mask.
+    """
+    h, i = shape.hidden, shape.intermediate
+    return 2 * (8 * h + 2 * shape.kv + 4 * i) + 16 * h + (3 * (6 * h + i) if dropout else 0)
+
+
+def flops_per_token(shape: Shape, checkpointing: bool, scored: float = 1.0) -> float:
+    """Forward 2 a weight and backward 2, for the frozen weights take no gradient; 2 again where activations are redone.
+
+    Kaplan et al. (2020) for full training is 2 + 4. The head counts, the lookup of embeddings does not.
+
+    Args:
+        scored: the share of tokens that pass through the head, which are those of the replies.
+    """
+    return (6 if checkpointing else 4) * (shape.linear + scored * shape.vocab * shape.hidden)
+
+
+def steps_of(rows: int, arguments: Any, processes: int = 1) -> int:
+    """Optimizer steps of a run over so many rows."""
+    if arguments.max_steps > 0:
+        return arguments.max_steps
+    batches = math.ceil(rows / (arguments.per_device_train_batch_size * processes))
+    return math.ceil(math.ceil(batches / arguments.gradient_accumulation_steps) * arguments.num_train_epochs)
+
+
+def device_memory() -> tuple[float, str]:
+    """Bytes that training may take here, and the name of the device."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.mem_get_info()[1], torch.cuda.get_device_name()
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), f"CPU, {torch.get_num_threads()} threads"
+
+
+def matrix_speed(hidden: int, intermediate: int, rows: int = 1024, seconds: float = 0.2) -> float:
+    """FLOP/s of a bf16 product of the model's own size, measured now."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    left = torch.randn(rows, hidden, dtype=torch.bfloat16, device=device)
+    right = torch.randn(hidden, intermediate, dtype=torch.bfloat16, device=device)
+
+    def finish() -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    for _ in range(3):
+        left @ right
+    finish()
+    started, rounds = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        for _ in range(4):
+            left @ right
+        rounds += 4
+        finish()
+    return rounds * 2 * rows * hidden * intermediate / (time.perf_counter() - started)
+
+
+def plan(
+    shape: Shape, model: Any, arguments: Any, *, rows: int, tokens: int, largest_batch: int, adapters: int = 1
+) -> dict[str, str]:
+    """The derived numbers of a run, by name, for the reader of its log.
+
+    Args:
+        rows, tokens: of one epoch.
+        largest_batch: tokens that go through the model at once.
+
+    Raises:
+        UserError: it cannot fit.
+    """
+    from training.finetune.loading import attention
+
+    need = memory(shape, model, arguments, largest_batch, adapters)
+    have, device = device_memory()
+    if model.memory_gb:
+        have, device = model.memory_gb * GB, f"{device}, memory_gb {model.memory_gb:g}"
+    refuse(need, have, model, arguments)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    steps = steps_of(rows, arguments, processes)
+    rows_per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * processes
+    per_step = rows_per_step * tokens / rows
+    speed = matrix_speed(shape.hidden, shape.intermediate)
+    passes = 1.5 if adapters == 2 else 1  # the reference: one more forward pass without gradients
+    seconds = steps * per_step / processes * passes * flops_per_token(shape, arguments.gradient_checkpointing)
+    return {
+        "device": device,
+        "attention": attention(),
+        "rows": f"{rows:,} of {tokens / rows:,.0f} tokens",
+        "rows per step": f"{rows_per_step} ({per_step:,.0f} tokens)",
+        "steps": f"{steps:,}",
+        "memory": f"about {sum(need.values()) / GB:.1f} of {have / GB:.1f} GB ({parts(need)})",
+        "time": f"about {seconds / speed / UTILISATION / 60:.1f} min "
+        f"({UTILISATION:.0%} of {speed / 1e12:.2f} TFLOP/s, measured now)",
+    }
+
+
+def refuse(need: dict[str, float], have: float, model: Any, arguments: Any) -> None:
+    """Raises UserError where `need` is more than `have`, naming what would help most first."""
+    if sum(need.values()) <= have:
+        return
+    cures = []
+    if not arguments.gradient_checkpointing:
+        cures.append("activation_checkpointing=true")
+    if arguments.per_device_train_batch_size > 1:
+        cures.append("a smaller per_device_train_batch_size with more gradient_accumulation_steps")
+    if not model.four_bit:
+        cures.append("model.four_bit=true")
+    cures += ["a shorter max_length", "a smaller base"]
+    raise UserError(
+        f"the plan needs about {sum(need.values()) / GB:.1f} GB ({parts(need)}) and there are {have / GB:.1f}; "
+        f"set {', or '.join(cures)}"
+    )
+
+
+def parts(need: dict[str, float]) -> str:
+    return ", ".join(f"{name} {size / GB:.2f}" for name, size in sorted(need.items(), key=lambda item: -item[1]))

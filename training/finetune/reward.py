@@ -1,0 +1,142 @@
+"""A reward model: `python -m training.reward --recipe training/recipes/starter.yaml`.
+
+TRL's RewardTrainer on the preference pairs: LoRA on the base, and a score head that is saved with it. The score is read
+at a reply's `<|im_end|>`, over the very tokens that the chat sees.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from chat.template import encode_prompt, encode_reply
+from hub.lineage import Input, Lineage, resolve
+from hub.publish import publish
+from training.finetune.callbacks import finite_guard, first_and_last, last_loss, losses
+from training.finetune.common import adapter_card, model_settings, trainer_arguments
+from training.finetune.preference_pairs import kept_pairs, same_base
+from training.recipe import Recipe
+from training.recipe_schema import Model
+from training.stage import Task, base_input, command, say, work_folder
+
+
+def run(recipe: Recipe, work: Path) -> str:
+    """Publishes the reward model and returns its full commit sha."""
+    made = task(recipe)
+    if revision := made.done():
+        return revision
+    base, preferences = made.lineage.inputs
+    files, facts = train(recipe, base, preferences, work_folder(work, made.lineage))
+    lineage = replace(made.lineage, facts=facts)
+    files["README.md"] = adapter_card(recipe, made.repo, "reward", base, lineage)
+    return publish(made.repo, "model", files, lineage, "Reward model", private=recipe.hub.private)
+
+
+def task(recipe: Recipe) -> Task:
+    """The reward model, from the base and the preference set as they are now."""
+    settings = {"model": model_settings(recipe), "reward": {**vars(recipe.reward)}}
+    inputs = (base_input(recipe), resolve(recipe.names.preferences, "dataset"))
+    return Task(recipe.names.adapter("reward"), "model", Lineage("reward", settings, inputs))
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    task(recipe).preview()
+
+
+def train(recipe: Recipe, base: Input, preferences: Input, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Trains and saves the reward model; returns the files to publish and what the card tells of the run."""
+    from datasets import Dataset
+    from peft import get_peft_model
+    from transformers import set_seed
+    from trl import RewardConfig, RewardTrainer
+
+    from chat.template import load_tokenizer
+    from training.finetune.loading import last_checkpoint, lora_config, save_adapter
+
+    same_base(base, preferences)
+    arguments = RewardConfig(**trainer_arguments(recipe.reward.trl, folder))
+    tokenizer = load_tokenizer(base.repo, base.revision)
+    rows, counts = kept_pairs(tokenizer, preferences, recipe, arguments.max_length)
+    say("reward", ", ".join(f"{name}: {value}" for name, value in counts.items()))
+    set_seed(arguments.seed)
+    scorer = load_scorer(base.repo, base.revision, recipe.model)
+    adapter = lora_config(tokenizer, recipe.model.lora, task_type="SEQ_CLS", modules_to_save=["score"])
+    model: Any = get_peft_model(scorer, adapter)
+    trainer = RewardTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_list([encoded(tokenizer, row) for row in rows]),
+        processing_class=tokenizer,
+        callbacks=[finite_guard()],
+    )
+    started = time.monotonic()
+    result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
+    accuracy = first_and_last(trainer, "accuracy")
+    facts = {
+        **counts,
+        "steps": result.global_step,
+        "final train loss": last_loss(trainer),
+        **({"accuracy, first to last step": f"{accuracy[0]} to {accuracy[1]}"} if accuracy else {}),
+        "minutes": round((time.monotonic() - started) / 60, 2),
+    }
+    files = dict(save_adapter(model, tokenizer, folder / "adapter"))
+    return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
+
+
+def load_scorer(repo: str, revision: str, model: Model) -> Any:
+    """The base with one score in place of its head; the score starts at random and is trained."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from chat.template import PAD, load_tokenizer
+    from training.finetune.loading import loading, ready_base
+
+    torch.manual_seed(0)
+    scorer = AutoModelForSequenceClassification.from_pretrained(repo, revision=revision, num_labels=1, **loading(model))
+    tokenizer: Any = load_tokenizer(repo, revision)
+    scorer.config.pad_token_id = tokenizer.convert_tokens_to_ids(PAD)
+    return ready_base(scorer, model)
+
+
+def encoded(tokenizer: Any, row: dict[str, Any]) -> dict[str, list[int]]:
+    """A preference as RewardTrainer takes it ready made: the tokens of both sides, prompt included."""
+    prompt = encode_prompt(tokenizer, row["prompt"])
+    return {f"{side}_ids": prompt + encode_reply(tokenizer, row[side][0]["content"]) for side in ("chosen", "rejected")}
+
+
+class Scorer:
+    """A published reward model, asked for scores."""
+
+    def __init__(self, recipe: Recipe, base: Input, reward: Input) -> None:
+        import torch
+        from peft import PeftModel
+
+        from chat.template import load_tokenizer
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.tokenizer: Any = load_tokenizer(base.repo, base.revision)
+        scorer = load_scorer(base.repo, base.revision, recipe.model)
+        self.model = PeftModel.from_pretrained(scorer, reward.repo, revision=reward.revision).to(device).eval()
+
+    def __call__(self, prompts: list[list[dict[str, str]]], replies: list[str]) -> list[float]:
+        """The score of each reply to its prompt, read at the `<|im_end|>` that ends it."""
+        import torch
+
+        rows = [
+            encode_prompt(self.tokenizer, prompt) + encode_reply(self.tokenizer, reply)
+            for prompt, reply in zip(prompts, replies, strict=True)
+        ]
+        scores: list[float] = []
+        for start in range(0, len(rows), 32):
+            batch: Any = self.tokenizer.pad(
+                {"input_ids": rows[start : start + 32]}, padding_side="right", return_tensors="pt"
+            )
+            with torch.inference_mode():
+                scores += self.model(**batch.to(self.model.device)).logits[:, 0].float().tolist()
+        return scores
+
+
+if __name__ == "__main__":
+    command(run, __doc__, preview)

@@ -1,0 +1,169 @@
+"""Online RL: `python -m training.rl --recipe training/recipes/starter.yaml rl.prompts=400`.
+
+TRL's RLOOTrainer continues the SFT adapter: several replies to a prompt are sampled and scored by the reward model, and
+each is measured against the others. It stands where the paper meant PPO to stand, which TRL has since removed. The
+reward of SFT, DPO and RL on held-out prompts, with the time each took, goes into the card.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from chat.template import STOP
+from hub.lineage import Input, Lineage, resolve, training_minutes
+from hub.publish import publish
+from training.data.encode import published_pairs
+from training.finetune.callbacks import finite_guard, losses
+from training.finetune.common import adapter_card, context_turns, model_settings, trainer_arguments
+from training.finetune.dpo import load_sft
+from training.finetune.reward import Scorer
+from training.finetune.trl_compat import complete_reference
+from training.recipe import Recipe
+from training.stage import Task, base_input, command, say, work_folder
+
+Prompt = list[dict[str, str]]
+
+
+def run(recipe: Recipe, work: Path) -> str:
+    """Publishes the RL adapter and returns its full commit sha."""
+    made = task(recipe)
+    if revision := made.done():
+        return revision
+    base, sft, reward, dialogue = made.lineage.inputs
+    files, facts = train(recipe, base, sft, reward, dialogue, work_folder(work, made.lineage))
+    facts["context_turns"] = context_turns(dialogue)
+    lineage = replace(made.lineage, facts=facts)
+    files["README.md"] = adapter_card(recipe, made.repo, "rl", base, lineage)
+    return publish(made.repo, "model", files, lineage, "RL adapter", private=recipe.hub.private)
+
+
+def task(recipe: Recipe) -> Task:
+    """The RL adapter, from the base, the SFT adapter, the reward model and the prompts as they are now."""
+    names = recipe.names
+    settings = {"model": model_settings(recipe), "rl": {**vars(recipe.rl), "in_chain": None}}
+    adapters = (resolve(names.adapter(kind), "model") for kind in ("sft", "reward"))
+    inputs = (base_input(recipe), *adapters, resolve(names.dialogue, "dataset"))
+    return Task(names.adapter("rl"), "model", Lineage("rl", settings, inputs))
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    task(recipe).preview()
+
+
+def train(
+    recipe: Recipe, base: Input, sft: Input, reward: Input, dialogue: Input, folder: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Trains, saves and measures the adapter; returns the files to publish and what the card tells of the run."""
+    from datasets import Dataset
+    from trl import RLOOConfig, RLOOTrainer
+
+    from chat.template import load_tokenizer
+    from training.finetune.loading import last_checkpoint, save_adapter
+
+    arguments = RLOOConfig(**trainer_arguments(recipe.rl.trl, folder))
+    tokenizer: Any = load_tokenizer(base.repo, base.revision)
+    scorer = Scorer(recipe, base, reward)
+    stop = tokenizer.convert_tokens_to_ids(STOP)
+
+    def score(prompts: list[Prompt], completions: Any, completion_ids: list[list[int]], **_: Any) -> list[float | None]:
+        texts = [tokenizer.decode(ids, skip_special_tokens=True) for ids in completion_ids]
+        ended = [bool(ids) and ids[-1] == stop for ids in completion_ids]
+        scores = scorer(prompts, texts)
+        return [s - (0 if end else recipe.rl.missing_end_penalty) for s, end in zip(scores, ended, strict=True)]
+
+    prompts = prompts_of(dialogue, "train", recipe.rl.prompts, arguments.seed)
+    say("rl", f"{len(prompts):,} prompts, {arguments.num_generations} replies to each, beta {arguments.beta}")
+    model = load_sft(recipe, base, sft)
+    model.generation_config.eos_token_id = stop
+    trainer = RLOOTrainer(
+        model=model,
+        args=arguments,
+        reward_funcs=score,
+        train_dataset=Dataset.from_list([{"prompt": prompt} for prompt in prompts]),
+        processing_class=tokenizer,
+        callbacks=[finite_guard()],
+    )
+    complete_reference(model)
+    started = time.monotonic()
+    result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
+    minutes = round((time.monotonic() - started) / 60, 2)
+    if "ref" in model.peft_config:
+        model.delete_adapter("ref")
+    files = dict(save_adapter(model, tokenizer, folder / "adapter"))
+    files["losses.png"] = losses(trainer, folder / "losses.png")
+    del trainer, model
+    before = training_minutes(reward)
+    taken = {"rl": f"{minutes} min" + (f" after {before} of the reward model" if before else "")}
+    compared = compare(recipe, base, scorer, dialogue, {"sft": sft, "rl": folder / "adapter"}, taken)
+    facts = {"prompts": len(prompts), "steps": result.global_step, **compared, "minutes": minutes}
+    return files, facts
+
+
+def prompts_of(dialogue: Input, split: str, limit: int, seed: int) -> list[Prompt]:
+    """Distinct prompts of a split, drawn by seed."""
+    rows = published_pairs(dialogue, None, seed, split)["prompt"].to_pylist()
+    distinct = {row[-1]["content"]: row for row in rows}
+    return random.Random(seed).sample(list(distinct.values()), min(limit, len(distinct)))
+
+
+def compare(
+    recipe: Recipe, base: Input, scorer: Scorer, dialogue: Input, made: dict[str, Any], taken: dict[str, str]
+) -> dict[str, str]:
+    """Mean reward on held-out prompts of SFT, RL and, where it is published, DPO, and the rise over SFT of both.
+
+    Args:
+        made: a pinned adapter or a folder, by voice.
+        taken: how long the training took, by voice; DPO's is looked up.
+    """
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        dpo = resolve(recipe.names.adapter("dpo"), "model")
+        made, taken = {**made, "dpo": dpo}, {**taken, "dpo": f"{training_minutes(dpo)} min"}
+    except RepositoryNotFoundError:
+        say("rl", "no DPO adapter is published: RL is compared with SFT alone")
+    prompts = prompts_of(dialogue, "validation", recipe.rl.held_out, recipe.rl.trl.get("seed", 1))
+    rewards = held_out_rewards(base, scorer, made, prompts, recipe.rl.missing_end_penalty)
+    facts = {f"held-out reward of {name}": f"{sum(values) / len(values):.3f}" for name, values in rewards.items()}
+    for name, time_taken in sorted(taken.items()):
+        mean, low, high = interval(
+            [after - before for after, before in zip(rewards[name], rewards["sft"], strict=True)]
+        )
+        facts[f"rise over sft by {name}"] = f"{mean:.3f} ({low:.3f} to {high:.3f}) in {time_taken}"
+        say("rl", f"rise over sft by {name}, {len(prompts)} held-out prompts: {facts[f'rise over sft by {name}']}")
+    return facts
+
+
+def held_out_rewards(
+    base: Input, scorer: Scorer, made: dict[str, Any], prompts: list[Prompt], penalty: float
+) -> dict[str, list[float]]:
+    """The reward of one sampled reply to each prompt, by voice."""
+    from chat.generate import generate
+    from chat.sampling import Sampling
+    from chat.variants import load
+
+    adapters = {name: str(source) if isinstance(source, Path) else source.repo for name, source in made.items()}
+    revisions = {name: source.revision for name, source in made.items() if isinstance(source, Input)}
+    voices = load(base.repo, adapters, {"base": base.revision, **revisions})
+    rewards = {}
+    for name in made:
+        replies = generate(voices, prompts, [name] * len(prompts), Sampling(), seed=1)
+        scores = scorer(prompts, [reply.text for reply in replies])
+        rewards[name] = [s - (0 if r.ended == STOP else penalty) for s, r in zip(scores, replies, strict=True)]
+    return rewards
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Mean and its normal 95% interval."""
+    mean = sum(values) / len(values)
+    deviation = (sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)) ** 0.5
+    half = 1.96 * deviation / len(values) ** 0.5
+    return mean, mean - half, mean + half
+
+
+if __name__ == "__main__":
+    command(run, __doc__, preview)

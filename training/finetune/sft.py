@@ -1,0 +1,157 @@
+"""Supervised fine-tuning: `python -m training.sft --recipe training/recipes/starter.yaml sft.learning_rate=5e-4`.
+
+TRL's SFTTrainer on the dialogue pairs, LoRA on every linear layer, rows packed to `max_length` with each pair kept
+apart, loss on the reply alone. Carries on from its last checkpoint when started again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hub.lineage import Input, Lineage, resolve
+from hub.publish import publish
+from training.data.encode import Encoded, encode, published_pairs
+from training.data.packing import describe, examples
+from training.finetune.callbacks import finite_guard, last_loss, losses
+from training.finetune.common import adapter_card, context_turns, first_process_only, model_settings, trainer_arguments
+from training.finetune.memory_plan import Shape, plan, steps_of
+from training.finetune.trl_compat import packed_noise
+from training.recipe import Recipe
+from training.stage import Task, base_input, command, say, work_folder
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from peft import PeftModel
+    from trl import SFTConfig, SFTTrainer
+
+
+def run(recipe: Recipe, work: Path) -> str:
+    """Publishes the SFT adapter and returns its full commit sha."""
+    made = task(recipe)
+    if revision := made.done():
+        return revision
+    base, dialogue = made.lineage.inputs
+    files, facts = train(recipe, base, dialogue, work_folder(work, made.lineage))
+    lineage = replace(made.lineage, facts=facts)
+    files["README.md"] = adapter_card(recipe, made.repo, "sft", base, lineage)
+    return publish(made.repo, "model", files, lineage, "SFT adapter", private=recipe.hub.private)
+
+
+def task(recipe: Recipe) -> Task:
+    """The SFT adapter, from the base and the dialogue dataset as they are now."""
+    settings = {"model": model_settings(recipe), "sft": {**vars(recipe.sft)}}
+    inputs = (base_input(recipe), resolve(recipe.names.dialogue, "dataset"))
+    return Task(recipe.names.adapter("sft"), "model", Lineage("sft", settings, inputs))
+
+
+def preview(recipe: Recipe, work: Path) -> None:
+    task(recipe).preview()
+
+
+def train(
+    recipe: Recipe, base: Input, dialogue: Input, folder: Path, callbacks: Sequence[Any] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
+    from transformers import set_seed
+
+    from chat.template import load_tokenizer
+    from training.finetune.loading import add_lora, last_checkpoint, load_base, save_adapter
+
+    arguments = arguments_of(recipe.sft.trl, folder)
+    assert arguments.max_length is not None
+    tokenizer = load_tokenizer(base.repo, base.revision)
+    pairs = published_pairs(dialogue, recipe.sft.pairs, arguments.seed)
+    encoded = encode(tokenizer, pairs, arguments.max_length)
+    held_out = None
+    if arguments.eval_strategy != "no":
+        validation = published_pairs(dialogue, recipe.sft.validation_pairs, arguments.seed, "validation")
+        held_out = encode(tokenizer, validation, arguments.max_length)
+    dataset = examples(encoded, arguments)
+    packing = describe(encoded, len(dataset), arguments.max_length)
+    say("sft", ", ".join(f"{name}: {value:,}" for name, value in packing.items()))
+    if recipe.sft.step_limit:
+        arguments.max_steps = min(recipe.sft.step_limit, steps_of(len(dataset), arguments))
+    announce("sft", recipe, base, arguments, encoded, dataset)
+    set_seed(arguments.seed)  # LoRA starts at random: the same recipe starts the same run
+    model = add_lora(load_base(base.repo, base.revision, recipe.model), tokenizer, recipe.model.lora)
+    trainer = trainer_of(model, tokenizer, arguments, encoded, dataset, held_out, recipe.sft.patience)
+    for callback in callbacks:
+        trainer.add_callback(callback)
+    started = time.monotonic()
+    result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
+    facts = {
+        "context_turns": context_turns(dialogue),
+        **packing,
+        "steps": result.global_step,
+        "mean train loss": round(result.training_loss, 4),
+        "final train loss": last_loss(trainer),
+        "minutes": round((time.monotonic() - started) / 60, 2),
+    }
+    if held_out:
+        facts["validation pairs"] = len(held_out.table)
+        facts["validation loss"] = round(trainer.evaluate()["eval_loss"], 4)
+    first_process_only(trainer)
+    files = dict(save_adapter(model, tokenizer, folder / "adapter"))
+    return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
+
+
+def arguments_of(trl: dict[str, Any], folder: Path) -> SFTConfig:
+    """TRL's config from a recipe's fields."""
+    from trl import SFTConfig
+
+    return SFTConfig(
+        **trainer_arguments(trl, folder),
+        completion_only_loss=True,
+        dataset_kwargs={"skip_prepare_dataset": True},  # training.packing has done it
+    )
+
+
+def announce(stage: str, recipe: Recipe, base: Input, arguments: SFTConfig, encoded: Encoded, dataset: Dataset) -> None:
+    """Prints the plan. Raises UserError where it cannot fit."""
+    from transformers import AutoConfig
+
+    shape = Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision))
+    batch = arguments.per_device_train_batch_size * (arguments.max_length or 0)
+    numbers = plan(shape, recipe.model, arguments, rows=len(dataset), tokens=encoded.tokens, largest_batch=batch)
+    for name, value in numbers.items():
+        say(stage, f"{name}: {value}")
+
+
+def trainer_of(
+    model: PeftModel,
+    tokenizer: Any,
+    arguments: SFTConfig,
+    encoded: Encoded,
+    dataset: Dataset,
+    held_out: Encoded | None = None,
+    patience: int | None = None,
+) -> SFTTrainer:
+    """SFTTrainer on what `training.packing` made, with NEFTune's noise as it would be unpacked.
+
+    Args:
+        encoded, dataset: the train pairs, and the rows made of them.
+        held_out: pairs to evaluate on, packed as the train pairs are.
+        patience: evaluations without improvement after which training stops.
+    """
+    from transformers import EarlyStoppingCallback
+    from trl import SFTTrainer
+
+    if arguments.neftune_noise_alpha and arguments.packing:
+        flattened = arguments.per_device_train_batch_size * encoded.tokens / len(dataset)
+        arguments.neftune_noise_alpha *= packed_noise(flattened, encoded.tokens / len(encoded.table))
+    return SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=dataset,
+        eval_dataset=examples(held_out, arguments) if held_out else None,
+        processing_class=tokenizer,
+        callbacks=[finite_guard(), *([EarlyStoppingCallback(patience)] if patience else [])],
+    )
+
+
+if __name__ == "__main__":
+    command(run, __doc__, preview)
