@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from hub.errors import UserError, one_line_errors
 from hub.names import Names
-from space.pinned_models import Models, find_models, without_hub
+from space.pinned_models import PinnedModels, find_models, without_hub
 from space.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def check_port(host: str, port: int) -> None:
             raise UserError(reason) from None
 
 
-def open_engine(settings: Settings, models: Models, zero: bool) -> tuple[LocalEngine | RemoteEngine, int]:
+def open_engine(settings: Settings, models: PinnedModels, zero: bool) -> tuple[LocalEngine | RemoteEngine, int]:
     """The engine that the settings choose, and how many earlier turns its models read.
 
     Raises UserError where a server that should answer does not, or where this machine cannot serve the model.
@@ -49,9 +49,9 @@ def open_engine(settings: Settings, models: Models, zero: bool) -> tuple[LocalEn
         from transformers import AutoTokenizer
 
         from chat.engine.openai_server import EngineError, RemoteEngine, Server
-        from chat.template import adopt
+        from chat.template import configure_tokenizer
 
-        tokenizer = adopt(AutoTokenizer.from_pretrained(models.base, revision=models.revisions["base"]))
+        tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(models.base, revision=models.revisions["base"]))
         places = {voice: Server(*server) for voice, server in servers.items()}
         try:
             remote = RemoteEngine(places, tokenizer, os.environ.get("REPARTEE_ENGINE_KEY", ""), models.revisions)
@@ -59,7 +59,7 @@ def open_engine(settings: Settings, models: Models, zero: bool) -> tuple[LocalEn
             raise UserError(str(error)) from error
         return remote, variants.context_turns(models.adapters, models.revisions)
     dtype = "float32" if settings.precision == "float32" else "bfloat16"  # smaller ones are packed from it
-    loaded = variants.load(models.base, models.adapters, models.revisions, "cuda" if zero else None, dtype)
+    loaded = variants.load_variants(models.base, models.adapters, models.revisions, "cuda" if zero else None, dtype)
     if zero:
         from chat.engine.zerogpu import ZeroEngine
 
@@ -85,19 +85,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         zero = bool(os.environ.get("SPACES_ZERO_GPU"))
         if zero:
             import spaces  # noqa: F401 - before torch, so that it can lend the GPU
-        from chat.engine.threads import apart
+        from chat.engine.threads import run_in_own_thread
         from hub.votes.log import VoteLog  # heavy, as all that follows, and so after what a wrong setting can stop
         from space.ballots import Ballots, load_earlier
         from space.chat_handlers import Handlers
         from space.compare_handlers import Comparing
         from space.page import build_page, launch
-        from space.results import Models as Shown
+        from space.results import ModelFacts as Shown
         from space.results import find_results, licence
 
         if models.hub_is_down:
             print(f"starting from the cache of this machine: {models.hub_is_down}", flush=True)
         with without_hub(models.hub_is_down):
-            opened, context_turns = apart(open_engine, settings, models, zero)
+            opened, context_turns = run_in_own_thread(open_engine, settings, models, zero)
         names = Names(settings.namespace, settings.size)
         folder = Path(settings.votes_folder, settings.namespace)
         with closing(opened) as engine, closing(VoteLog(names.votes, folder, settings.votes_every)) as log:

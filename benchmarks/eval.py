@@ -55,11 +55,11 @@ def main() -> None:
 def pairs_of(corpus: Path, count: int) -> list[tuple[list[dict[str, str]], str]]:
     """Prompts and replies of a corpus, drawn by seed; again from the start where it has not so many."""
     from training.data.corpus import sources
-    from training.data.corpus.assemble import Named
+    from training.data.corpus.assemble import WeightedCorpus
     from training.data.pairs import build
     from training.recipe_schema import Data
 
-    table = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["train"]
+    table = build([WeightedCorpus("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["train"]
     rows = table.select(["prompt", "completion"]).to_pylist()
     random.Random(1).shuffle(rows)
     return [(row["prompt"], row["completion"][0]["content"]) for row in (rows * (count // len(rows) + 1))[:count]]
@@ -69,10 +69,10 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
     from chat.generate import generate
     from chat.likelihood import log_probs
     from chat.sampling import Sampling
-    from chat.variants import load
+    from chat.variants import load_variants
     from eval.ranking import log_probs_of_many
 
-    voices = load("training/starter", adapters(scratch))
+    voices = load_variants("training/starter", adapters(scratch))
     log_probs(voices, "sft", pairs[:4])
     seconds: dict[str, float] = {}
     batched: list[Any] = []

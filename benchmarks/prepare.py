@@ -138,11 +138,11 @@ def make(folder: Path, scratch: Path) -> dict[str, Any]:
 
     from hub.parquet import write_tables
     from training.data.corpus import sources
-    from training.data.corpus.assemble import Named
+    from training.data.corpus.assemble import WeightedCorpus
     from training.data.pairs import build
     from training.recipe_schema import Data
 
-    tables, _ = build([Named("corpus", 1, sources.read(folder))], Data())
+    tables, _ = build([WeightedCorpus("corpus", 1, sources.read(folder))], Data())
     write_tables(tables, scratch / "parquet")
     return {
         config: DatasetDict({split: Dataset(table, fingerprint=f"{config}-{split}") for split, table in splits.items()})
@@ -169,11 +169,11 @@ def pack_ours(dataset: Any, name: str, scratch: Path) -> tuple[float, dict[str, 
     """Seconds of `training.packing` on the pairs, and what came of it."""
     from transformers import AutoTokenizer
 
-    from chat.template import adopt
+    from chat.template import configure_tokenizer
     from training.data.encode import IGNORED, encode
     from training.data.packing import describe, examples
 
-    tokenizer = adopt(AutoTokenizer.from_pretrained(name))
+    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(name))
     pairs = dataset.select_columns(["prompt", "completion"]).with_format("arrow")[:]
     arguments = arguments_of(scratch)
     started = time.perf_counter()
@@ -195,10 +195,10 @@ def pack_by_trl(dataset: Any, name: str, scratch: Path) -> float:
     from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
     from trl import SFTTrainer
 
-    from chat.template import adopt
+    from chat.template import configure_tokenizer
 
     disable_caching()
-    tokenizer = adopt(AutoTokenizer.from_pretrained(name))
+    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(name))
     config = Qwen2Config(
         vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1,
         num_attention_heads=1, num_key_value_heads=1, tie_word_embeddings=True,

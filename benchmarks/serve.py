@@ -31,7 +31,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.serve_parts import SHAPES, Peer, excess_perplexity, held_out_pairs, make, opened, read_speed, start
-from chat.engine.threads import apart
+from chat.engine.threads import run_in_own_thread
 from chat.variants import PRECISIONS
 
 BARS: dict[str, tuple[str, float]] = {
@@ -74,7 +74,7 @@ def main() -> None:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for shape in given.shapes:
-            folder, adapters = apart(make, shape, Path(scratch))
+            folder, adapters = run_in_own_thread(make, shape, Path(scratch))
             figures |= {f"{name}_{shape}": value for name, value in measure(folder, adapters, given).items()}
         if "starter" in given.shapes:
             figures |= quality(given)
@@ -111,11 +111,11 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
     """The figures of one shape, and a line of what was measured as it is."""
     import torch
 
-    from chat.engine.quantized import choose
-    from chat.variants import load
+    from chat.engine.quantized import resolve_precision
+    from chat.variants import load_variants
 
-    voices = apart(load, str(folder), adapters, dtype=torch.bfloat16)
-    default = choose("auto", voices.model.device)
+    voices = run_in_own_thread(load_variants, str(folder), adapters, dtype=torch.bfloat16)
+    default = resolve_precision("auto", voices.model.device)
     tried = {default, *(given.precisions or PRECISIONS[1:])} if voices.model.device.type == "cpu" else {default}
     rates = {}
     for precision in sorted(tried):
@@ -128,7 +128,7 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
         f"\n{folder.name}: tokens a second of an answer of {few} tokens: {told}; the default is {default}", flush=True
     )
     with never_ending(), closing(opened(voices, default, given.plain)) as engine:
-        seconds, bandwidth = race(engine, folder, voices, given), apart(read_speed)
+        seconds, bandwidth = race(engine, folder, voices, given), run_in_own_thread(read_speed)
         eight = visitors(engine, given)
         size = engine.decoder.bytes
     one = given.tokens / seconds["one"]
@@ -228,13 +228,13 @@ def quality(given: argparse.Namespace) -> dict[str, float]:
     """What each precision adds to the starter's perplexity, as a share; the default's is held."""
     import torch
 
-    from chat.engine.quantized import choose
-    from chat.variants import load
+    from chat.engine.quantized import resolve_precision
+    from chat.variants import load_variants
 
-    voices = load("training/starter", {}, dtype=torch.float32)
+    voices = load_variants("training/starter", {}, dtype=torch.float32)
     pairs = held_out_pairs(given.corpus, given.pairs)
     found = excess_perplexity(voices, pairs, ("bf16", "nf4", "int8", "int4"))
-    default = found[choose("auto", voices.model.device)]
+    default = found[resolve_precision("auto", voices.model.device)]
     return {"excess_perplexity": default, **{f"excess_perplexity_{name}": value for name, value in found.items()}}
 
 

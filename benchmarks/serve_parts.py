@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chat.engine.threads import apart
+from chat.engine.threads import run_in_own_thread
 
 STARTER = Path("training/starter")
 SHAPES: dict[str, dict[str, Any] | None] = {
@@ -74,7 +74,7 @@ def opened(voices: Any, precision: str, plain: bool) -> Any:
 
     engine = LocalEngine(voices, precision, compiled=not plain)
     if engine.program:
-        apart(engine.program.wait)
+        run_in_own_thread(engine.program.wait)
     print(engine.describe(), flush=True)
     return engine
 
@@ -132,11 +132,11 @@ def read_speed() -> float:
 def held_out_pairs(corpus: Path, count: int) -> list[Pair]:
     """Prompts and replies of films that the starter has not seen, drawn by seed; fewer where there are not so many."""
     from training.data.corpus import sources
-    from training.data.corpus.assemble import Named
+    from training.data.corpus.assemble import WeightedCorpus
     from training.data.pairs import build
     from training.recipe_schema import Data
 
-    table = build([Named("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["test"]
+    table = build([WeightedCorpus("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["test"]
     rows = table.select(["prompt", "completion"]).to_pylist()
     random.Random(1).shuffle(rows)
     return [(row["prompt"], row["completion"][0]["content"]) for row in rows[:count]]
@@ -153,7 +153,7 @@ def excess_perplexity(voices: Any, pairs: list[Pair], precisions: tuple[str, ...
 
 def loss(voices: Any, pairs: list[Pair], precision: str) -> float:
     """Nats a token of the replies, each token said to the decoder as if it had been drawn."""
-    from chat.engine.continuous_batch import MOST_ROWS
+    from chat.engine.continuous_batch import MAX_BATCH_ROWS
     from chat.engine.decoder import Decoder
     from chat.template import encode_prompt, encode_reply
 
@@ -163,8 +163,8 @@ def loss(voices: Any, pairs: list[Pair], precision: str) -> float:
     ]
     encoded.sort(key=lambda pair: len(pair[1]), reverse=True)  # so that the rows that end are the last
     total = 0.0
-    for first in range(0, len(encoded), MOST_ROWS):
-        batch = encoded[first : first + MOST_ROWS]
+    for first in range(0, len(encoded), MAX_BATCH_ROWS):
+        batch = encoded[first : first + MAX_BATCH_ROWS]
         cache = decoder.cache(len(batch), max(len(prompt) + len(reply) for prompt, reply in batch))
         for step in range(len(batch[0][1])):
             rows = [pair for pair in batch if len(pair[1]) > step]

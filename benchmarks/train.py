@@ -125,7 +125,7 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
     import torch
     from transformers import AutoTokenizer
 
-    from chat.template import adopt
+    from chat.template import configure_tokenizer
     from training.data.encode import encode
     from training.finetune.loading import load_base
     from training.finetune.memory_plan import Shape, flops_per_token, matrix_speed
@@ -135,7 +135,7 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
     if gpu and arguments.cap_gb:
         torch.cuda.set_per_process_memory_fraction(arguments.cap_gb * 1e9 / torch.cuda.mem_get_info()[1])
     starter = arguments.shapes == ["starter"]
-    tokenizer = adopt(AutoTokenizer.from_pretrained(STARTER if starter else arguments.tokenizer))
+    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(STARTER if starter else arguments.tokenizer))
     train, validation = pairs_of(arguments.corpus)
     encoded = encode(tokenizer, train.slice(0, EXAMPLES * arguments.steps), ROW)
     torch.manual_seed(0)
@@ -164,12 +164,12 @@ def pairs_of(corpus: Path) -> tuple[Any, Any]:
     import numpy as np
 
     from training.data.corpus import sources
-    from training.data.corpus.assemble import Named
+    from training.data.corpus.assemble import WeightedCorpus
     from training.data.pairs import build
     from training.recipe_schema import Data
 
     short = Data(max_prompt_characters=ROW, max_reply_characters=ROW)  # none is over ROW tokens: neither side drops any
-    tables = build([Named("corpus", 1, sources.read(corpus))], short)[0]["pairs"]
+    tables = build([WeightedCorpus("corpus", 1, sources.read(corpus))], short)[0]["pairs"]
     drawn = [tables[split].select(["prompt", "completion"]) for split in ("train", "validation")]
     train, validation = (table.take(np.random.default_rng(1).permutation(len(table))) for table in drawn)
     return train.combine_chunks(), validation.combine_chunks()
@@ -180,14 +180,16 @@ def packed(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu
     from training.data.encode import encode
     from training.data.packing import joined, token_counts
     from training.finetune.loading import add_lora
-    from training.finetune.sft import arguments_of, trainer_of
+    from training.finetune.sft import arguments_of, build_trainer
 
     encoded = encode(tokenizer, train.slice(0, EXAMPLES * steps), ROW)
     at_once = 1 if gpu else 2  # memory is not short on a CPU
     rows = step_rows(token_counts(encoded.table).tolist(), EXAMPLES, ROW, at_once)
     settings = common(steps, scratch, gpu) | {"packing": True, "per_device_train_batch_size": at_once}
     arguments = arguments_of(settings | {"gradient_accumulation_steps": len(rows) // steps // at_once}, scratch)
-    return trainer_of(add_lora(base, tokenizer, lora(gpu)), tokenizer, arguments, encoded, joined(encoded.table, rows))
+    return build_trainer(
+        add_lora(base, tokenizer, lora(gpu)), tokenizer, arguments, encoded, joined(encoded.table, rows)
+    )
 
 
 def step_rows(lengths: list[int], examples: int, size: int, multiple: int) -> list[list[int]]:

@@ -97,7 +97,7 @@ def preference(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path,
     from datasets import Dataset
     from trl import DPOConfig
 
-    from training.finetune.dpo import trainer_of
+    from training.finetune.dpo import build_trainer
     from training.finetune.loading import add_lora
     from training.finetune.preference_pairs import as_text
 
@@ -105,7 +105,7 @@ def preference(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path,
     pairs = [{**row, "chosen": row["completion"], "rejected": rows[i]["completion"]} for i, row in enumerate(rows[1:])]
     settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8}
     dataset = Dataset.from_list([as_text(tokenizer, pair) for pair in pairs])
-    return trainer_of(add_lora(base, tokenizer, lora(gpu)), tokenizer, DPOConfig(**settings), dataset)
+    return build_trainer(add_lora(base, tokenizer, lora(gpu)), tokenizer, DPOConfig(**settings), dataset)
 
 
 def stopwatch(pad: int) -> Any:

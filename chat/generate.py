@@ -8,7 +8,7 @@ from typing import Any
 
 from chat.sampling import Sampling
 from chat.template import Message, encode_prompt, stop_ids
-from chat.variants import Voices
+from chat.variants import ModelVariants
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Reply:
 
 
 def generate(
-    voices: Voices,
+    voices: ModelVariants,
     prompts: list[list[Message]],
     names: list[str],
     sampling: Sampling,
@@ -50,7 +50,7 @@ def generate(
 
 
 def sample(
-    voices: Voices,
+    voices: ModelVariants,
     rows: list[list[int]],
     names: list[str],
     sampling: Sampling,
@@ -81,7 +81,7 @@ def sample(
     return output[:, tokens.shape[1] :].tolist()
 
 
-def generate_kwargs(voices: Voices, sampling: Sampling) -> dict[str, Any]:
+def generate_kwargs(voices: ModelVariants, sampling: Sampling) -> dict[str, Any]:
     """Sampling and the two stops, in the words of transformers' `generate`."""
     return sampling.to_generate_kwargs() | {
         "eos_token_id": list(stop_ids(voices.tokenizer).values()),
@@ -89,7 +89,7 @@ def generate_kwargs(voices: Voices, sampling: Sampling) -> dict[str, Any]:
     }
 
 
-def left_padded(rows: list[list[int]], voices: Voices) -> tuple[Any, Any]:
+def left_padded(rows: list[list[int]], voices: ModelVariants) -> tuple[Any, Any]:
     """Returns token ids and attention mask, both (rows, longest), padded on the left."""
     import torch
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from chat.generate import left_padded
 from chat.template import Message, encode_prompt, encode_reply
-from chat.variants import Voices
+from chat.variants import ModelVariants
 
 Pair = tuple[list[Message], str]  # a prompt and a reply to it
 
 
-def log_probs(voices: Voices, name: str, pairs: list[Pair], batch_size: int = 32) -> list[list[float]]:
+def log_probs(voices: ModelVariants, name: str, pairs: list[Pair], batch_size: int = 32) -> list[list[float]]:
     """Returns log p(token | prompt, tokens before) in nats for every token of each reply, its `<|im_end|>` included.
 
     Computed in float32 and in batches of like length; logits are made for the reply's places only.
@@ -25,7 +25,7 @@ def log_probs(voices: Voices, name: str, pairs: list[Pair], batch_size: int = 32
     return [results[index] for index in range(len(pairs))]
 
 
-def _score(voices: Voices, name: str, encoded: list[tuple[list[int], list[int]]]) -> list[list[float]]:
+def _score(voices: ModelVariants, name: str, encoded: list[tuple[list[int], list[int]]]) -> list[list[float]]:
     """One batch of (prompt ids, reply ids), padded on the left so that all replies end in the last place."""
     import torch
 
@@ -47,7 +47,7 @@ def _score(voices: Voices, name: str, encoded: list[tuple[list[int], list[int]]]
     return scores
 
 
-def pmi(voices: Voices, name: str, pairs: list[Pair]) -> list[float]:
+def pmi(voices: ModelVariants, name: str, pairs: list[Pair]) -> list[float]:
     """Pointwise mutual information of each reply with its prompt, in nats per token.
 
     The mean over the reply's tokens, end token included, of log p(token | prompt, before) less

@@ -14,15 +14,15 @@ from tqdm import tqdm
 from chat.generate import Reply, generate
 from chat.sampling import Sampling
 from chat.template import Message
-from chat.variants import Voices
+from chat.variants import ModelVariants
 
 if TYPE_CHECKING:
     from chat.engine.openai_server import RemoteEngine
 
 
-def generate_to(
+def generate_resumable(
     path: Path,
-    voices: Voices | RemoteEngine,
+    voices: ModelVariants | RemoteEngine,
     prompts: Sequence[list[Message]],
     names: Sequence[str],
     sampling: Sampling,
@@ -47,7 +47,7 @@ def generate_to(
         for start in tqdm(range(len(done), len(prompts), chunk), desc=path.stem, unit="chunk", disable=None):
             part = slice(start, start + chunk)
             asked = list(prompts[part]), list(names[part]), sampling, seed * 1_000_003 + start
-            replies = generate(voices, *asked) if isinstance(voices, Voices) else voices.replies(*asked)
+            replies = generate(voices, *asked) if isinstance(voices, ModelVariants) else voices.replies(*asked)
             file.writelines(json.dumps(asdict(reply)) + "\n" for reply in replies)
             file.flush()
             os.fsync(file.fileno())

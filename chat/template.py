@@ -24,7 +24,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def adopt(tokenizer: Any) -> Any:
+def configure_tokenizer(tokenizer: Any) -> Any:
     """Gives a tokenizer our template, `<|im_end|>` as its end and `<|endoftext|>` as its padding, in place."""
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.eos_token = STOP
@@ -32,7 +32,7 @@ def adopt(tokenizer: Any) -> Any:
     return tokenizer
 
 
-def messages(history: list[Message], context_turns: int) -> list[Message]:
+def build_prompt(history: list[Message], context_turns: int) -> list[Message]:
     """Returns our system prompt and the `context_turns` messages up to and with the latest of the user's.
 
     Whatever follows the user's latest message is left out, and so is any system message in the history. Raises
@@ -88,4 +88,4 @@ def _plain(tokenizer: Any, text: str) -> list[int]:
 def load_tokenizer(repo: str, revision: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
-    return adopt(AutoTokenizer.from_pretrained(repo, revision=revision))
+    return configure_tokenizer(AutoTokenizer.from_pretrained(repo, revision=revision))

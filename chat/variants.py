@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chat.template import adopt
+from chat.template import configure_tokenizer
 
-VOICES = ("base", "sft", "dpo")
+VARIANTS = ("base", "sft", "dpo")
 PRECISIONS = ("float32", "bf16", "nf4", "int8", "int4")  # of an engine's weights, see chat.engine.quantized
 
 
 @dataclass
-class Voices:
+class ModelVariants:
     """A model (a PeftModel where there are adapters), its tokenizer, and who can speak."""
 
     model: Any
@@ -60,14 +60,14 @@ class Voices:
         return {"adapter_names": ["__base__" if name == "base" else name for name in names]}
 
 
-def load(
+def load_variants(
     base: str,
     adapters: Mapping[str, str],
     revisions: Mapping[str, str] | None = None,
     device: str | None = None,
     dtype: Any = None,
     four_bit: bool = False,
-) -> Voices:
+) -> ModelVariants:
     """Loads one base and every adapter on it, ready for inference.
 
     Args:
@@ -93,14 +93,14 @@ def load(
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
     pinned = _pinned(revisions, "base")
-    tokenizer = adopt(AutoTokenizer.from_pretrained(base, **pinned))
+    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(base, **pinned))
     model: Any = AutoModelForCausalLM.from_pretrained(
         base, dtype=dtype, device_map=device, quantization_config=quantization if four_bit else None, **pinned
     )
     model.generation_config = GenerationConfig()  # a base's own (Qwen's has a repetition penalty) is not our sampling
     if adapters:
         model = _with_adapters(model, adapters, revisions)
-    return Voices(model.eval(), tokenizer, ("base", *adapters), revisions, context_turns(adapters, revisions))
+    return ModelVariants(model.eval(), tokenizer, ("base", *adapters), revisions, context_turns(adapters, revisions))
 
 
 def _with_adapters(model: Any, adapters: Mapping[str, str], revisions: Mapping[str, str]) -> Any:

@@ -30,7 +30,7 @@ MEASURES = ("pearson", "spearman", "kendall")
 LEVELS = ("response", "item", "system")
 
 
-class Score(NamedTuple):
+class PairedScore(NamedTuple):
     item: str
     system: str
     human: float
@@ -43,7 +43,7 @@ class Correlation(NamedTuple):
     """How many items had no correlation; of the other levels 1 where it is not defined."""
 
 
-def correlate(scores: Sequence[Score], measure: str, level: str) -> tuple[float, int]:
+def correlate(scores: Sequence[PairedScore], measure: str, level: str) -> tuple[float, int]:
     """The correlation of the two scores at a level, and how many were undefined; NaN where all were."""
     every = np.arange(len(scores))
     if level != "item":
@@ -53,7 +53,7 @@ def correlate(scores: Sequence[Score], measure: str, level: str) -> tuple[float,
     return mean_of_defined(values), int(np.isnan(values).sum())
 
 
-def of_rows(scores: Sequence[Score], measure: str, level: str) -> Callable[[np.ndarray], float]:
+def of_rows(scores: Sequence[PairedScore], measure: str, level: str) -> Callable[[np.ndarray], float]:
     """The correlation as a function of which rows, (rows,) of places, are taken: over them, or over their systems."""
     both = np.array([(score.human, score.judge) for score in scores])
     system = np.unique([score.system for score in scores], return_inverse=True)[1]
@@ -69,7 +69,7 @@ def of_rows(scores: Sequence[Score], measure: str, level: str) -> Callable[[np.n
     return found
 
 
-def by_item(scores: Sequence[Score], measure: str) -> np.ndarray:
+def by_item(scores: Sequence[PairedScore], measure: str) -> np.ndarray:
     """The correlation within each item, (items,); NaN where there is none."""
     found = [
         correlation(measure, *np.transpose([(score.human, score.judge) for score in own]))
@@ -78,8 +78,8 @@ def by_item(scores: Sequence[Score], measure: str) -> np.ndarray:
     return np.array(found)
 
 
-def grouped(scores: Sequence[Score]) -> dict[str, list[Score]]:
-    groups: dict[str, list[Score]] = {}
+def grouped(scores: Sequence[PairedScore]) -> dict[str, list[PairedScore]]:
+    groups: dict[str, list[PairedScore]] = {}
     for score in scores:
         groups.setdefault(score.item, []).append(score)
     return groups
@@ -102,7 +102,9 @@ def correlation(measure: str, human: np.ndarray, judge: np.ndarray) -> float:
         return float(function(human, judge).statistic)
 
 
-def estimated(scores: Sequence[Score], measure: str, level: str, seed: int = 0, resamples: int = 500) -> Correlation:
+def estimated(
+    scores: Sequence[PairedScore], measure: str, level: str, seed: int = 0, resamples: int = 500
+) -> Correlation:
     """`correlate` with the percentile bootstrap over items."""
     value, undefined = correlate(scores, measure, level)
     chance = np.random.default_rng(seed)
@@ -122,19 +124,19 @@ def estimated(scores: Sequence[Score], measure: str, level: str, seed: int = 0, 
     return Correlation(Estimate(value, float(low), float(high)), undefined)
 
 
-def read(lines: Iterable[str]) -> dict[str, list[Score]]:
+def read(lines: Iterable[str]) -> dict[str, list[PairedScore]]:
     """Scores by criterion.
 
     Raises:
         UserError: a line is not such an object, or there is none.
     """
-    found: dict[str, list[Score]] = {}
+    found: dict[str, list[PairedScore]] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             row: dict[str, Any] = json.loads(line)
-            score = Score(str(row["item"]), str(row["system"]), float(row["human"]), float(row["judge"]))
+            score = PairedScore(str(row["item"]), str(row["system"]), float(row["human"]), float(row["judge"]))
             if not (math.isfinite(score.human) and math.isfinite(score.judge)):
                 raise ValueError("a score is no finite number")
             found.setdefault(str(row["criterion"]), []).append(score)
@@ -148,7 +150,7 @@ def read(lines: Iterable[str]) -> dict[str, list[Score]]:
 
 
 def table(
-    scores: dict[str, list[Score]],
+    scores: dict[str, list[PairedScore]],
     seed: int = 0,
     measures: Sequence[str] = MEASURES,
     levels: Sequence[str] = LEVELS,

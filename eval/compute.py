@@ -27,7 +27,7 @@ def evaluate(
 
     Raises UserError for an unknown judge or a dataset without test pairs.
     """
-    from chat.variants import load
+    from chat.variants import load_variants
     from eval.judge.pmi import JUDGES
     from eval.measure import PAIRS, compare, figures, film_reply, of_texts, paired_figures, rank
     from eval.metrics import distractors, seen
@@ -39,7 +39,7 @@ def evaluate(
     pairs = held_out(data, settings["prompts"], settings["per_film"], seed)
     adapters = {name: source.repo for name, source in inputs.items() if name != "base"}
     revisions = {name: source.revision for name, source in inputs.items()}
-    voices = load(inputs["base"].repo, adapters, revisions, four_bit=settings["four_bit"])
+    voices = load_variants(inputs["base"].repo, adapters, revisions, four_bit=settings["four_bit"])
     replies = respond(voices, pairs, sampling, seed, folder)
     groups, films = [pair["conversation_id"] for pair in pairs], [film_reply(pair) for pair in pairs]
     candidates = distractors(films, groups, settings["distractors"], seed)

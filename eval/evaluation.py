@@ -20,13 +20,13 @@ from eval.compute import evaluate
 from eval.plots import figure
 from hub.cards import dataset_card
 from hub.errors import one_line_errors
-from hub.lineage import Lineage, published, resolve, training_minutes
+from hub.lineage import Lineage, fetch_lineage, pin, training_minutes
 from hub.model_index import model_index, publish_results
 from hub.names import Names
 from hub.parquet import write_tables
 from hub.publish import publish
 from hub.results_table import TITLES, measured, shown, table
-from hub.rights import handed_on
+from hub.rights import inherited_rights
 from hub.task import Task
 
 
@@ -61,8 +61,8 @@ class Study:
 
     def task(self) -> Task:
         """The evaluation set, from the models and the dataset as they are now."""
-        models = tuple(resolve(repo, "model") for repo in (self.base, *self.adapters.values()))
-        inputs = (*models, resolve(self.dataset, "dataset"))
+        models = tuple(pin(repo, "model") for repo in (self.base, *self.adapters.values()))
+        inputs = (*models, pin(self.dataset, "dataset"))
         return Task(self.names.evaluation, "dataset", Lineage("evaluation", self.settings, inputs))
 
 
@@ -82,7 +82,7 @@ def push_results(evaluation: str) -> None:
 
     What a report has added (G-Eval, people) is part of it. A second time changes nothing.
     """
-    found = published(evaluation, "dataset")
+    found = fetch_lineage(evaluation, "dataset")
     assert found
     revision, lineage = found
     _, *adapters, data = lineage.inputs
@@ -104,7 +104,7 @@ def measure(study: Study, made: Task, work: Path, private: bool) -> str:
     for name in study.adapters:
         results["voices"][name]["minutes"] = training_minutes(inputs[name])
     print("\n" + table(results) + "\n", flush=True)
-    rights = handed_on(data)
+    rights = inherited_rights(data)
     lineage = replace(made.lineage, facts={**results, "rights": rights.as_fact()})
     files, metadata = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, folder)
     card = dataset_card(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.lineage import Input, published
+from hub.lineage import Input, fetch_lineage
 
 
 def labellers(source: Input) -> set[str]:
@@ -18,7 +18,7 @@ def labellers(source: Input) -> set[str]:
         if now.type == "file" or (now.repo, now.revision) in seen:
             continue
         seen.add((now.repo, now.revision))
-        if known := published(now.repo, now.type, now.revision):
+        if known := fetch_lineage(now.repo, now.type, now.revision):
             lineage = known[1]
             if lineage.stage == "preferences":
                 found.add(str(lineage.facts.get("judge")))

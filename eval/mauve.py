@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from chat.generate import left_padded
-from chat.variants import Voices
+from chat.variants import ModelVariants
 from hub.errors import UserError
 from stats.intervals import Estimate, Z
 
 PARTS = 10  # of the jackknife
 
 
-def of_voices(voices: Voices, replies: Mapping[str, Sequence[str]], films: Sequence[str]) -> dict[str, Estimate]:
+def of_voices(voices: ModelVariants, replies: Mapping[str, Sequence[str]], films: Sequence[str]) -> dict[str, Estimate]:
     """MAUVE of each voice's replies against the films' own, one a prompt.
 
     Raises UserError where the package is not installed.
@@ -57,7 +57,7 @@ def score(first: np.ndarray, second: np.ndarray) -> float:
     return float(compute_mauve(p_features=first, q_features=second, kmeans_num_redo=1, seed=1).mauve)
 
 
-def states(voices: Voices, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+def states(voices: ModelVariants, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
     """The base model's state at the last token of each text, (texts, width)."""
     import torch
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from chat.generate import Reply
 from chat.likelihood import without_prompt
 from chat.template import PAD, STOP
-from chat.variants import Voices
+from chat.variants import ModelVariants
 from eval import metrics
 from eval.judge.comparison import Judge
 from eval.ranking import log_probs_of_many
@@ -36,7 +36,7 @@ def film_reply(row: Row) -> str:
     return row["completion"][0]["content"]
 
 
-def rank(voices: Voices, name: str, rows: list[Row], candidates: list[list[str]]) -> list[Ranked]:
+def rank(voices: ModelVariants, name: str, rows: list[Row], candidates: list[list[str]]) -> list[Ranked]:
     """Scores the film's reply to each prompt beside its distractors.
 
     log p(reply | empty prompt) is found once for each reply, however many prompts it stands beside.

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from chat.template import Message, encode_prompt, encode_reply
-from chat.variants import Voices
+from chat.variants import ModelVariants
 
 ROW = 512  # reply tokens behind one prompt; attention cost grows with the square of the row
 
 
-def log_probs_of_many(voices: Voices, name: str, prompt: list[Message], replies: Sequence[str]) -> list[list[float]]:
+def log_probs_of_many(
+    voices: ModelVariants, name: str, prompt: list[Message], replies: Sequence[str]
+) -> list[list[float]]:
     """Returns what `log_probs` returns for `[(prompt, reply) for reply in replies]`, up to rounding."""
     import torch
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from chat.generate import Reply
-from chat.resumable import generate_to
+from chat.resumable import generate_resumable
 from chat.sampling import Sampling
-from chat.variants import Voices
+from chat.variants import ModelVariants
 from hub.errors import UserError
 from hub.lineage import Input
 
@@ -66,13 +66,15 @@ def draw(films: Sequence[str], count: int, per_film: int, seed: int) -> list[int
     return drawn
 
 
-def respond(voices: Voices, rows: list[Row], sampling: Sampling, seed: int, folder: Path) -> dict[str, list[Reply]]:
+def respond(
+    voices: ModelVariants, rows: list[Row], sampling: Sampling, seed: int, folder: Path
+) -> dict[str, list[Reply]]:
     """Answers every prompt by every voice, all with the same seeds.
 
     Finished chunks are kept in `folder`, so that a killed run carries on and ends with the replies of an unbroken one.
     """
     prompts = [row["prompt"] for row in rows]
     return {
-        name: generate_to(folder / f"{name}.jsonl", voices, prompts, [name] * len(prompts), sampling, seed)
+        name: generate_resumable(folder / f"{name}.jsonl", voices, prompts, [name] * len(prompts), sampling, seed)
         for name in voices.names
     }

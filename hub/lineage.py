@@ -61,7 +61,7 @@ class Lineage:
         return cls(**known | {"inputs": tuple(Input(**source) for source in content["inputs"])})
 
 
-def resolve(repo: str, type: str, revision: str = "main") -> Input:
+def pin(repo: str, type: str, revision: str = "main") -> Input:
     """Pins a repository to its commit of the moment.
 
     Raises:
@@ -80,7 +80,7 @@ def unchanged(source: Input, revision: str) -> bool:
     if revision == source.revision:
         return True
     try:
-        return resolve(source.repo, source.type, revision).content == source.content
+        return pin(source.repo, source.type, revision).content == source.content
     except (RepositoryNotFoundError, RevisionNotFoundError):
         return False
 
@@ -102,7 +102,7 @@ def file_hashes(info: Any) -> dict[str, str]:
     return {file.rfilename: file.lfs.sha256 if file.lfs else str(file.blob_id) for file in files}
 
 
-def published(repo: str, type: str, revision: str | None = None) -> tuple[str, Lineage] | None:
+def fetch_lineage(repo: str, type: str, revision: str | None = None) -> tuple[str, Lineage] | None:
     """Returns the commit and lineage of a published artifact, or None where there is none yet.
 
     Raises:
@@ -126,7 +126,7 @@ def published(repo: str, type: str, revision: str | None = None) -> tuple[str, L
 
 def training_minutes(model: Input) -> float | None:
     """How long an adapter was trained, by its own account, and the reward model that it was trained against."""
-    found = published(model.repo, model.type, model.revision)
+    found = fetch_lineage(model.repo, model.type, model.revision)
     if not found or "minutes" not in found[1].facts:
         return None
     rewards = [made for made in found[1].inputs if made.repo.endswith("-reward")]
@@ -135,7 +135,7 @@ def training_minutes(model: Input) -> float | None:
 
 def up_to_date(repo: str, type: str, lineage: Lineage) -> str | None:
     """Returns the commit of the published artifact where it was made by this very work, else None."""
-    found = published(repo, type)
+    found = fetch_lineage(repo, type)
     return found[0] if found and found[1].fingerprint == lineage.fingerprint else None
 
 

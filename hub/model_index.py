@@ -99,10 +99,10 @@ def publish_results(repo: str, revision: str, index: dict[str, Any], table: str)
     """
     from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download
 
-    from hub.lineage import resolve
+    from hub.lineage import pin
 
-    now = resolve(repo, "model")
-    if now.content != resolve(repo, "model", revision).content:
+    now = pin(repo, "model")
+    if now.content != pin(repo, "model", revision).content:
         print(f"{repo} has changed since it was measured: its card is left as it is", flush=True)
         return None
     with open(hf_hub_download(repo, "README.md", revision=now.revision), encoding="utf-8") as file:

@@ -143,7 +143,7 @@ def plan_of(additions: list[CommitOperationAdd], present: Mapping[str, str]) -> 
     return Plan(changes, operations, hashes)
 
 
-def rehearse(repo: str, type: str, files: Mapping[str, bytes | Path], lineage: Lineage) -> None:
+def preview_publish(repo: str, type: str, files: Mapping[str, bytes | Path], lineage: Lineage) -> None:
     """Prints what `publish` would do, every file with its size and the card's changes, and sends nothing."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hub.lineage import REPORT, published
+from hub.lineage import REPORT, fetch_lineage
 
 RESULTS = f"{REPORT}results.json"
 
@@ -73,7 +73,7 @@ def measured(evaluation: str, revision: str) -> dict[str, Any]:
         path = hf_hub_download(evaluation, RESULTS, repo_type="dataset", revision=revision)
         return json.loads(Path(path).read_text("utf-8"))
     except EntryNotFoundError:
-        found = published(evaluation, "dataset", revision)
+        found = fetch_lineage(evaluation, "dataset", revision)
         return {name: value for name, value in (found[1].facts if found else {}).items() if name != "rights"}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hub.lineage import Input, published
+from hub.lineage import Input, fetch_lineage
 
 APACHE = {"license": "apache-2.0"}
 QWEN_RESEARCH = {
@@ -37,7 +37,7 @@ class Rights:
     citations: tuple[Citation, ...] = ()
 
     def as_fact(self) -> dict[str, Any]:
-        """For the facts of a lineage, where `handed_on` finds it."""
+        """For the facts of a lineage, where `inherited_rights` finds it."""
         return asdict(self)
 
 
@@ -49,13 +49,13 @@ def stated(fact: dict[str, Any] | None) -> Rights:
     return Rights(fact["license"], tuple(Citation(**one) for one in fact["citations"])) if fact else UNKNOWN
 
 
-def handed_on(source: Input) -> Rights:
+def inherited_rights(source: Input) -> Rights:
     """The rights that the lineage of a published input states."""
-    found = published(source.repo, source.type, source.revision) if source.type != "file" else None
+    found = fetch_lineage(source.repo, source.type, source.revision) if source.type != "file" else None
     return stated(found[1].facts.get("rights")) if found else UNKNOWN
 
 
-def together(rights: Iterable[Rights]) -> Rights:
+def combine_rights(rights: Iterable[Rights]) -> Rights:
     """Of what is made from several sources: the licence that all of them have, else unknown; every citation once."""
     every = list(rights)
     agreed = all(one.license == every[0].license for one in every)
@@ -75,7 +75,7 @@ def of_base(base: Input) -> Rights:
         return Rights(QWEN_RESEARCH)
     if re.search(r"qwen2\.5-(0\.5|1\.5|7|14|32)b", base.repo, re.IGNORECASE):
         return Rights(APACHE)
-    if (own := handed_on(base)) != UNKNOWN:
+    if (own := inherited_rights(base)) != UNKNOWN:
         return own
     link = f"{ENDPOINT}/{base.repo}"
     return Rights({"license": "other", "license_name": "as-the-base-model", "license_link": link})

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from hub.errors import UserError, one_line_errors
-from hub.lineage import FILE, published
+from hub.lineage import FILE, fetch_lineage
 
 
 def tree(repo: str, type: str, revision: str | None = None, depth: int = 0) -> Iterator[str]:
@@ -15,7 +15,7 @@ def tree(repo: str, type: str, revision: str | None = None, depth: int = 0) -> I
     Raises:
         UserError: the artifact itself is not published. An input may be: a base model has no lineage.
     """
-    found = published(repo, type, revision)
+    found = fetch_lineage(repo, type, revision)
     if found is None and depth == 0:
         raise UserError(f"no {type} {repo} with a {FILE} is published; check the name and --type")
     stage = f"  ({found[1].stage})" if found else ""
@@ -45,7 +45,7 @@ def found_as(name: str) -> tuple[str, str]:
 
     repo = name if "/" in name else f"{whoami()['name']}/{name}"
     for type in ("model", "dataset", "space"):
-        if published(repo, type):
+        if fetch_lineage(repo, type):
             return repo, type
     raise UserError(f"no model, dataset or Space {repo} with a {FILE} is published; check the name and HF_TOKEN")
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from hub.lineage import FILE, Input, Lineage, content_hash, file_hashes, published
+from hub.lineage import FILE, Input, Lineage, content_hash, fetch_lineage, file_hashes
 
 
 def verify(repo: str, type: str, revision: str | None = None) -> Iterator[tuple[bool, str]]:
@@ -49,7 +49,7 @@ def _below(source: Input, seen: dict[tuple[str, str, str], str]) -> Iterator[tup
     if source.content and seen[key] != source.content:
         yield False, f"{name}: its content is not the one that was recorded when it was used"
     if first and FILE in hashes:
-        found = published(source.repo, source.type, sha)
+        found = fetch_lineage(source.repo, source.type, sha)
         assert found
         if stated_fingerprint(source, sha) != found[1].fingerprint:
             yield False, f"{name}: {FILE} has been changed, its fingerprint is another's"

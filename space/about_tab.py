@@ -6,7 +6,7 @@ import gradio as gr
 
 from hub.names import Names
 from space.chat_handlers import LABELS
-from space.results import Models, Results
+from space.results import ModelFacts, Results
 
 WHAT = """
 ### What this is
@@ -62,7 +62,7 @@ def results_tab(results: Results) -> None:
     gr.Markdown(results.text, elem_id="results")
 
 
-def about_tab(models: Models, names: Names) -> None:
+def about_tab(models: ModelFacts, names: Names) -> None:
     """What the models are and are not, what they were made from, and under which licences."""
     from huggingface_hub import constants
 

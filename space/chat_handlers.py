@@ -17,7 +17,7 @@ import gradio as gr
 
 from chat.engine.openai_formats import ENDED, EngineError
 from chat.sampling import Sampling
-from chat.template import Message, messages
+from chat.template import Message, build_prompt
 
 if TYPE_CHECKING:
     from chat.engine.local import LocalEngine, Partial
@@ -64,7 +64,7 @@ class Handlers:
             yield gr.skip()
             return
         asked = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
-        prompt, how = in_scene(messages(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
+        prompt, how = in_scene(build_prompt(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
         yield shown(asked), "", "", gr.skip()
         yield from self.answer(asked, prompt, who, how, seed_of(seed))
 
@@ -84,7 +84,7 @@ class Handlers:
             gr.Info("Nothing has been said yet.")
             yield gr.skip()
             return
-        prompt, how = in_scene(messages(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
+        prompt, how = in_scene(build_prompt(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
         yield shown(asked), gr.skip(), "", gr.skip()
         yield from self.answer(asked, prompt, who, how, seed_of(seed))
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 from chat.template import Message
 from space.chat_handlers import LABELS, Handlers, edit, undo
-from space.components import MODEL, QUIET, Knobs, example_buttons, line_and_buttons, note
+from space.components import MODEL, QUIET, SamplingControls, example_buttons, line_and_buttons, note
 
 COPY = """() => {
     const turns = [...document.querySelectorAll("#conversation .message-content")];
@@ -42,7 +42,7 @@ def known_voice(voice: object) -> str:
     return voice
 
 
-def chat_tab(handlers: Handlers, knobs: Knobs) -> None:
+def chat_tab(handlers: Handlers, knobs: SamplingControls) -> None:
     """Talk to one voice. What was said is kept in the visitor's session, not taken from the page."""
     history = gr.State(list[Message]())
     with gr.Row(elem_classes="cast"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from chat.template import Message, messages
+from chat.template import Message, build_prompt
 from hub.votes.ballot import BAD, TIE, Option, options
 from space.ballots import Ballot, Ballots, NotOpen
 from space.chat_handlers import LABELS, ending, in_scene, sampling, seed_of, streamed, visitor_line
@@ -120,7 +120,7 @@ class Comparing:
         return f"{votes} so far, chosen as best (equal replies are chosen together): {', '.join(told)}."
 
     def prompt(self, line: str, scene: str) -> list[Message]:
-        return in_scene(messages([{"role": "user", "content": line}], self.context_turns), scene)
+        return in_scene(build_prompt([{"role": "user", "content": line}], self.context_turns), scene)
 
     def stream(
         self, prompt: list[Message], how: Any, seed: int | None

@@ -6,10 +6,10 @@ import gradio as gr
 
 from space.chat_handlers import LABELS
 from space.compare_handlers import CHOICES, LETTERS, Comparing
-from space.components import MODEL, QUIET, Knobs, example_buttons, line_and_buttons, note
+from space.components import MODEL, QUIET, SamplingControls, example_buttons, line_and_buttons, note
 
 
-def compare_tab(comparing: Comparing, knobs: Knobs) -> gr.Markdown:
+def compare_tab(comparing: Comparing, knobs: SamplingControls) -> gr.Markdown:
     """The same line to all three voices, answered side by side (one below the other on a phone), blind.
 
     Returns the place of the standing, which is told anew whenever the page is opened.
@@ -45,7 +45,7 @@ def column(letter: str) -> tuple[gr.Textbox, gr.Markdown]:
         return reply, note(f"compare-{letter}")
 
 
-def endpoint(comparing: Comparing, knobs: Knobs) -> None:
+def endpoint(comparing: Comparing, knobs: SamplingControls) -> None:
     """`/compare` for programs: not blind, and so not to be voted on. Nobody sees its components."""
     with gr.Row(visible=False):
         line = gr.Textbox(label="Line")

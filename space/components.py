@@ -30,7 +30,7 @@ MODEL: dict[str, Any] = {"concurrency_id": "model", "show_progress": "minimal"} 
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 
-class Knobs(NamedTuple):
+class SamplingControls(NamedTuple):
     """What decides how an answer is drawn, beside the line; both tabs read the same."""
 
     temperature: gr.Slider
@@ -40,10 +40,10 @@ class Knobs(NamedTuple):
     scene: gr.Textbox
 
 
-def make_knobs() -> Knobs:
+def make_sampling_controls() -> SamplingControls:
     """Made before the tabs that read them and drawn below them; the server enforces their bounds."""
     start = Sampling()
-    return Knobs(
+    return SamplingControls(
         gr.Slider(0, 2, start.temperature, step=0.05, label="Temperature", info=KNOBS["temperature"], render=False),
         gr.Slider(1, 100, start.top_k, step=1, precision=0, label="Top-k", info=KNOBS["top_k"], render=False),
         gr.Slider(0.05, 1, start.top_p, step=0.05, label="Top-p", info=KNOBS["top_p"], render=False),
@@ -58,7 +58,7 @@ def make_knobs() -> Knobs:
     )  # fmt: skip
 
 
-def draw_knobs(knobs: Knobs) -> None:
+def draw_knobs(knobs: SamplingControls) -> None:
     with gr.Accordion("Sampling and scene", open=False, elem_id="sampling"):
         for knob in knobs:
             knob.render()

@@ -13,9 +13,9 @@ from space.chat_handlers import Handlers
 from space.chat_tab import chat_tab
 from space.compare_handlers import Comparing
 from space.compare_tab import compare_tab
-from space.components import QUIET, draw_knobs, make_knobs
-from space.request_guard import Door, Rate
-from space.results import Models, Results
+from space.components import QUIET, draw_knobs, make_sampling_controls
+from space.request_guard import RequestGuard, TokenBucket
+from space.results import ModelFacts, Results
 from space.theme import theme
 
 AT_ONCE = 4  # which the engine answers in one batch where it can
@@ -31,14 +31,14 @@ HEADER = """
 
 
 def build_page(
-    handlers: Handlers, comparing: Comparing, models: Models, names: Names, results: Results, at_once: int = AT_ONCE
+    handlers: Handlers, comparing: Comparing, models: ModelFacts, names: Names, results: Results, at_once: int = AT_ONCE
 ) -> gr.Blocks:
     """The whole page, ready to launch; reads like the screen it draws.
 
     Args:
         at_once: requests handed to the engine at one time; who comes then waits in the queue, and is told where.
     """
-    knobs = make_knobs()
+    knobs = make_sampling_controls()
     with gr.Blocks(title="Repartee", analytics_enabled=False) as page:
         gr.HTML(HEADER, elem_id="masthead")
         with gr.Tab("Chat"):
@@ -55,7 +55,7 @@ def build_page(
     return page.queue(max_size=WAITING, default_concurrency_limit=at_once)
 
 
-def provenance(models: Models) -> str:
+def provenance(models: ModelFacts) -> str:
     """Markdown: which models answer, each linked to its exact commit on the Hub."""
     from huggingface_hub import constants
 
@@ -73,7 +73,7 @@ def launch(page: gr.Blocks, host: str, port: int, a_session: float, an_address: 
         a_session, an_address: requests a minute that one of them may make.
         mcp: also serve `/gradio_api/mcp/`, whose tools are the named endpoints.
     """
-    door = Middleware(Door, sessions=Rate(a_session), addresses=Rate(an_address), mcp=mcp)
+    door = Middleware(RequestGuard, sessions=TokenBucket(a_session), addresses=TokenBucket(an_address), mcp=mcp)
     _, address, _ = page.launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, ssr_mode=False,
         run_history=False, show_error=True, footer_links=[], theme=theme(), max_threads=MOST_THREADS,

@@ -14,7 +14,7 @@ from space.settings import Settings
 
 
 @dataclass(frozen=True)
-class Models:
+class PinnedModels:
     """One base and the adapters on it: Hub ids, and the full commit of each under the name of its voice."""
 
     base: str
@@ -24,7 +24,7 @@ class Models:
     """Why they come from the cache of this machine; "" where the Hub has answered."""
 
 
-def find_models(settings: Settings) -> Models:
+def find_models(settings: Settings) -> PinnedModels:
     """Pins the base and both adapters to the commits that they are at now, or were when the Hub last answered.
 
     Raises UserError when the adapters name different bases and REPARTEE_BASE does not decide, or when the Hub is down
@@ -42,7 +42,7 @@ def find_models(settings: Settings) -> Models:
     base = settings.base or bases.pop()
     revision = settings.base_revision or (None if settings.base else configs["dpo"].get("revision"))
     paths = {"base": find(base, "config.json", revision, down), **paths}
-    return Models(base, adapters, {voice: path.parent.name for voice, path in paths.items()}, down)
+    return PinnedModels(base, adapters, {voice: path.parent.name for voice, path in paths.items()}, down)
 
 
 def find(repo: str, file: str, revision: str | None, down: str) -> Path:

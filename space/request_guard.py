@@ -30,7 +30,7 @@ TOO_LARGE = "That is too long: a line has at most 500 characters."
 TOO_OFTEN = "That was a lot of requests in a short time. Please wait {} seconds and ask again."
 
 
-class Rate:
+class TokenBucket:
     """At most `a_minute` requests a minute for each key, all at once or spread (a token bucket)."""
 
     def __init__(self, a_minute: float, most: int = MOST_KEYS) -> None:
@@ -50,10 +50,10 @@ class Rate:
             return 0.0 if allowed else (1 - left) * 60 / self.a_minute
 
 
-class Door:
+class RequestGuard:
     """ASGI middleware. Raises nothing: what it refuses gets a status and one clear line, which the page shows."""
 
-    def __init__(self, app: Any, sessions: Rate, addresses: Rate, mcp: bool = False) -> None:
+    def __init__(self, app: Any, sessions: TokenBucket, addresses: TokenBucket, mcp: bool = False) -> None:
         self.app, self.sessions, self.addresses, self.mcp = app, sessions, addresses, mcp
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.errors import explain
-from hub.lineage import Lineage, published, unchanged
+from hub.lineage import Lineage, fetch_lineage, unchanged
 from hub.names import Names
 from hub.results_table import measured, table
 from space.chat_handlers import LABELS
@@ -29,7 +29,7 @@ class Results:
 
 
 @dataclass(frozen=True)
-class Models:
+class ModelFacts:
     """Who answers: Hub id, full commit and licence by voice; licences as their cards name them."""
 
     repos: Mapping[str, str]
@@ -43,7 +43,7 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
 
     repo = names.evaluation
     try:
-        found = published(repo, "dataset")
+        found = fetch_lineage(repo, "dataset")
         if found is None:
             return Results(f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub.")
         sha, lineage = found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import ip_network
 
-from chat.variants import PRECISIONS, VOICES
+from chat.variants import PRECISIONS, VARIANTS
 from hub.errors import UserError
 
 NUMBERS = ("session_rate", "address_rate", "at_once", "votes_every")
@@ -96,11 +96,11 @@ class Settings:
         """Address and model name by voice, of the servers that answer; none where a model of this machine does."""
         if not self.engine_url:
             return {}
-        models = {voice: voice for voice in VOICES} | by_voice("REPARTEE_ENGINE_MODELS", self.engine_models)
+        models = {voice: voice for voice in VARIANTS} | by_voice("REPARTEE_ENGINE_MODELS", self.engine_models)
         if "=" not in self.engine_url:
-            return {voice: (self.engine_url.strip(), models[voice]) for voice in VOICES}
+            return {voice: (self.engine_url.strip(), models[voice]) for voice in VARIANTS}
         urls = by_voice("REPARTEE_ENGINE_URL", self.engine_url)
-        return {voice: (urls.get(voice, ""), models[voice]) for voice in VOICES}
+        return {voice: (urls.get(voice, ""), models[voice]) for voice in VARIANTS}
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -146,6 +146,6 @@ def number(name: str, environment: Mapping[str, str]) -> float:
 def by_voice(name: str, text: str) -> dict[str, str]:
     """A setting of `voice=value` with commas between. Raises UserError for what is none, without repeating it."""
     parts = [part.strip().partition("=") for part in text.split(",") if part.strip()]
-    if not all(voice in VOICES and value for voice, _, value in parts):
-        raise UserError(f"{name} takes voice=value with commas between; the voices are {', '.join(VOICES)}")
+    if not all(voice in VARIANTS and value for voice, _, value in parts):
+        raise UserError(f"{name} takes voice=value with commas between; the voices are {', '.join(VARIANTS)}")
     return {voice: value for voice, _, value in parts}

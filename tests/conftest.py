@@ -63,7 +63,7 @@ def adapters(starter, tmp_path_factory):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from chat.template import adopt
+    from chat.template import configure_tokenizer
 
     folders = {}
     for seed, name in enumerate(("sft", "dpo"), start=1):
@@ -76,16 +76,16 @@ def adapters(starter, tmp_path_factory):
                 parameter.data += 0.2 * torch.randn_like(parameter)
         folders[name] = str(tmp_path_factory.mktemp(name))
         model.save_pretrained(folders[name])
-        adopt(AutoTokenizer.from_pretrained(starter)).save_pretrained(folders[name])
+        configure_tokenizer(AutoTokenizer.from_pretrained(starter)).save_pretrained(folders[name])
     return folders
 
 
 @pytest.fixture(scope="session")
 def voices(starter, adapters):
     """All three voices on one base. Tests leave it as it was."""
-    from chat.variants import load
+    from chat.variants import load_variants
 
-    return load(str(starter), adapters)
+    return load_variants(str(starter), adapters)
 
 
 @pytest.fixture

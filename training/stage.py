@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hub.errors import one_line_errors
-from hub.lineage import Input, Lineage, resolve
-from hub.task import Task, say
+from hub.lineage import Input, Lineage, pin
+from hub.task import Task, log_progress
 from training.recipe import Recipe, load
 
-__all__ = ["WORK", "Task", "command", "say", "work_folder"]
+__all__ = ["WORK", "Task", "command", "log_progress", "work_folder"]
 
 WORK = Path(".repartee/work")
 
@@ -52,5 +52,5 @@ def work_folder(work: Path, lineage: Lineage) -> Path:
 def base_input(recipe: Recipe) -> Input:
     """Returns the base as a pinned Hub repository: the recipe's id, or the one its local folder is published as."""
     if Path(recipe.model.base).is_dir():
-        return resolve(recipe.names.starter, "model")
-    return resolve(recipe.model.base, "model", recipe.model.revision or "main")
+        return pin(recipe.names.starter, "model")
+    return pin(recipe.model.base, "model", recipe.model.revision or "main")

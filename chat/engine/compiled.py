@@ -24,15 +24,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chat.engine.decoder import Body, Decoder
+from chat.engine.decoder import Decoder, DecoderModel
 from chat.engine.quantized import GROUP
 
 MOST_ROWS, MOST_SLOTS = 64, 1024
 COMPILED = ("float32", "bf16", "int8", "int4")  # nf4's layers are not torch's
-FAR = 0.02  # of the largest logit: more between program and decoder than rounding explains
+MAX_LOGIT_ERROR = 0.02  # of the largest logit: more between program and decoder than rounding explains
 
 
-class Program:
+class CompiledStep:
     """Gives a decoder its program: at once where this machine has it, else when it has been compiled."""
 
     def __init__(self, decoder: Decoder, folder: Path | None = None) -> None:
@@ -49,7 +49,7 @@ class Program:
         self._looked = 0.0
         if decoder.device.type != "cpu" or decoder.precision not in COMPILED:
             return
-        self._path = self.folder / f"{key(decoder.body)}.pt2"
+        self._path = self.folder / f"{cache_key(decoder.body)}.pt2"
         if self._path.exists():
             self._load()
         elif not shutil.which(os.environ.get("CXX", "g++")):
@@ -115,8 +115,8 @@ class Program:
             def run(tokens: Tensor, starts: Tensor, speakers: Tensor, caches: list[Tensor]) -> Tensor:
                 return package.loader.boxed_run([tokens, starts, speakers, *caches])[0]
 
-            off = difference(self.decoder, run)
-            if not off < FAR:
+            off = max_logit_difference(self.decoder, run)
+            if not off < MAX_LOGIT_ERROR:
                 raise RuntimeError(f"its logits are {off:.2g} of the largest off")
         except Exception as error:
             with suppress(OSError):
@@ -128,7 +128,7 @@ class Program:
         self.state = "the step compiled"
 
 
-def difference(decoder: Decoder, program: Any) -> float:
+def max_logit_difference(decoder: Decoder, program: Any) -> float:
     """The largest between a step's logits by the program and by the decoder, as a share of the largest logit."""
     rows = len(decoder.numbers)
     tokens, speakers = torch.arange(1, rows + 1)[:, None], torch.arange(rows)
@@ -140,7 +140,7 @@ def difference(decoder: Decoder, program: Any) -> float:
     return float((found - expected).abs().max() / expected.abs().max())
 
 
-def key(body: Body) -> str:
+def cache_key(body: DecoderModel) -> str:
     """Names a program by all that it is made from: the code, the shapes, torch, the machine's instructions."""
     digest = hashlib.sha256()
     for name in ("decoder", "multi_lora", "quantized"):
@@ -163,7 +163,7 @@ def flags() -> str:
     return ""
 
 
-def shapes_of(body: Body) -> Body:
+def shapes_of(body: DecoderModel) -> DecoderModel:
     """A copy without a number in it: every buffer is on the device `meta`."""
     memo: dict[int, Any] = {}
     for buffer in body.buffers():

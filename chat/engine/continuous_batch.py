@@ -8,15 +8,15 @@ from random import Random
 from torch import Tensor
 
 from chat.engine.decoder import Decoder
-from chat.engine.sampler import draw
+from chat.engine.sampler import sample_next_tokens
 from chat.sampling import Sampling
 
-MOST_ROWS = 12  # of several requests in one batch; more make everybody's step slower
-ROOM = 32  # tokens by which the cache grows
+MAX_BATCH_ROWS = 12  # of several requests in one batch; more make everybody's step slower
+CACHE_BLOCK = 32  # tokens by which the cache grows
 
 
 @dataclass(eq=False)
-class Row:
+class Sequence:
     """One prompt on its way to a reply."""
 
     prompt: list[int]
@@ -27,16 +27,16 @@ class Row:
     done: bool = False
 
 
-class Batch:
+class ContinuousBatch:
     """Rows in the slots of one cache, slot i for row i: those who came first, then those who join at the next step."""
 
     def __init__(self, decoder: Decoder, stops: set[int]) -> None:
         """`stops` are the tokens that end a reply."""
         self.decoder, self.stops = decoder, stops
-        self.rows: list[Row] = []
+        self.rows: list[Sequence] = []
         self._cache: Tensor | None = None
 
-    def join(self, rows: list[Row]) -> None:
+    def join(self, rows: list[Sequence]) -> None:
         """Lets rows in. Their prompts are read in the next step, together with what the others have said last."""
         self.rows += rows
 
@@ -46,12 +46,12 @@ class Batch:
         read = [len(row.prompt) + len(row.reply) - len(tokens) for row, tokens in zip(self.rows, new, strict=True)]
         cache = self._room(max(start + len(tokens) for start, tokens in zip(read, new, strict=True)))
         logits = self.decoder(cache, new, read, [row.voice for row in self.rows])
-        drawn = draw(logits, [row.sampling for row in self.rows], [row.chance for row in self.rows])
+        drawn = sample_next_tokens(logits, [row.sampling for row in self.rows], [row.chance for row in self.rows])
         for row, token in zip(self.rows, drawn, strict=True):
             row.reply.append(token)
             row.done = token in self.stops or len(row.reply) == row.sampling.max_new_tokens
 
-    def leave(self, rows: list[Row]) -> None:
+    def leave(self, rows: list[Sequence]) -> None:
         """Lets rows go, and puts those at the end in their slots."""
         going = {id(row) for row in rows}
         for slot in range(len(self.rows) - 1, -1, -1):
@@ -74,7 +74,7 @@ class Batch:
         old = self._cache
         if old is None or old.shape[1] < len(self.rows) or old.shape[2] < length:
             slots = max(len(self.rows), 0 if old is None else old.shape[1])
-            capacity = max(-(-length // ROOM) * ROOM, 0 if old is None else old.shape[2])
+            capacity = max(-(-length // CACHE_BLOCK) * CACHE_BLOCK, 0 if old is None else old.shape[2])
             self._cache = self.decoder.cache(slots, capacity)
             if old is not None:
                 self._cache[:, : old.shape[1], : old.shape[2]] = old

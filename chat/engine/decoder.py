@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from chat.engine.multi_lora import Fused, fuse
-from chat.engine.quantized import activations, choose, pack
-from chat.variants import Voices
+from chat.engine.multi_lora import MultiLoraLinear, fuse_linears
+from chat.engine.quantized import activation_dtype, quantize_linear, resolve_precision
+from chat.variants import ModelVariants
 
 
 class Layer(nn.Module):
@@ -28,20 +28,20 @@ class Layer(nn.Module):
 
     def __init__(self, layer: Any, adapters: tuple[str, ...], precision: str) -> None:
         super().__init__()
-        attention, mlp, dtype = layer.self_attn, layer.mlp, activations(precision)
+        attention, mlp, dtype = layer.self_attn, layer.mlp, activation_dtype(precision)
         self.register_buffer("before_attention", layer.input_layernorm.weight.data.to(dtype))
-        self.qkv = fuse([attention.q_proj, attention.k_proj, attention.v_proj], adapters, precision)
-        self.out = fuse([attention.o_proj], adapters, precision)
+        self.qkv = fuse_linears([attention.q_proj, attention.k_proj, attention.v_proj], adapters, precision)
+        self.out = fuse_linears([attention.o_proj], adapters, precision)
         self.register_buffer("before_mlp", layer.post_attention_layernorm.weight.data.to(dtype))
-        self.gate_up = fuse([mlp.gate_proj, mlp.up_proj], adapters, precision)
-        self.down = fuse([mlp.down_proj], adapters, precision)
+        self.gate_up = fuse_linears([mlp.gate_proj, mlp.up_proj], adapters, precision)
+        self.down = fuse_linears([mlp.down_proj], adapters, precision)
 
     @property
-    def linears(self) -> tuple[Fused, ...]:
+    def linears(self) -> tuple[MultiLoraLinear, ...]:
         return self.qkv, self.out, self.gate_up, self.down
 
 
-class Body(nn.Module):
+class DecoderModel(nn.Module):
     """The weights of one base and its adapters, and the pass through them for rows of equally many new tokens."""
 
     table: Tensor
@@ -51,10 +51,10 @@ class Body(nn.Module):
     trained_rows: Tensor
     trained_tokens: Tensor
 
-    def __init__(self, voices: Voices, precision: str) -> None:
+    def __init__(self, voices: ModelVariants, precision: str) -> None:
         super().__init__()
         model = voices.model.get_base_model() if hasattr(voices.model, "peft_config") else voices.model
-        config, body, adapters, dtype = model.config, model.model, voices.names[1:], activations(precision)
+        config, body, adapters, dtype = model.config, model.model, voices.names[1:], activation_dtype(precision)
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.eps, self.tied = config.rms_norm_eps, config.tie_word_embeddings
@@ -63,7 +63,7 @@ class Body(nn.Module):
         embedding = plain(body.embed_tokens).weight.data
         # A table of bf16 weights stays in bf16, whatever is computed with: a step reads a row of it.
         self.register_buffer("table", embedding if precision == "float32" else embedding.bfloat16())
-        self.head = pack(embedding if self.tied else plain(model.lm_head).weight.data, None, precision)
+        self.head = quantize_linear(embedding if self.tied else plain(model.lm_head).weight.data, None, precision)
         self.trained, rows = trained_tokens(body.embed_tokens, adapters, dtype)
         self.register_buffer("trained_rows", rows)
         self.register_buffer("trained_tokens", torch.tensor(self.trained, dtype=torch.long, device=rows.device))
@@ -96,9 +96,9 @@ class Body(nn.Module):
         for layer, cache in zip(self.blocks, caches, strict=True):
             qkv = layer.qkv(self._normed(x, layer.before_attention), speakers)
             q, k, v = qkv.view(rows, new, -1, self.head_size).split((self.heads, self.kv_heads, self.kv_heads), 2)
-            cache.index_put_((slots, positions), torch.cat([turned(k, *turn), v], dim=2))
+            cache.index_put_((slots, positions), torch.cat([apply_rotary(k, *turn), v], dim=2))
             # The query heads of one key head stand in for more queries.
-            q = turned(q, *turn).unflatten(2, (self.kv_heads, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+            q = apply_rotary(q, *turn).unflatten(2, (self.kv_heads, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
             keys, values = cache[:rows].permute(0, 2, 1, 3).split(self.kv_heads, 1)
             y = attention(q, keys, values, mask)
             y = y.unflatten(2, (shared, new)).permute(0, 3, 1, 2, 4)
@@ -128,7 +128,7 @@ class Body(nn.Module):
 class Decoder:
     """One base and its adapters, ready to be asked for the next token of many rows at once."""
 
-    def __init__(self, voices: Voices, precision: str = "auto") -> None:
+    def __init__(self, voices: ModelVariants, precision: str = "auto") -> None:
         """Takes what it needs from the model, of which nothing is needed afterwards.
 
         Raises ValueError for a model that is no Qwen 2, an adapter that is not plain LoRA with trained tokens, and a
@@ -136,11 +136,11 @@ class Decoder:
         """
         check(voices.model, voices.model.config)
         self.device = voices.model.device
-        self.precision = choose(precision, self.device)
+        self.precision = resolve_precision(precision, self.device)
         self.most_tokens = int(voices.model.config.max_position_embeddings)
         self.numbers = {name: number for number, name in enumerate(voices.names)}
         with torch.inference_mode():
-            self.body = Body(voices, self.precision)
+            self.body = DecoderModel(voices, self.precision)
         self.program: Callable[..., Tensor] | None = None
         """The body, compiled for one new token a row; None where that has not been done."""
 
@@ -155,7 +155,7 @@ class Decoder:
         """Of the weights that every step reads, whoever speaks: the base's layers and the head."""
         return sum(fused.base.bytes for fused in self._linears()) + self.body.head.bytes
 
-    def _linears(self) -> list[Fused]:
+    def _linears(self) -> list[MultiLoraLinear]:
         return [fused for layer in self.body.blocks for fused in layer.linears]
 
     def cache(self, slots: int, capacity: int) -> Tensor:
@@ -201,7 +201,7 @@ def attention(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
     return (scores.softmax(-1)[..., None] * values[:, :, None]).sum(-2)
 
 
-def turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def apply_rotary(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary embeddings (Su et al., 2021) of (rows, new, heads, size) by the angles (rows, new, 1, half a size)."""
     a, b = heads.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)

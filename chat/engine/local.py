@@ -16,14 +16,14 @@ from queue import SimpleQueue
 from random import Random
 from typing import Any
 
-from chat.engine.compiled import Program
-from chat.engine.continuous_batch import MOST_ROWS, Batch, Row
+from chat.engine.compiled import CompiledStep
+from chat.engine.continuous_batch import MAX_BATCH_ROWS, ContinuousBatch, Sequence
 from chat.engine.decoder import Decoder
-from chat.engine.threads import apart
+from chat.engine.threads import run_in_own_thread
 from chat.generate import read_reply
 from chat.sampling import Sampling
 from chat.template import Message, encode_prompt, stop_ids
-from chat.variants import Voices
+from chat.variants import ModelVariants
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Partial:
 class _Request:
     """What one visitor asked, row by row, and the way back to the visitor."""
 
-    rows: list[Row]
+    rows: list[Sequence]
     stopped: threading.Event = field(default_factory=threading.Event)
     updates: SimpleQueue[list[int] | Exception | None] = field(default_factory=SimpleQueue)
     """How many tokens each row has, now and then and at the end; then what went wrong, or None."""
@@ -65,7 +65,9 @@ def partial(tokenizer: Any, ids: list[int], max_new_tokens: int) -> Partial:
 class LocalEngine:
     """Answers whoever asks, from any thread, with one model on this machine."""
 
-    def __init__(self, voices: Voices, precision: str = "auto", compiled: bool = False, every: float = 1 / 30) -> None:
+    def __init__(
+        self, voices: ModelVariants, precision: str = "auto", compiled: bool = False, every: float = 1 / 30
+    ) -> None:
         """Quantizes the model's weights (`chat.engine.quantized`); the model itself is not needed afterwards.
 
         Args:
@@ -75,10 +77,10 @@ class LocalEngine:
         Raises ValueError for a model or a precision that the engine cannot serve.
         """
         self.tokenizer, self.names, self.every = voices.tokenizer, voices.names, every
-        self.decoder = apart(Decoder, voices, precision)
-        self.program = apart(Program, self.decoder) if compiled else None
+        self.decoder = run_in_own_thread(Decoder, voices, precision)
+        self.program = run_in_own_thread(CompiledStep, self.decoder) if compiled else None
         self._who = health(voices, self.decoder.precision)
-        self._batch = Batch(self.decoder, set(stop_ids(voices.tokenizer).values()))
+        self._batch = ContinuousBatch(self.decoder, set(stop_ids(voices.tokenizer).values()))
         self._waiting: deque[_Request] = deque()
         self._running: list[_Request] = []
         self._closed = False
@@ -133,7 +135,9 @@ class LocalEngine:
         state = "ready" if self._worker.is_alive() else "stopped"
         return f"local engine {state}: {self._who}{f'; {self.program.state}' if self.program else ''}"
 
-    def _rows(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None) -> list[Row]:
+    def _rows(
+        self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None
+    ) -> list[Sequence]:
         if not prompts or len(prompts) != len(names):
             raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
         unknown = set(names) - set(self.names)
@@ -146,7 +150,7 @@ class LocalEngine:
             if len(ids) + sampling.max_new_tokens > self.decoder.most_tokens:
                 most = self.decoder.most_tokens - sampling.max_new_tokens
                 raise ValueError(f"the prompt has {len(ids)} tokens and the model reads {most}; shorten it")
-            rows.append(Row(ids, name, sampling, Random(f"{seed} {place}")))
+            rows.append(Sequence(ids, name, sampling, Random(f"{seed} {place}")))
         return rows
 
     def _work(self) -> None:
@@ -189,15 +193,15 @@ class LocalEngine:
                     return True
                 self._changed.wait()
 
-    def _wanted(self, row: Row) -> bool:
+    def _wanted(self, row: Sequence) -> bool:
         return any(row is one for request in self._running for one in request.rows)
 
     def _fits(self, request: _Request) -> bool:
         taken = len(self._batch.rows)
-        return not taken or request.stopped.is_set() or taken + len(request.rows) <= MOST_ROWS
+        return not taken or request.stopped.is_set() or taken + len(request.rows) <= MAX_BATCH_ROWS
 
 
-def health(voices: Voices, precision: str) -> str:
+def health(voices: ModelVariants, precision: str) -> str:
     """The model, its size, precision and device, and the voices with their revisions."""
     revisions, model = voices.revisions, voices.model
     who = ", ".join(f"{name}@{revisions[name][:8]}" if name in revisions else name for name in voices.names)

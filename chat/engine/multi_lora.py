@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chat.engine.quantized import NF4, Linear, pack
+from chat.engine.quantized import NF4, Linear, quantize_linear
 
 Adapter = list[tuple[Tensor, Tensor]]
 """A (rank, inputs) and B (outputs, rank, the scaling multiplied in) for each part of a fused layer."""
 
 
-class Fused(nn.Module):
+class MultiLoraLinear(nn.Module):
     """Linear layers with the same input as one, for all voices."""
 
     down: Tensor
@@ -53,15 +53,17 @@ class Fused(nn.Module):
         y = self.base(x)
         if speakers is None or not self.rank:
             return y
-        between = times(x, self.down[speakers].mT)
+        between = batched_matmul(x, self.down[speakers].mT)
         added = [
-            times(between[..., part * self.rank : (part + 1) * self.rank], getattr(self, f"up{part}")[speakers])
+            batched_matmul(
+                between[..., part * self.rank : (part + 1) * self.rank], getattr(self, f"up{part}")[speakers]
+            )
             for part in range(self.parts)
         ]
         return y + (added[0] if self.parts == 1 else torch.cat(added, dim=-1))
 
 
-def times(x: Tensor, weights: Tensor) -> Tensor:
+def batched_matmul(x: Tensor, weights: Tensor) -> Tensor:
     """(rows, tokens, inputs) by each row's own (inputs, outputs).
 
     While a step is compiled, one token a row is written as a sum, which the compiler melts into what is around it.
@@ -76,7 +78,7 @@ def with_zeros_first(stacked: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(stacked[:1]), stacked])
 
 
-def fuse(layers: list[Any], adapters: tuple[str, ...], precision: str) -> Fused:
+def fuse_linears(layers: list[Any], adapters: tuple[str, ...], precision: str) -> MultiLoraLinear:
     """Makes one layer of several, plain or PEFT's, that read the same input.
 
     Raises ValueError for an adapter that is more than A and B.
@@ -85,7 +87,9 @@ def fuse(layers: list[Any], adapters: tuple[str, ...], precision: str) -> Fused:
     weight = torch.cat([layer.weight.data for layer in plain])
     bias = None if plain[0].bias is None else torch.cat([layer.bias.data for layer in plain])
     dtype = torch.float32 if precision == "float32" else torch.bfloat16  # of adapters, as they are published
-    return Fused(pack(weight, bias, precision), [_adapter(layers, name) for name in adapters], dtype)
+    return MultiLoraLinear(
+        quantize_linear(weight, bias, precision), [_adapter(layers, name) for name in adapters], dtype
+    )
 
 
 def _adapter(layers: list[Any], name: str) -> Adapter:

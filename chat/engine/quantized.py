@@ -29,7 +29,7 @@ GROUP = 32  # weights that share a scale in int4
 BLOCKED_FROM = 1_000_000  # weights of an int8 layer
 
 
-def choose(precision: str, device: torch.device) -> str:
+def resolve_precision(precision: str, device: torch.device) -> str:
     """What `auto` is on a device: int8 on a CPU that has instructions for it, else int4, and bf16 on a GPU.
 
     Raises ValueError for an unknown precision, and for one that a device or this installation has no kernel for.
@@ -45,25 +45,25 @@ def choose(precision: str, device: torch.device) -> str:
     return precision
 
 
-def activations(precision: str) -> torch.dtype:
+def activation_dtype(precision: str) -> torch.dtype:
     """The type that a precision's layers take and give: bf16 where all of the arithmetic is in bf16."""
     return torch.bfloat16 if precision in ("bf16", "nf4") else torch.float32
 
 
-def pack(weight: Tensor, bias: Tensor | None, precision: str) -> Linear | NF4:
+def quantize_linear(weight: Tensor, bias: Tensor | None, precision: str) -> Linear | NF4:
     """A layer of the weights (outputs, inputs), which it copies where it does not keep them as they are."""
-    bias = None if bias is None else bias.to(activations(precision))
+    bias = None if bias is None else bias.to(activation_dtype(precision))
     if precision == "int8":
         return Int8(weight, bias)
     if precision == "int4":
         return Int4(weight, bias)
     if precision == "nf4":
         return NF4(weight, bias)
-    return Dense(weight.to(activations(precision)), bias)
+    return Dense(weight.to(activation_dtype(precision)), bias)
 
 
 class Linear(nn.Module):
-    """A packed layer: (..., inputs) to (..., outputs), both of `activations(precision)`."""
+    """A packed layer: (..., inputs) to (..., outputs), both of `activation_dtype(precision)`."""
 
     weight: Tensor
     bias: Tensor | None

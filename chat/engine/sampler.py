@@ -14,7 +14,7 @@ from chat.sampling import Sampling
 BLOCK = 128  # tokens among whose largest the largest of all are looked for
 
 
-def draw(logits: Tensor, samplings: Sequence[Sampling], chances: Sequence[Random]) -> list[int]:
+def sample_next_tokens(logits: Tensor, samplings: Sequence[Sampling], chances: Sequence[Random]) -> list[int]:
     """One token for each row of logits (rows, vocabulary), float32.
 
     As in transformers: temperature, then the k likeliest, then the likeliest that sum to p, of which one at least. A
@@ -22,7 +22,7 @@ def draw(logits: Tensor, samplings: Sequence[Sampling], chances: Sequence[Random
     """
     vocabulary = logits.shape[1]
     keep = [1 if how.temperature == 0 else min(how.top_k or vocabulary, vocabulary) for how in samplings]
-    values, tokens = largest(logits, max(keep))
+    values, tokens = top_k(logits, max(keep))
     if values.shape[1] == 1:
         return tokens[:, 0].tolist()
 
@@ -41,7 +41,7 @@ def draw(logits: Tensor, samplings: Sequence[Sampling], chances: Sequence[Random
     return tokens.gather(1, places)[:, 0].tolist()
 
 
-def largest(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def top_k(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The largest of each row and where they stand, both (rows, count) in falling order, on the CPU.
 
     The `count` largest stand in the `count` blocks with the largest maxima; so only those are sorted.

@@ -15,7 +15,7 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
-def apart(function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+def run_in_own_thread(function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
     """Calls a function in a thread that ends with it, and raises what it raises."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(function, *args, **kwargs).result()

@@ -15,13 +15,13 @@ from contextlib import closing
 import spaces
 
 from chat.engine.local import LocalEngine, Partial, health
-from chat.engine.quantized import choose
+from chat.engine.quantized import resolve_precision
 from chat.sampling import Sampling
 from chat.template import Message
-from chat.variants import Voices
+from chat.variants import ModelVariants
 
 SECONDS = 15  # of GPU that one request may take; 64 tokens take a few
-_voices: Voices | None = None  # a fork finds what is at module level
+_voices: ModelVariants | None = None  # a fork finds what is at module level
 
 
 @spaces.GPU(duration=SECONDS)
@@ -39,7 +39,7 @@ class ZeroEngine(LocalEngine):
     It has no worker and no decoder of its own: between two streams there is no GPU for them.
     """
 
-    def __init__(self, voices: Voices) -> None:
+    def __init__(self, voices: ModelVariants) -> None:
         global _voices
         _voices = voices
 
@@ -55,4 +55,4 @@ class ZeroEngine(LocalEngine):
     def describe(self) -> str:
         """One line of health, as `LocalEngine.describe`."""
         assert _voices
-        return f"ZeroGPU engine ready: {health(_voices, choose('auto', _voices.model.device))}"
+        return f"ZeroGPU engine ready: {health(_voices, resolve_precision('auto', _voices.model.device))}"

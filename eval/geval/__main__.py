@@ -9,7 +9,7 @@ from eval.geval.run import CRITERIA, items_of, run, task
 from eval.judge.settings import JudgeSettings
 from hub.errors import one_line_errors
 from hub.names import Names
-from hub.task import say
+from hub.task import log_progress
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
             made = task(names, settings, given.prompts, given.second)
             made.preview()
             count = len(items_of(made.lineage.inputs[0], given.prompts)) * len(CRITERIA)
-            say("geval", f"{count:,} scores would be asked for")
+            log_progress("geval", f"{count:,} scores would be asked for")
         else:
             run(names, settings, given.work, given.prompts, given.private, given.second)
 

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import yaml
 
-from eval.geval.scoring import LOW_MASS, SAMPLES, Score, sampled, weighted
+from eval.geval.scoring import LOW_MASS, SAMPLES, GevalScore, sampled, weighted
 from eval.geval.summary import gains, means, table
-from eval.judge.budget import Purse
-from eval.judge.capabilities import Mode, probe
+from eval.judge.budget import Budget
+from eval.judge.capabilities import Capabilities, probe
 from eval.judge.client import Client
 from eval.judge.messages import Answer, Request
 from eval.judge.pairwise import one_line, spoken
@@ -29,12 +29,12 @@ from eval.judge.settings import JudgeSettings
 from eval.judge_overlap import labellers, warning
 from hub.cards import dataset_card
 from hub.errors import UserError
-from hub.lineage import Input, Lineage, resolve
+from hub.lineage import Input, Lineage, pin
 from hub.names import Names
 from hub.parquet import write_tables
 from hub.publish import publish
-from hub.rights import handed_on
-from hub.task import Task, say
+from hub.rights import inherited_rights
+from hub.task import Task, log_progress
 
 _TEXTS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("criteria.yaml").read_text("utf-8"))
 CRITERIA: dict[str, str] = _TEXTS["criteria"]
@@ -42,7 +42,7 @@ STEPS, QUESTION = str(_TEXTS["steps"]), str(_TEXTS["question"])
 FEWEST, MOST = 5, 7
 
 
-class Item(NamedTuple):
+class GevalItem(NamedTuple):
     """One response to be scored."""
 
     place: int
@@ -51,7 +51,7 @@ class Item(NamedTuple):
     reply: str
 
 
-def steps(client: Client, name: str, mode: Mode) -> list[str]:
+def steps(client: Client, name: str, mode: Capabilities) -> list[str]:
     """The judge's own evaluation steps for a criterion, asked for again where they are not of the right number.
 
     Raises:
@@ -68,7 +68,7 @@ def steps(client: Client, name: str, mode: Mode) -> list[str]:
     raise UserError(f"the judge does not write {FEWEST} to {MOST} steps for {name}; take a stronger model")
 
 
-def request(item: Item, name: str, own: Sequence[str], mode: Mode) -> Request:
+def request(item: GevalItem, name: str, own: Sequence[str], mode: Capabilities) -> Request:
     text = QUESTION.format(
         name=name.capitalize(),
         definition=CRITERIA[name],
@@ -82,12 +82,12 @@ def request(item: Item, name: str, own: Sequence[str], mode: Mode) -> Request:
     return Request((("user", text),), 5, 1.0 if mode.temperature else -1.0, n=samples)
 
 
-def score(answer: Answer, mode: Mode) -> Score | None:
+def score(answer: Answer, mode: Capabilities) -> GevalScore | None:
     return weighted(answer.first) if mode.alternatives else sampled(answer.texts)
 
 
 def scored(
-    client: Client, items: list[Item], own: dict[str, list[str]], mode: Mode
+    client: Client, items: list[GevalItem], own: dict[str, list[str]], mode: Capabilities
 ) -> tuple[list[dict[str, Any]], str]:
     """A row for each item and criterion, `score` None where it is unscored; and what all of it cost, in words.
 
@@ -97,7 +97,7 @@ def scored(
     times = SAMPLES if not mode.alternatives and not mode.n else 1
     requests = [replace(request(item, name, own[name], mode), salt=n) for item, name in asked for n in range(times)]
     answers = client.ask(requests, "G-Eval")
-    whole_cost = Purse(client.purse.price, None)  # the client's own knows nothing of the runs that were killed
+    whole_cost = Budget(client.purse.price, None)  # the client's own knows nothing of the runs that were killed
     for answer in dict(zip(requests, answers, strict=True)).values():
         whole_cost.settle(0.0, answer.prompt_tokens, answer.answer_tokens)
     rows = []
@@ -123,7 +123,7 @@ def task(names: Names, settings: JudgeSettings, prompts: int | None, second: boo
     """The scores of an evaluation set's responses as they are now, by the first judge or the second."""
     told = {"model": settings.model, "base_url": settings.base_url, "effort": settings.effort, "prompts": prompts}
     lineage = Lineage(
-        "geval", {**told, "criteria": CRITERIA, "question": QUESTION}, (resolve(names.evaluation, "dataset"),)
+        "geval", {**told, "criteria": CRITERIA, "question": QUESTION}, (pin(names.evaluation, "dataset"),)
     )
     return Task(names.second_geval if second else names.geval, "dataset", lineage)
 
@@ -143,7 +143,7 @@ def run(
     (evaluation,) = made.lineage.inputs
     items = items_of(evaluation, prompts)
     if settings.model in labellers(evaluation):
-        say("geval", f"warning: {warning(str(settings.model))}")
+        log_progress("geval", f"warning: {warning(str(settings.model))}")
     with Client(settings, work / "judge.sqlite") as client:
         mode = probe(client)
         own = {name: steps(client, name, mode) for name in CRITERIA}
@@ -162,7 +162,7 @@ def run(
     if not results["scored"]:
         raise UserError(f"{settings.model} gave no answer that is a score; see its mode above, take another model")
     print("\n" + table(results) + "\n", flush=True)
-    rights = handed_on(evaluation)
+    rights = inherited_rights(evaluation)
     lineage = replace(made.lineage, facts={**results, "rights": rights.as_fact()})
     folder = work / f"geval-{made.lineage.fingerprint[:12]}"
     files, metadata = write_tables({"scores": {"test": pa.Table.from_pylist(rows)}}, folder)
@@ -182,7 +182,7 @@ def run(
     return publish(made.repo, "dataset", files, lineage, "G-Eval", private=private)
 
 
-def items_of(evaluation: Input, prompts: int | None) -> list[Item]:
+def items_of(evaluation: Input, prompts: int | None) -> list[GevalItem]:
     """Every voice's response to the first prompts of an evaluation set, which were drawn at random."""
     from datasets import load_dataset
 
@@ -192,5 +192,7 @@ def items_of(evaluation: Input, prompts: int | None) -> list[Item]:
     voices = [name for name in ("base", "sft", "dpo", "rl") if name in rows.column_names]
     chosen = rows.select(range(prompts or len(rows)))
     return [
-        Item(place, voice, row["prompt"], row[voice]["text"]) for place, row in enumerate(chosen) for voice in voices
+        GevalItem(place, voice, row["prompt"], row[voice]["text"])
+        for place, row in enumerate(chosen)
+        for voice in voices
     ]

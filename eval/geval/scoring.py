@@ -20,23 +20,23 @@ _NUMBER = re.compile(r"(?<![\w.,/])([1-5])(?:\.0)?(?:\s*(?:/|out of)\s*5)?(?![\w
 _OTHER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
-class Score(NamedTuple):
+class GevalScore(NamedTuple):
     value: float
     """From 1 to 5."""
     mass: float
     """Of the probability seen, the part that fell on scores; of samples, the share that could be read."""
 
 
-def weighted(alternatives: Iterable[tuple[str, float]]) -> Score | None:
+def weighted(alternatives: Iterable[tuple[str, float]]) -> GevalScore | None:
     """The probability-weighted mean of the scores among a token's alternatives; None where there is none."""
     found = distribution(alternatives, LABELS)
-    return Score(found.mean(), found.mass) if found else None
+    return GevalScore(found.mean(), found.mass) if found else None
 
 
-def sampled(texts: Sequence[str]) -> Score | None:
+def sampled(texts: Sequence[str]) -> GevalScore | None:
     """The mean of the scores that can be read in sampled answers; None where none can."""
     read = [score for text in texts if (score := parsed(text)) is not None]
-    return Score(sum(read) / len(read), len(read) / len(texts)) if read else None
+    return GevalScore(sum(read) / len(read), len(read) / len(texts)) if read else None
 
 
 def parsed(text: str) -> int | None:

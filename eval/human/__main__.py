@@ -15,7 +15,7 @@ from pathlib import Path
 
 from eval.human import analysis, power, sheet, sheet_votes
 from hub.errors import UserError, one_line_errors
-from hub.lineage import resolve
+from hub.lineage import pin
 from hub.names import Names
 
 
@@ -36,7 +36,7 @@ def write_sheets(arguments: argparse.Namespace) -> None:
         raise UserError(f"--raters: '{strange[0]}' cannot be part of a file name; use letters, digits and hyphens")
     if len(set(raters)) < len(raters):
         raise UserError("--raters: two have one name; give each a name of their own")
-    evaluation = resolve(Names(arguments.namespace, arguments.size).evaluation, "dataset")
+    evaluation = pin(Names(arguments.namespace, arguments.size).evaluation, "dataset")
     items = items_of(evaluation.repo, evaluation.revision, arguments.prompts)
     try:
         sheets = sheet.make(items, raters, secrets.token_hex(8), arguments.repeats)
@@ -49,7 +49,7 @@ def write_sheets(arguments: argparse.Namespace) -> None:
     print("Send each rater their sheet and nothing else; key.json says whose reply is whose.")
 
 
-def items_of(repo: str, revision: str, count: int) -> list[sheet.Item]:
+def items_of(repo: str, revision: str, count: int) -> list[sheet.SheetItem]:
     """The first prompts of an evaluation set, which were drawn at random, and what every voice answered."""
     from datasets import load_dataset
 
@@ -58,7 +58,7 @@ def items_of(repo: str, revision: str, count: int) -> list[sheet.Item]:
     if count > len(rows):
         raise UserError(f"{repo} has {len(rows)} prompts, not {count}; give --prompts {len(rows)} or evaluate more")
     return [
-        sheet.Item(
+        sheet.SheetItem(
             "-".join(row["line_ids"]),
             [message["content"] for message in row["prompt"] if message["role"] != "system"],
             {voice: row[voice]["text"] for voice in voices},

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from eval.human.sheet_votes import Vote
+from eval.human.sheet_votes import SheetVote
 from stats.intervals import Estimate, holm, ratio, sign_flip
 from stats.kappa import cohen_kappa, fleiss_kappa
 
@@ -20,7 +20,7 @@ class Pair(NamedTuple):
     """Of the sign-flip test over prompts, adjusted for the number of pairs (Holm)."""
 
 
-def analyse(votes: Sequence[Vote], seed: int = 0) -> dict[str, Any]:
+def analyse(votes: Sequence[SheetVote], seed: int = 0) -> dict[str, Any]:
     """Shares, pairwise tests and agreement, as plain JSON.
 
     A choice of a reply that several voices gave is shared by them. Ties stand apart: shares are of the choices. Repeats
@@ -58,20 +58,20 @@ def analyse(votes: Sequence[Vote], seed: int = 0) -> dict[str, Any]:
     }
 
 
-def grouped(votes: Sequence[Vote]) -> dict[str, list[Vote]]:
+def grouped(votes: Sequence[SheetVote]) -> dict[str, list[SheetVote]]:
     """Votes by item, in the order of the items' names."""
-    found: dict[str, list[Vote]] = {}
+    found: dict[str, list[SheetVote]] = {}
     for vote in sorted(votes, key=lambda vote: vote.item):
         found.setdefault(vote.item, []).append(vote)
     return found
 
 
-def credits(choices: Sequence[Vote], voice: str) -> float:
+def credits(choices: Sequence[SheetVote], voice: str) -> float:
     """What a voice gets of the choices on one item: one each, or its part where a reply was several voices'."""
     return sum(1 / len(vote.chosen) for vote in choices if voice in vote.chosen)
 
 
-def agreement(votes: Sequence[Vote]) -> dict[str, Any]:
+def agreement(votes: Sequence[SheetVote]) -> dict[str, Any]:
     """Cohen's kappa of two raters, or Fleiss' of more, over the items that all of them voted on; a tie is a choice."""
     raters = sorted({vote.rater for vote in votes})
     said: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -87,7 +87,7 @@ def agreement(votes: Sequence[Vote]) -> dict[str, Any]:
     return {"kappa": None if math.isnan(kappa) else kappa, "items": len(shared), "method": method}
 
 
-def self_consistency(votes: Sequence[Vote]) -> dict[str, Any]:
+def self_consistency(votes: Sequence[SheetVote]) -> dict[str, Any]:
     """The share of repeats on which a rater chose as before."""
     before = {(vote.rater, vote.item): vote.chosen for vote in votes if vote.copy == 0}
     again = [vote for vote in votes if vote.copy and (vote.rater, vote.item) in before]

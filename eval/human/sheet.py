@@ -13,7 +13,7 @@ from hub.votes.ballot import hash_of, options
 TEMPLATE = Path(__file__).with_name("sheet.html")
 
 
-class Item(NamedTuple):
+class SheetItem(NamedTuple):
     """A prompt and what the voices answered to it."""
 
     id: str
@@ -31,7 +31,7 @@ class Sheets(NamedTuple):
     """Items to which all voices answered the same: nobody is asked about them."""
 
 
-def make(items: Sequence[Item], raters: Sequence[str], seed: str, repeats: float = 0.1) -> Sheets:
+def make(items: Sequence[SheetItem], raters: Sequence[str], seed: str, repeats: float = 0.1) -> Sheets:
     """Puts every item before every rater, options and items in an order that hangs on seed, rater and item alone.
 
     A share of `repeats` comes a second time, in another order, for self-consistency. They are of the first half and

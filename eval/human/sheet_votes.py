@@ -15,7 +15,7 @@ from hub.votes.ballot import SKIP, TIE
 COLUMNS = ["rater", "id", "choice", "seconds"]
 
 
-class Vote(NamedTuple):
+class SheetVote(NamedTuple):
     rater: str
     item: str
     copy: int
@@ -26,7 +26,7 @@ class Vote(NamedTuple):
     """All voices on the ballot."""
 
 
-def read(paths: Iterable[Path], key: Path) -> tuple[list[Vote], Counter[str], dict[str, Any]]:
+def read(paths: Iterable[Path], key: Path) -> tuple[list[SheetVote], Counter[str], dict[str, Any]]:
     """Returns the votes, how many rows were counted as what, and the key's facts.
 
     A rater's second vote on the same showing replaces the first; a row that is cut off, names an unknown item or an
@@ -41,7 +41,7 @@ def read(paths: Iterable[Path], key: Path) -> tuple[list[Vote], Counter[str], di
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{key} is no key of sheets ({error}); it is written beside them") from error
     counts: Counter[str] = Counter()
-    votes: dict[str, Vote] = {}
+    votes: dict[str, SheetVote] = {}
     for path in paths:
         for row in rows(path):
             counts["rows"] += 1
@@ -56,7 +56,7 @@ def read(paths: Iterable[Path], key: Path) -> tuple[list[Vote], Counter[str], di
             else:
                 counts["replaced by a later vote"] += row["id"] in votes
                 on_ballot = tuple(sorted(voice for option in entry["voices"] for voice in option))
-                votes[row["id"]] = Vote(entry["rater"], entry["item"], entry["copy"], chosen, on_ballot)
+                votes[row["id"]] = SheetVote(entry["rater"], entry["item"], entry["copy"], chosen, on_ballot)
     counts["votes"] = len(votes)
     counts["ties"] = sum(not vote.chosen for vote in votes.values())
     counts["items alike, not shown"] = len(facts["all_alike"])

@@ -22,7 +22,7 @@ MOST = 50_000  # requests in one batch (OpenAI)
 ENDED = ("completed", "expired", "cancelled", "failed")
 
 
-class Detached(UserError):
+class BatchPending(UserError):
     """The batch is on its way; start again later."""
 
 
@@ -42,14 +42,14 @@ def through_batch(client: Client, open_ones: Mapping[str, Request]) -> dict[str,
         return collected(client, name, json.loads(noted), some)
     batch = sent(client, some)
     client.cache.set_note(name, json.dumps(batch))
-    raise Detached(f"batch {batch} with {len(some):,} calls is on its way; start again within a day to collect it")
+    raise BatchPending(f"batch {batch} with {len(some):,} calls is on its way; start again within a day to collect it")
 
 
 def sent(client: Client, some: Mapping[str, Request]) -> str:
     """Uploads the requests and starts a batch; returns its id."""
     import openai
 
-    from eval.judge.protocol import CHARACTERS_A_TOKEN, parameters
+    from eval.judge.protocol import CHARACTERS_A_TOKEN, request_parameters
 
     tokens = sum(sum(len(content) for _, content in request.messages) for request in some.values())
     answers = sum(request.max_tokens * request.n for request in some.values())
@@ -60,7 +60,7 @@ def sent(client: Client, some: Mapping[str, Request]) -> str:
                 "custom_id": key,
                 "method": "POST",
                 "url": "/v1/chat/completions",
-                "body": parameters(request, client.settings),
+                "body": request_parameters(request, client.settings),
             }
         )
         for key, request in some.items()
@@ -85,7 +85,7 @@ def collected(client: Client, name: str, batch_id: str, some: Mapping[str, Reque
     if batch.status not in ENDED:
         counts = batch.request_counts
         done = f"{counts.completed:,} of {counts.total:,}" if counts else "some"
-        raise Detached(f"batch {batch_id} is {batch.status}, {done} calls done; start again later to collect it")
+        raise BatchPending(f"batch {batch_id} is {batch.status}, {done} calls done; start again later to collect it")
     found: dict[str, Answer] = {}
     if batch.output_file_id:
         for line in client.openai.files.content(batch.output_file_id).text.splitlines():
@@ -104,15 +104,15 @@ def answer_of(line: str, some: Mapping[str, Request]) -> tuple[str, Answer] | No
     """Key and answer of one line of a batch's output; None for one that went wrong or that nobody asked."""
     from openai.types.chat import ChatCompletion
 
-    from eval.judge.protocol import Garbled, read
+    from eval.judge.protocol import MalformedResponse, parse_response
 
     try:
         told: dict[str, Any] = json.loads(line)
         response = told["response"]
         if told["custom_id"] not in some or response is None or response["status_code"] != 200:
             return None
-        said = read(ChatCompletion.model_validate(response["body"]))
-    except (ValueError, KeyError, TypeError, Garbled):
+        said = parse_response(ChatCompletion.model_validate(response["body"]))
+    except (ValueError, KeyError, TypeError, MalformedResponse):
         return None
     request = some[told["custom_id"]]
     return None if request.logprobs and not said.first else (told["custom_id"], said)

@@ -9,7 +9,7 @@ from eval.judge.prices import Price
 from hub.errors import UserError
 
 
-class Limit:
+class RateLimiter:
     """Lets through `per_minute` units a minute, evenly; without a limit, all."""
 
     def __init__(self, per_minute: int | None) -> None:
@@ -27,7 +27,7 @@ class Limit:
         time.sleep(max(0.0, start - now))
 
 
-class Purse:
+class Budget:
     """Tokens and dollars, counted as they are spent; a call that could pass the budget is refused."""
 
     def __init__(self, price: Price | None, budget: float | None) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 
 from eval.judge.client import Client
 from eval.judge.messages import Request
-from eval.judge.protocol import Unfit
+from eval.judge.protocol import RequestRejected
 
 MOST_ALTERNATIVES, FEWER = 20, 5  # OpenAI's own most, and that of others
 _ASK = Request((("user", "Answer with the one letter A."),), max_tokens=1)
@@ -26,7 +26,7 @@ _SCHEMA = json.dumps(
 
 
 @dataclass(frozen=True)
-class Mode:
+class Capabilities:
     """What an endpoint takes."""
 
     alternatives: int
@@ -45,7 +45,7 @@ class Mode:
         return ", ".join([logprobs, *others])
 
 
-def probe(client: Client) -> Mode:
+def probe(client: Client) -> Capabilities:
     """The mode of a client's endpoint; from the cache where it was probed before.
 
     Raises:
@@ -53,13 +53,13 @@ def probe(client: Client) -> Mode:
     """
     key = json.dumps(["mode", *client.asked])
     if known := client.cache.note(key):
-        mode = Mode(**json.loads(known))
+        mode = Capabilities(**json.loads(known))
     else:
         temperature = takes(client, _ASK)
         ask = _ASK if temperature else replace(_ASK, temperature=-1.0)
         if not temperature:
             client.call(ask)  # it must take something: the error of this one is the endpoint's own
-        mode = Mode(
+        mode = Capabilities(
             alternatives=alternatives(client, ask),
             temperature=temperature,
             n=takes(client, replace(ask, n=2), samples=2),
@@ -74,7 +74,7 @@ def takes(client: Client, request: Request, samples: int = 1) -> bool:
     """Whether the endpoint takes a request and gives as many samples as it was asked for."""
     try:
         return len(client.call(request).texts) == samples
-    except Unfit:
+    except RequestRejected:
         return False
 
 
@@ -83,6 +83,6 @@ def alternatives(client: Client, ask: Request) -> int:
     for wanted in (MOST_ALTERNATIVES, FEWER):
         try:
             return len(client.call(replace(ask, logprobs=wanted), whole=False).first)
-        except Unfit:  # too many, or not at all
+        except RequestRejected:  # too many, or not at all
             continue
     return 0

@@ -16,11 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.judge.batch import through_batch
-from eval.judge.budget import Limit, Purse
+from eval.judge.budget import Budget, RateLimiter
 from eval.judge.cache import Cache
 from eval.judge.messages import Answer, Request
 from eval.judge.prices import price_of
-from eval.judge.protocol import CHARACTERS_A_TOKEN, Garbled, parameters, passing, read, refused
+from eval.judge.protocol import (
+    CHARACTERS_A_TOKEN,
+    MalformedResponse,
+    is_refusal,
+    parse_response,
+    request_parameters,
+    retry_delay,
+)
 from eval.judge.settings import JudgeSettings
 from hub.errors import UserError
 
@@ -51,11 +58,14 @@ class Client:
                 f"no key for the judge: set {settings.key_env}, or judge.base_url for a server without keys"
             )
         self.settings = settings
-        self.purse = Purse(price_of(settings), settings.budget)
+        self.purse = Budget(price_of(settings), settings.budget)
         self.cache = Cache(cache)
         self.progress = progress
         self.retries = 0
-        self._requests, self._tokens = Limit(settings.requests_per_minute), Limit(settings.tokens_per_minute)
+        self._requests, self._tokens = (
+            RateLimiter(settings.requests_per_minute),
+            RateLimiter(settings.tokens_per_minute),
+        )
         self._stop = threading.Event()
         # ours are the retries: openai's own cannot be stopped, and do not know an empty account from a busy server
         self.openai = openai.OpenAI(
@@ -82,7 +92,7 @@ class Client:
 
         Raises:
             UserError: the endpoint will not answer, or the budget is at its end. What was answered is in the cache.
-            eval.judge.batch.Detached: the settings say `batch`, and one is on its way.
+            eval.judge.batch.BatchPending: the settings say `batch`, and one is on its way.
         """
         from tqdm import tqdm
 
@@ -133,7 +143,7 @@ class Client:
                 used = (answer.prompt_tokens, answer.answer_tokens)
                 return answer
             except Exception as error:
-                wait = passing(error, self.settings)
+                wait = retry_delay(error, self.settings)
                 if attempt == ATTEMPTS:
                     raise UserError(
                         f"the judge at {self.openai.base_url} is in trouble ({error or type(error).__name__}), "
@@ -148,10 +158,10 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
     def _once(self, request: Request, whole: bool) -> Answer:
-        response = self.openai.chat.completions.create(**parameters(request, self.settings))
-        answer = read(response)
-        if whole and request.logprobs and not answer.first and not refused(response):
-            raise Garbled("no log-probabilities in the answer")
+        response = self.openai.chat.completions.create(**request_parameters(request, self.settings))
+        answer = parse_response(response)
+        if whole and request.logprobs and not answer.first and not is_refusal(response):
+            raise MalformedResponse("no log-probabilities in the answer")
         return answer
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-Alternatives = list[tuple[str, float]]  # tokens that could have stood here, with their log-probabilities in nats
+TopLogprobs = list[tuple[str, float]]  # tokens that could have stood here, with their log-probabilities in nats
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from chat.template import Message
-from eval.judge.capabilities import Mode, probe
+from eval.judge.capabilities import Capabilities, probe
 from eval.judge.client import Client
 from eval.judge.comparison import Comparison
 from eval.judge.messages import Answer, Request, distribution
@@ -37,7 +37,7 @@ class LLMJudge:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.mode: Mode = probe(client)
+        self.mode: Capabilities = probe(client)
         self.name = str(client.settings.model)
         self.unscored = self.low_mass = 0
 

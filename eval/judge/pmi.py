@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from chat.likelihood import pmi
 from chat.template import Message
-from chat.variants import Voices
+from chat.variants import ModelVariants
 from eval.judge.comparison import Comparison, Judge
 
 
@@ -20,7 +20,7 @@ class PMIJudge:
 
     name = "PMI under the base model"
 
-    def __init__(self, voices: Voices) -> None:
+    def __init__(self, voices: ModelVariants) -> None:
         self.voices = voices
         self._known: dict[tuple[str, str], float] = {}
 
@@ -35,7 +35,7 @@ class PMIJudge:
         ]
 
 
-JUDGES: dict[str, Callable[[Voices], Judge]] = {"pmi": PMIJudge}
+JUDGES: dict[str, Callable[[ModelVariants], Judge]] = {"pmi": PMIJudge}
 """Judges by the name that settings call them."""
 
 

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 CHARACTERS_A_TOKEN = 3  # fewer than English has (about 4): the budget is promised for the worst
 
 
-class Unfit(UserError):
+class RequestRejected(UserError):
     """The endpoint refuses a request for what it asks; the message is the endpoint's."""
 
 
-class Garbled(Exception):
+class MalformedResponse(Exception):
     """An answer that is no whole answer."""
 
 
-def parameters(request: Request, settings: JudgeSettings) -> dict[str, Any]:
+def request_parameters(request: Request, settings: JudgeSettings) -> dict[str, Any]:
     """A request in the words of the OpenAI protocol."""
     asked: dict[str, Any] = {
         "model": settings.model,
@@ -46,7 +46,7 @@ def parameters(request: Request, settings: JudgeSettings) -> dict[str, Any]:
     return asked
 
 
-def read(response: openai.types.chat.ChatCompletion) -> Answer:
+def parse_response(response: openai.types.chat.ChatCompletion) -> Answer:
     """An answer from what the endpoint sent. Raises Garbled where something is missing."""
     try:
         texts = tuple(choice.message.content or "" for choice in response.choices)
@@ -56,20 +56,20 @@ def read(response: openai.types.chat.ChatCompletion) -> Answer:
         counted = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         return Answer(texts, first, *counted, response.model)
     except (AttributeError, IndexError, TypeError, ValueError) as error:
-        raise Garbled(f"the answer is not one of the OpenAI protocol: {error}") from error
+        raise MalformedResponse(f"the answer is not one of the OpenAI protocol: {error}") from error
 
 
-def refused(response: openai.types.chat.ChatCompletion) -> bool:
+def is_refusal(response: openai.types.chat.ChatCompletion) -> bool:
     """Whether the judge will not answer this, however often it is asked; its answer then has no text to be read."""
     choice = response.choices[0]
     return bool(choice.message.refusal) or choice.finish_reason == "content_filter"
 
 
-def passing(error: Exception, settings: JudgeSettings) -> float | None:
+def retry_delay(error: Exception, settings: JudgeSettings) -> float | None:
     """How long to wait before another attempt, as the endpoint asks (None where it does not say).
 
     Raises:
-        UserError: another attempt would not help; `Unfit` where it is the request that is refused.
+        UserError: another attempt would not help; `RequestRejected` where it is the request that is refused.
     """
     import openai
 
@@ -86,14 +86,16 @@ def passing(error: Exception, settings: JudgeSettings) -> float | None:
         if isinstance(error, openai.NotFoundError):
             raise UserError(f"{who} is not there (404); check judge.model and judge.base_url")
         if error.status_code < 500 and error.status_code not in (408, 409, 429):
-            raise Unfit(f"{who} refuses the request ({error.status_code}): {body.get('message') or error.message}")
-        return seconds(error.response.headers.get("retry-after"))
-    if isinstance(error, openai.APIError | Garbled | ValueError):  # ValueError: JSON that is cut off
+            raise RequestRejected(
+                f"{who} refuses the request ({error.status_code}): {body.get('message') or error.message}"
+            )
+        return parse_retry_after(error.response.headers.get("retry-after"))
+    if isinstance(error, openai.APIError | MalformedResponse | ValueError):  # ValueError: JSON that is cut off
         return None
     raise error
 
 
-def seconds(retry_after: str | None) -> float | None:
+def parse_retry_after(retry_after: str | None) -> float | None:
     try:
         return max(0.0, float(retry_after)) if retry_after else None
     except ValueError:  # a date

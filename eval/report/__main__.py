@@ -65,11 +65,11 @@ def make(made: Material, out: Path) -> Made:
 
 def add_mauve(made: Material) -> None:
     """Measures MAUVE of the published replies, under the base model that they were made with."""
-    from chat.variants import load
+    from chat.variants import load_variants
 
     base = made.lineage.inputs[0]
     replies = {voice: [row[voice]["text"] for row in made.rows] for voice in made.voices}
-    voices = load(base.repo, {}, {"base": base.revision})
+    voices = load_variants(base.repo, {}, {"base": base.revision})
     for voice, one in mauve.of_voices(voices, replies, [row["film_reply"] for row in made.rows]).items():
         made.results["voices"][voice]["mauve"] = one._asdict()
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from eval.human.analysis import credits, grouped
-from eval.human.sheet_votes import Vote
+from eval.human.sheet_votes import SheetVote
 from eval.measure import PAIRS
 from eval.metrics import words
 from eval.report.gather import Material, Row
@@ -178,7 +178,7 @@ def overall(rows: Sequence[Row]) -> dict[tuple[int, str], float]:
     return {place: mean for place, mean in means.items() if not math.isnan(mean)}
 
 
-def chosen(items: Sequence[str], votes: Sequence[Vote], first: str, second: str) -> Values:
+def chosen(items: Sequence[str], votes: Sequence[SheetVote], first: str, second: str) -> Values:
     """Of each prompt, how many of the raters' choices either voice got; NaN where nobody chose."""
     choices = grouped([vote for vote in votes if vote.copy == 0 and vote.chosen])
     one, other = (

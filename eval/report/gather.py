@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.human import sheet_votes as sheets
-from eval.human.sheet_votes import Vote
+from eval.human.sheet_votes import SheetVote
 from eval.judge_overlap import labellers
 from hub.errors import UserError
-from hub.lineage import Input, Lineage, published, resolve, unchanged
+from hub.lineage import Input, Lineage, fetch_lineage, pin, unchanged
 from hub.names import Names
 from hub.results_table import measured
 from hub.votes.ballot import hash_of
@@ -40,7 +40,7 @@ class Judged:
 class Heard:
     """What people chose."""
 
-    votes: list[Vote]
+    votes: list[SheetVote]
     counts: Counter[str]
     """How many rows were counted as what."""
 
@@ -84,11 +84,11 @@ def gather(names: Names, votes: Sequence[Path] = (), key: Path | None = None) ->
     """
     from datasets import load_dataset
 
-    found = published(names.evaluation, "dataset")
+    found = fetch_lineage(names.evaluation, "dataset")
     if found is None:
         raise UserError(f"no evaluation set {names.evaluation} is published; run eval.evaluation, or the pipeline")
     head, lineage = found
-    evaluation = named_before(resolve(names.evaluation, "dataset", head))
+    evaluation = named_before(pin(names.evaluation, "dataset", head))
     rows = load_dataset(evaluation.repo, "responses", split="test", revision=evaluation.revision).to_list()
     results = {name: value for name, value in lineage.facts.items() if name != "rights"}
     made = Material(evaluation, lineage, results, rows, labellers=labellers(evaluation), head=head)
@@ -112,7 +112,7 @@ def add_judge(made: Material, repo: str, needed: bool) -> None:
     """Takes a judge's scores, unless they are of other responses than these."""
     from datasets import load_dataset
 
-    found = published(repo, "dataset")
+    found = fetch_lineage(repo, "dataset")
     if found is None:
         if needed:
             made.missing.append(f"No judge's scores: `python -m eval.geval` publishes them as {repo}.")
@@ -160,7 +160,7 @@ def add_visitors(made: Material, repo: str) -> None:
             continue
         shown = tuple(sorted(voice for option in row["shown"] for voice in option))
         item = hash_of(*(message["content"] for message in row["prompt"]))
-        given.append(Vote(row["comparison"], item, 0, tuple(row["chosen"]), shown))
+        given.append(SheetVote(row["comparison"], item, 0, tuple(row["chosen"]), shown))
     counts["votes"] = len(given)
     if any(vote.chosen for vote in given):
         made.people["visitors"] = Heard(given, counts)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from eval.agreement import Score
+from eval.agreement import PairedScore
 from eval.human.analysis import credits, grouped
-from eval.human.sheet_votes import Vote
+from eval.human.sheet_votes import SheetVote
 from eval.report.evidence import overall, preferred
 from eval.report.gather import Judged, Material, Row
 
@@ -15,7 +15,7 @@ ALL = "all criteria"
 SHOWN = 5  # examples of either kind
 
 
-def with_people(made: Material, judge: Judged) -> dict[str, list[Score]]:
+def with_people(made: Material, judge: Judged) -> dict[str, list[PairedScore]]:
     """A judge's scores beside the share of the raters' choices that each reply got, by criterion; none without raters.
 
     Prompts on which nobody chose, and replies that are unscored, are left out.
@@ -32,25 +32,27 @@ def with_people(made: Material, judge: Judged) -> dict[str, list[Score]]:
     return beside(shares, judge.rows)
 
 
-def shown(votes: Sequence[Vote]) -> list[str]:
+def shown(votes: Sequence[SheetVote]) -> list[str]:
     return sorted({voice for vote in votes for voice in vote.shown})
 
 
-def with_each_other(first: Judged, second: Judged) -> dict[str, list[Score]]:
+def with_each_other(first: Judged, second: Judged) -> dict[str, list[PairedScore]]:
     """Two judges' means over the criteria; the first stands where people stand in `eval.agreement`."""
     return {ALL: beside(overall(first.rows), second.rows)[ALL]}
 
 
-def beside(scores: Mapping[tuple[int, str], float], rows: Sequence[Row]) -> dict[str, list[Score]]:
+def beside(scores: Mapping[tuple[int, str], float], rows: Sequence[Row]) -> dict[str, list[PairedScore]]:
     """Pairs scores, by item and voice, with those of a judge's rows: by criterion, and by their mean."""
-    found: dict[str, list[Score]] = {}
+    found: dict[str, list[PairedScore]] = {}
     for row in rows:
         place = (row["item"], row["voice"])
         if place in scores and row["score"] is not None:
-            one = Score(str(row["item"]), row["voice"], scores[place], row["score"])
+            one = PairedScore(str(row["item"]), row["voice"], scores[place], row["score"])
             found.setdefault(row["criterion"], []).append(one)
     means = overall(rows)
-    both = [Score(str(i), voice, scores[i, voice], mean) for (i, voice), mean in means.items() if (i, voice) in scores]
+    both = [
+        PairedScore(str(i), voice, scores[i, voice], mean) for (i, voice), mean in means.items() if (i, voice) in scores
+    ]
     return {**found, ALL: both}
 
 

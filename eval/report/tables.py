@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eval import agreement
-from eval.agreement import Score
+from eval.agreement import PairedScore
 from eval.report.evidence import Evidence
 from eval.report.gather import Material
 from hub.results_table import TITLES
@@ -42,7 +42,7 @@ def told(estimate: Sequence[float], one: Evidence) -> str:
     return f"{value} ({low} to {high})"
 
 
-def agreed(scores: dict[str, list[Score]]) -> str:
+def agreed(scores: dict[str, list[PairedScore]]) -> str:
     """Rank correlations by response and by item, as G-Eval reports them; `eval.agreement` has more of them."""
     if not any(scores.values()):
         return ""

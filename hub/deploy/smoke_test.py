@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 
-def running(api: HfApi, repo: str, commit: str, minutes: float, interval: float) -> None:
+def wait_until_running(api: HfApi, repo: str, commit: str, minutes: float, interval: float) -> None:
     """Waits until the Space runs this very commit.
 
     Raises:
@@ -44,7 +44,7 @@ def print_log(api: HfApi, repo: str, build: bool, lines: int = 60) -> None:
         print(f"  | the log cannot be read ({error})", flush=True)
 
 
-def try_out(api: HfApi, repo: str) -> None:
+def smoke_test(api: HfApi, repo: str) -> None:
     """Asks both endpoints as a visitor's program would.
 
     Raises:

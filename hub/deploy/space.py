@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.deploy.bundle import files_of, voice
-from hub.deploy.smoke_test import running, try_out
+from hub.deploy.smoke_test import smoke_test, wait_until_running
 from hub.errors import UserError, one_line_errors
-from hub.lineage import Input, Lineage, resolve
+from hub.lineage import Input, Lineage, pin
 from hub.names import Names
-from hub.publish import publish, rehearse
+from hub.publish import preview_publish, publish
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -49,7 +49,7 @@ class Deployment:
     def inputs(self) -> dict[str, Input]:
         """The three voices, pinned to full commits."""
         repos = {"base": self.base, **{kind: self.names.adapter(kind) for kind in ("sft", "dpo")}}
-        return {voice: resolve(repo, "model", self.revisions.get(voice, "main")) for voice, repo in repos.items()}
+        return {voice: pin(repo, "model", self.revisions.get(voice, "main")) for voice, repo in repos.items()}
 
     def variables(self, inputs: Mapping[str, Input]) -> dict[str, str]:
         """What app.py reads. Public: everybody can see them."""
@@ -99,8 +99,8 @@ def deploy(deployment: Deployment, minutes: float = 20, interval: float = 2) -> 
     try:
         set_variables(api, repo, old, variables)
         commit = publish(repo, "space", files, lineage, "Deploy", private=deployment.private, **creation)
-        running(api, repo, commit, minutes, interval)
-        try_out(api, repo)
+        wait_until_running(api, repo, commit, minutes, interval)
+        smoke_test(api, repo)
     except BaseException as error:  # Ctrl-C and a Hub in trouble as well: what is half deployed does not stay
         said = put_back(api, repo, before, old, variables, first)
         if isinstance(error, UserError):
@@ -174,7 +174,7 @@ def preview(deployment: Deployment) -> None:
         secret(name)
         print(f"  secret {name} from the environment")
     files, lineage = deployment.files(inputs)
-    rehearse(deployment.names.space, "space", files, lineage)
+    preview_publish(deployment.names.space, "space", files, lineage)
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from hub.cards import model_card
 from hub.gguf.writer import write_adapter, write_model
-from hub.lineage import Input, Lineage, resolve
+from hub.lineage import Input, Lineage, pin
 from hub.names import Names
-from hub.publish import publish, rehearse
-from hub.rights import handed_on, note, of_base, together
-from hub.task import Task, say
+from hub.publish import preview_publish, publish
+from hub.rights import combine_rights, inherited_rights, note, of_base
+from hub.task import Task, log_progress
 
 KINDS = ("base", "sft", "dpo", "rl")
 
@@ -36,10 +36,10 @@ def task(names: Names, kind: str, types: list[str]) -> Task:
     """The GGUF repository of a kind, from the adapter (of `base` the DPO adapter, for its tokenizer) and its base."""
     from huggingface_hub import hf_hub_download
 
-    adapter = resolve(names.adapter("dpo" if kind == "base" else kind), "model")
+    adapter = pin(names.adapter("dpo" if kind == "base" else kind), "model")
     path = hf_hub_download(adapter.repo, "adapter_config.json", revision=adapter.revision)
     config = json.loads(Path(path).read_text("utf-8"))
-    base = resolve(config["base_model_name_or_path"], "model", config.get("revision") or "main")
+    base = pin(config["base_model_name_or_path"], "model", config.get("revision") or "main")
     settings = {"kind": kind, "types": sorted(types)}
     return Task(names.adapter(f"{kind}-gguf"), "model", Lineage("gguf", settings, (base, adapter)))
 
@@ -57,7 +57,7 @@ def export(names: Names, kind: str, types: list[str], private: bool = False, dry
     with tempfile.TemporaryDirectory(prefix="repartee-gguf-") as folder:
         files = write(made, kind, types, Path(folder))
         if dry_run:
-            rehearse(made.repo, made.type, files, made.lineage)
+            preview_publish(made.repo, made.type, files, made.lineage)
             return None
         return publish(made.repo, made.type, files, made.lineage, "GGUF files", private=private)
 
@@ -86,7 +86,7 @@ def write(made: Task, kind: str, types: list[str], folder: Path) -> dict[str, by
     for type in types:
         path = folder / f"{name}-{type.upper()}.gguf"
         files[path.name] = write_model(path, model, tokenizer, name, type, own_head=kind == "base")
-        say("gguf", f"{path.name}: {path.stat().st_size:,} bytes")
+        log_progress("gguf", f"{path.name}: {path.stat().st_size:,} bytes")
     asking = asking_of(tokenizer, GenerationConfig.from_pretrained(adapter.repo, **pinned))
     if kind != "base":
         files |= for_ollama(asking, f"{name}-{types[-1].upper()}.gguf")
@@ -155,6 +155,6 @@ def card(made: Task, kind: str, files: list[str], asking: Asking) -> str:
         lora=next((file for file in files if file.endswith("-lora.gguf")), None),
         asking=asking,
         rights_note=note(inherited),
-        citations=together([inherited, handed_on(adapter)]).citations,
+        citations=combine_rights([inherited, inherited_rights(adapter)]).citations,
         lineage=made.lineage,
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from chat.template import adopt
+from chat.template import configure_tokenizer
 
 
 @pytest.fixture(scope="session")
 def tokenizer(starter):
     from transformers import AutoTokenizer
 
-    return adopt(AutoTokenizer.from_pretrained(starter))
+    return configure_tokenizer(AutoTokenizer.from_pretrained(starter))
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from chat.template import Message
-from chat.variants import Voices
+from chat.variants import ModelVariants
 
 
-def hooks(voices: Voices) -> int:
+def hooks(voices: ModelVariants) -> int:
     """How many hooks are left on the model between two calls."""
     with voices.exclusive():
         return sum(len(module._forward_pre_hooks) for module in voices.model.modules())

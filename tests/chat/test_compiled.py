@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from chat.engine.compiled import Program, difference, key, shapes_of
+from chat.engine.compiled import CompiledStep, cache_key, max_logit_difference, shapes_of
 from chat.engine.decoder import Decoder
 from chat.engine.local import LocalEngine
 from chat.sampling import Sampling
-from chat.variants import Voices, load
+from chat.variants import ModelVariants, load_variants
 
 NAMES = ["base", "sft", "dpo"]
 
@@ -25,17 +25,17 @@ def programs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shallow(starter, adapters):
     """The voices with the first layer of the model alone, which is compiled in seconds."""
-    small = load(str(starter), adapters)
+    small = load_variants(str(starter), adapters)
     layers = small.model.get_base_model().model.layers
     del layers[1:]
-    return Voices(small.model, small.tokenizer, small.names)
+    return ModelVariants(small.model, small.tokenizer, small.names)
 
 
 @pytest.fixture(scope="module", params=["int8", "float32"])
 def compiled(request, shallow, programs):
     """A decoder with its program, compiled in a process of its own as a first start does."""
     decoder = Decoder(shallow, request.param)
-    program = Program(decoder, programs)
+    program = CompiledStep(decoder, programs)
     assert program.state == "the step is being compiled, once for this machine"
     program.wait()
     assert program.state == "the step compiled"
@@ -76,21 +76,21 @@ def test_nobody_s_neighbours_matter(compiled):
 
 def test_other_weights_of_the_same_shape_take_the_same_program(shallow, compiled, programs):
     names = ("base", "dpo", "sft")  # the adapters change places
-    other = Decoder(Voices(shallow.model, shallow.tokenizer, names), compiled.precision)
+    other = Decoder(ModelVariants(shallow.model, shallow.tokenizer, names), compiled.precision)
     before = sorted(programs.iterdir())
-    program = Program(other, programs)
+    program = CompiledStep(other, programs)
     assert program.state == "the step compiled"
-    assert difference(other, other.program) < 1e-3
+    assert max_logit_difference(other, other.program) < 1e-3
     assert sorted(programs.iterdir()) == before
     assert max(path.stat().st_size for path in before) < 10e6  # no weights in it
-    assert key(other.body) != key(Decoder(shallow, "int4").body)
+    assert cache_key(other.body) != cache_key(Decoder(shallow, "int4").body)
 
 
 def test_a_file_that_is_no_program_is_thrown_away(shallow, tmp_path):
     decoder = Decoder(shallow, "int8")
-    path = tmp_path / f"{key(decoder.body)}.pt2"
+    path = tmp_path / f"{cache_key(decoder.body)}.pt2"
     path.write_bytes(b"no program")
-    program = Program(decoder, tmp_path)
+    program = CompiledStep(decoder, tmp_path)
     assert program.state.startswith("the step is not compiled: the program of this machine does not do")
     assert decoder.program is None
     assert not path.exists()
@@ -99,8 +99,8 @@ def test_a_file_that_is_no_program_is_thrown_away(shallow, tmp_path):
 def test_a_program_that_answers_something_else_is_thrown_away(shallow, tmp_path, monkeypatch):
     monkeypatch.setattr(torch._inductor, "aoti_load_package", Wrong)
     decoder = Decoder(shallow, "float32")
-    (tmp_path / f"{key(decoder.body)}.pt2").touch()
-    program = Program(decoder, tmp_path)
+    (tmp_path / f"{cache_key(decoder.body)}.pt2").touch()
+    program = CompiledStep(decoder, tmp_path)
     assert "of the largest off" in program.state
     assert decoder.program is None
     assert not list(tmp_path.iterdir())
@@ -137,12 +137,12 @@ def test_without_a_compiler_the_engine_says_so_and_answers(voices, monkeypatch, 
 
 def test_closing_ends_a_compilation_and_the_next_start_begins_anew(shallow, tmp_path):
     decoder = Decoder(shallow, "float32")
-    program = Program(decoder, tmp_path)
+    program = CompiledStep(decoder, tmp_path)
     process = program._process
     program.close()
     assert process.poll() is not None
     assert not list(tmp_path.glob("*.pt2"))
-    again = Program(decoder, tmp_path)
+    again = CompiledStep(decoder, tmp_path)
     assert again._process is not None
     again.close()
 
@@ -150,7 +150,7 @@ def test_closing_ends_a_compilation_and_the_next_start_begins_anew(shallow, tmp_
 def test_what_fails_is_in_a_log_and_said(shallow, tmp_path, capsys, monkeypatch):
     decoder = Decoder(shallow, "int8")
     monkeypatch.setattr("chat.engine.compiled.shapes_of", lambda body: {"no": "body"})
-    program = Program(decoder, tmp_path)
+    program = CompiledStep(decoder, tmp_path)
     program.wait()
     log = re.search(r"that failed, see (\S+)", program.state)[1]
     assert "Error" in Path(log).read_text()

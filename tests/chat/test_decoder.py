@@ -6,11 +6,11 @@ import pytest
 import torch
 from scenes import asked
 
-from chat.engine.continuous_batch import Batch, Row
+from chat.engine.continuous_batch import ContinuousBatch, Sequence
 from chat.engine.decoder import Decoder
 from chat.sampling import Sampling
 from chat.template import encode_prompt
-from chat.variants import Voices, load
+from chat.variants import ModelVariants, load_variants
 
 NAMES = ["dpo", "base", "sft", "sft"]
 PROMPTS = asked("Where were you last night?", "No.", "I have been thinking about it for a long, long while now.", "Go!")
@@ -48,13 +48,16 @@ def test_rows_join_and_leave_a_running_batch(decoder, alone, rows):
     """Greedy replies are PEFT's, whoever came and went meanwhile."""
 
     def row(place, length):
-        return Row(rows[place], NAMES[place], Sampling(temperature=0, max_new_tokens=length), Random(0))
+        return Sequence(rows[place], NAMES[place], Sampling(temperature=0, max_new_tokens=length), Random(0))
 
     def step(batch, count):
         for _ in range(count):
             batch.step()
 
-    batch, (a, b, c, d) = Batch(decoder, set()), [row(place, length) for place, length in enumerate((6, 60, 12, 9))]
+    batch, (a, b, c, d) = (
+        ContinuousBatch(decoder, set()),
+        [row(place, length) for place, length in enumerate((6, 60, 12, 9))],
+    )
     batch.join([a, b])
     step(batch, 3)
     batch.join([c])
@@ -93,7 +96,7 @@ def test_small_precisions_are_near(voices, rows, decoder, precision, most):
 
 
 def test_a_plain_base_has_no_adapters(starter, rows):
-    decoder = Decoder(load(str(starter), {}), "float32")
+    decoder = Decoder(load_variants(str(starter), {}), "float32")
     assert decoder(decoder.cache(1, 64), rows[:1], [0], ["base"]).shape == (1, 8192)
 
 
@@ -104,6 +107,6 @@ def test_what_it_cannot_serve_is_said_in_one_line(voices):
         hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=64
     )
     with pytest.raises(ValueError, match="serves Qwen 2 models with plain attention, and this is llama"):
-        Decoder(Voices(LlamaForCausalLM(config), voices.tokenizer, ("base",)))
+        Decoder(ModelVariants(LlamaForCausalLM(config), voices.tokenizer, ("base",)))
     with pytest.raises(ValueError, match=r"no precision called 'int3'; there are auto, float32, bf16"):
         Decoder(voices, "int3")

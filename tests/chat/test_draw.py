@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from chat.engine.sampler import draw, largest
+from chat.engine.sampler import sample_next_tokens, top_k
 from chat.sampling import Sampling
 
 
@@ -46,7 +46,7 @@ def test_the_distribution_is_that_of_transformers(width, how):
     torch.manual_seed(1)
     logits, draws = 3 * torch.randn(1, width), 1_000
     chances = [Fixed((number + 0.5) / draws) for number in range(draws)]
-    count = Counter(draw(logits.repeat(draws, 1), [how] * draws, chances))
+    count = Counter(sample_next_tokens(logits.repeat(draws, 1), [how] * draws, chances))
     expected = of_transformers(logits[0], how)
     assert all(expected[token] > 0 for token in count)
     found = torch.tensor([count[token] / draws for token in range(width)])
@@ -56,10 +56,10 @@ def test_the_distribution_is_that_of_transformers(width, how):
 def test_rows_keep_their_own_settings_and_chance():
     logits = torch.randn(1, 8192).repeat(4, 1)
     greedy, wild = Sampling(temperature=0), Sampling(temperature=5, top_k=0, top_p=1)
-    tokens = draw(logits, [greedy, wild, wild, greedy], [Random(1), Random(2), Random(3), Random(4)])
+    tokens = sample_next_tokens(logits, [greedy, wild, wild, greedy], [Random(1), Random(2), Random(3), Random(4)])
     best = int(logits[0].argmax())
     assert tokens[0] == tokens[3] == best
-    assert tokens[1:3] == [draw(logits[:1], [wild], [Random(seed)])[0] for seed in (2, 3)]
+    assert tokens[1:3] == [sample_next_tokens(logits[:1], [wild], [Random(seed)])[0] for seed in (2, 3)]
     assert tokens[1] != tokens[2]
 
 
@@ -68,7 +68,7 @@ def test_rows_keep_their_own_settings_and_chance():
 def test_the_largest_are_found(width, count):
     logits = torch.randn(3, width)
     logits[1, 128:160] += 10  # all in one block
-    values, tokens = largest(logits, count)
+    values, tokens = top_k(logits, count)
     expected = logits.topk(count)
     assert torch.equal(values, expected.values)
     assert torch.equal(tokens, expected.indices)

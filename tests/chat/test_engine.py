@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 import pytest
 from scenes import asked
 
-from chat.engine.continuous_batch import MOST_ROWS
+from chat.engine.continuous_batch import MAX_BATCH_ROWS
 from chat.engine.local import LocalEngine, Partial, partial
 from chat.generate import generate
 from chat.sampling import Sampling
@@ -170,17 +170,17 @@ def test_who_does_not_fit_waits_and_nobody_overtakes(engine, gate):
     with gate.held():
         visitors = [Visitor(engine, LINES[:1], ["base"], GREEDY)]
         wait_until(lambda: gate.steps)
-        for count in (MOST_ROWS - 1, 2, 1):
+        for count in (MAX_BATCH_ROWS - 1, 2, 1):
             waiting = len(engine._waiting)
             visitors.append(Visitor(engine, LINES[:1] * count, ["base"] * count, GREEDY))
             wait_until(lambda seen=waiting: len(engine._waiting) == seen + 1)
     assert all(visitor.last() for visitor in visitors)
-    assert gate.steps[:2] == [1, MOST_ROWS]
-    assert max(gate.steps) == MOST_ROWS
+    assert gate.steps[:2] == [1, MAX_BATCH_ROWS]
+    assert max(gate.steps) == MAX_BATCH_ROWS
 
 
 def test_more_rows_than_a_batch_has_go_alone(engine):
-    rows = list(engine.stream(LINES[:1] * (MOST_ROWS + 1), ["base"] * (MOST_ROWS + 1), GREEDY))[-1]
+    rows = list(engine.stream(LINES[:1] * (MAX_BATCH_ROWS + 1), ["base"] * (MAX_BATCH_ROWS + 1), GREEDY))[-1]
     assert len(set(said(rows))) == 1
 
 
@@ -261,7 +261,7 @@ def test_close_ends_everybody_s_stream(voices):
     running = engine.stream(LINES, list(voices.names), LONG)
     next(running)
     gate.open.clear()
-    waiting = Visitor(engine, LINES[:1] * MOST_ROWS, ["base"] * MOST_ROWS, GREEDY)
+    waiting = Visitor(engine, LINES[:1] * MAX_BATCH_ROWS, ["base"] * MAX_BATCH_ROWS, GREEDY)
     wait_until(lambda: engine._waiting)
     threading.Timer(0.2, gate.open.set).start()
     engine.close()

@@ -12,7 +12,7 @@ from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from statsmodels.stats.inter_rater import cohens_kappa as statsmodels_cohen
 
 from eval import agreement
-from eval.agreement import Score
+from eval.agreement import PairedScore
 from hub.errors import UserError
 
 SCIPY = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
@@ -26,7 +26,7 @@ def scores():
     for item in range(40):
         for place, system in enumerate(("base", "sft", "dpo")):
             human = int(np.clip(round(chance.normal(2.5 + 0.5 * place, 1)), 1, 5))
-            found.append(Score(str(item), system, human, float(np.clip(human + chance.normal(0, 0.8), 1, 5))))
+            found.append(PairedScore(str(item), system, human, float(np.clip(human + chance.normal(0, 0.8), 1, 5))))
     return found
 
 
@@ -70,7 +70,7 @@ def test_correlations_equal_scipy_at_every_level(scores, measure):
     assert value == pytest.approx(np.mean([scipy(own) for own in varied]), abs=1e-12)
     assert undefined == 40 - len(varied)
     systems = [[s for s in scores if s.system == system] for system in ("base", "sft", "dpo")]
-    means = [Score("", "", np.mean([s.human for s in own]), np.mean([s.judge for s in own])) for own in systems]
+    means = [PairedScore("", "", np.mean([s.human for s in own]), np.mean([s.judge for s in own])) for own in systems]
     assert agreement.correlate(scores, measure, "system")[0] == pytest.approx(scipy(means), abs=1e-12)
 
 
@@ -84,7 +84,7 @@ def test_intervals_are_of_items(scores):
 
 
 def test_scores_that_do_not_vary_have_no_correlation():
-    flat = [Score("a", "x", 3, 1), Score("b", "x", 3, 2)]
+    flat = [PairedScore("a", "x", 3, 1), PairedScore("b", "x", 3, 2)]
     (value, low, high), undefined = agreement.estimated(flat, "kendall", "item")
     assert math.isnan(value)
     assert math.isnan(low)

@@ -8,7 +8,7 @@ import pytest
 from answered import ESTIMATE, FACTS, VOICES, answered
 
 from eval import plots
-from eval.human.sheet_votes import Vote
+from eval.human.sheet_votes import SheetVote
 from eval.report import judges
 from eval.report.evidence import at_equal_length, preferred, weigh
 from eval.report.gather import Heard, Judged, Material
@@ -72,7 +72,7 @@ def test_raters_that_score_as_the_judge_does_agree_with_it():
     judge = Judged("g", "1", {"judge": "j"}, scores)
     made = Material(source, Lineage("evaluation", {}, ()), FACTS, rows, [judge])
     assert judges.with_people(made, judge) == {}
-    given = [Vote("ann", made.items[place], 0, (favourite[place],), VOICES) for place in range(9)]
+    given = [SheetVote("ann", made.items[place], 0, (favourite[place],), VOICES) for place in range(9)]
     made.people["raters"] = Heard(given, Counter())
     found = judges.with_people(made, judge)
     assert len(found["fluency"]) == 27

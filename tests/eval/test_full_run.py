@@ -23,7 +23,7 @@ from chat.sampling import Sampling
 from chat.template import SYSTEM_PROMPT
 from eval import evaluation
 from eval.geval.run import CRITERIA
-from hub.lineage import published
+from hub.lineage import fetch_lineage
 from hub.names import Names
 
 PROMPTS, KILLS = (2_000, 3) if os.environ.get("REPARTEE_PROOF") else (200, 1)
@@ -97,7 +97,7 @@ def test_answered_scored_under_kills_reported_and_looked_at(names, served, tmp_p
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert stub.twice() <= KILLS * settings.in_flight
-    facts = published(names.geval, "dataset")[1].facts
+    facts = fetch_lineage(names.geval, "dataset")[1].facts
     assert (facts["scored"], facts["unscored"]) == (count, 0)
     told = int(facts["cost"].split(" calls")[0].replace(",", ""))
     assert 0 < len(stub.seen) - told <= 20  # the probe's questions, and those for the steps

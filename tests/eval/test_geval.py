@@ -11,15 +11,15 @@ from huggingface_hub import DatasetCard, HfApi
 
 from eval.geval import run
 from eval.geval.summary import gains, means
-from eval.judge.capabilities import Mode
+from eval.judge.capabilities import Capabilities
 from hub.errors import UserError
-from hub.lineage import Lineage, published, resolve
+from hub.lineage import Lineage, fetch_lineage, pin
 from hub.names import Names
 from hub.parquet import write_tables
 from hub.publish import publish
 
-FULL, NONE = Mode(20, True, True, True), Mode(0, True, True, True)
-ITEM = run.Item(0, "dpo", [{"role": "system", "content": "x"}, {"role": "user", "content": "Who is it?"}], "Me.")
+FULL, NONE = Capabilities(20, True, True, True), Capabilities(0, True, True, True)
+ITEM = run.GevalItem(0, "dpo", [{"role": "system", "content": "x"}, {"role": "user", "content": "Who is it?"}], "Me.")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_planted_difference_appears_and_a_planted_null_does_not(names, served,
     assert len(rows) == 40 * 3 * 4
     assert set(rows["criterion"]) == set(run.CRITERIA)
     assert all(1 <= score <= 5 for score in rows["score"])
-    results = published(names.geval, "dataset")[1].facts
+    results = fetch_lineage(names.geval, "dataset")[1].facts
     for name in run.CRITERIA:
         assert results["gains"][name]["dpo - sft"]["low"] > 0
         null = results["gains"][name]["sft - base"]
@@ -126,7 +126,7 @@ def test_what_a_judge_refuses_is_counted_and_the_rest_is_scored(names, served, t
 
     stub.answer = answer
     run.run(names, settings, tmp_path)
-    facts = published(names.geval, "dataset")[1].facts
+    facts = fetch_lineage(names.geval, "dataset")[1].facts
     assert (facts["scored"], facts["unscored"]) == (40 * 3 * 4 - 4, 4)
     missing = [(row["item"], row["voice"]) for row in load_dataset(names.geval, split="test") if row["score"] is None]
     assert set(missing) == {(7, "dpo")}
@@ -148,10 +148,10 @@ def test_the_labeller_is_warned_of(names, served, tmp_path, capsys):
     """Found through the DPO adapter, at the commit that was used: what was labelled since does not count."""
     _, settings = served(opinion=planted)
     publish(names.preferences, "dataset", {"a": b"1"}, Lineage("preferences", {}, (), {"judge": "stub"}), "p")
-    preferences = resolve(names.preferences, "dataset")
+    preferences = pin(names.preferences, "dataset")
     publish(names.adapter("dpo"), "model", {"b": b"1"}, Lineage("dpo", {}, (preferences,)), "d")
     publish(names.preferences, "dataset", {"a": b"2"}, Lineage("preferences", {}, (), {"judge": "other"}), "p")
-    republish(names, tmp_path, resolve(names.adapter("dpo"), "model"))
+    republish(names, tmp_path, pin(names.adapter("dpo"), "model"))
     run.run(names, settings, tmp_path, prompts=2)
     assert "warning: stub also labelled" in capsys.readouterr().out
     _, others = served(opinion=planted, model="other")
@@ -163,17 +163,17 @@ def test_two_judges_stand_beside_each_other(names, served, tmp_path):
     for model, second in (("one", False), ("two", True)):
         _, settings = served(opinion=planted, model=model)
         run.run(names, settings, tmp_path, prompts=2, second=second)
-    found = [published(repo, "dataset")[1].facts["judge"] for repo in (names.geval, names.second_geval)]
+    found = [fetch_lineage(repo, "dataset")[1].facts["judge"] for repo in (names.geval, names.second_geval)]
     assert found == ["one", "two"]
 
 
 def test_the_cost_is_that_of_the_whole_run_however_often_it_was_started(names, served, tmp_path):
     _, settings = served(opinion=planted)
     run.run(names, settings, tmp_path, prompts=5)
-    cost = published(names.geval, "dataset")[1].facts["cost"]
+    cost = fetch_lineage(names.geval, "dataset")[1].facts["cost"]
     HfApi().delete_repo(names.geval, repo_type="dataset")
     run.run(names, settings, tmp_path, prompts=5)  # all from the cache
-    assert published(names.geval, "dataset")[1].facts["cost"] == cost
+    assert fetch_lineage(names.geval, "dataset")[1].facts["cost"] == cost
     assert cost.startswith(f"{52:,} calls, ")  # 5 x 3 x 4, but the voices' empty replies to the first prompt are one
 
 

@@ -10,24 +10,26 @@ import numpy as np
 import pytest
 
 from eval.human import analysis, power, sheet, sheet_votes
-from eval.human.sheet import Item
-from eval.human.sheet_votes import Vote
+from eval.human.sheet import SheetItem
+from eval.human.sheet_votes import SheetVote
 from hub.errors import UserError
 from stats.intervals import sign_flip
 
 VOICES = ("base", "dpo", "sft")
 
 
-def items(count: int) -> list[Item]:
+def items(count: int) -> list[SheetItem]:
     return [
-        Item(f"L{n}-L{n + 1}", [f"Line {n}?"], {"base": f"b{n}", "sft": f"s{n}", "dpo": f"d{n}" if n % 4 else f"s{n}"})
+        SheetItem(
+            f"L{n}-L{n + 1}", [f"Line {n}?"], {"base": f"b{n}", "sft": f"s{n}", "dpo": f"d{n}" if n % 4 else f"s{n}"}
+        )
         for n in range(count)
     ]
 
 
 @pytest.fixture
 def sheets():
-    return sheet.make([*items(20), Item("alike", ["x"], dict.fromkeys(VOICES, "Yes."))], ["ann", "bo"], "seed")
+    return sheet.make([*items(20), SheetItem("alike", ["x"], dict.fromkeys(VOICES, "Yes."))], ["ann", "bo"], "seed")
 
 
 def test_sheets_name_no_model_and_the_key_knows_all(sheets, tmp_path):
@@ -63,7 +65,7 @@ def test_repeats_come_later_and_in_an_order_of_their_own():
 
 
 def test_a_reply_cannot_break_out_of_the_page(tmp_path):
-    hostile = Item("x", ["</script><script>alert(1)</script>"], {"base": "<!--", "sft": "<img src=x>"})
+    hostile = SheetItem("x", ["</script><script>alert(1)</script>"], {"base": "<!--", "sft": "<img src=x>"})
     (page, _) = sheet.write(sheet.make([hostile], ["ann"], "s"), {}, tmp_path)
     assert page.read_text().count("</script>") == 2
     assert "alert(1)<" not in page.read_text()
@@ -71,7 +73,7 @@ def test_a_reply_cannot_break_out_of_the_page(tmp_path):
 
 def test_nothing_to_choose_is_said():
     with pytest.raises(ValueError, match="alike"):
-        sheet.make([Item("x", ["?"], {"base": "a", "sft": "a "})], ["ann"], "s")
+        sheet.make([SheetItem("x", ["?"], {"base": "a", "sft": "a "})], ["ann"], "s")
 
 
 def csv_file(path, rows):
@@ -106,7 +108,7 @@ def test_every_row_is_counted_as_something(sheets, tmp_path):
         "items alike, not shown": 1,
     }
     entry = sheets.key[ann[0]]
-    assert given[0] == Vote("ann", entry["item"], entry["copy"], tuple(entry["voices"][1]), VOICES)
+    assert given[0] == SheetVote("ann", entry["item"], entry["copy"], tuple(entry["voices"][1]), VOICES)
     assert given[1].chosen == ()
     assert facts["evaluation"] == "n/e"
     for content in ("", "a,b\n1,2\n"):
@@ -117,14 +119,14 @@ def test_every_row_is_counted_as_something(sheets, tmp_path):
         sheet_votes.read([], tmp_path / "v.csv")
 
 
-def study(shares: dict[str, float], raters: int, prompts: int, seed: int, rho: float = power.RHO) -> list[Vote]:
+def study(shares: dict[str, float], raters: int, prompts: int, seed: int, rho: float = power.RHO) -> list[SheetVote]:
     """Votes of raters who share a taste on each prompt: Dirichlet, so that two of them agree beyond chance by rho."""
     chance, voices = np.random.default_rng(seed), tuple(shares)
     found = []
     for item in range(prompts):
         taste = chance.dirichlet([share * (1 - rho) / rho for share in shares.values()])
         for rater in range(raters):
-            found.append(Vote(str(rater), str(item), 0, (voices[chance.choice(len(voices), p=taste)],), voices))
+            found.append(SheetVote(str(rater), str(item), 0, (voices[chance.choice(len(voices), p=taste)],), voices))
     return found
 
 
@@ -143,13 +145,13 @@ def test_an_analysis_finds_what_was_planted():
 
 def test_shared_choices_ties_and_repeats():
     given = [
-        Vote("a", "1", 0, ("dpo", "sft"), VOICES),
-        Vote("a", "2", 0, (), VOICES),
-        Vote("a", "3", 0, ("base",), VOICES),
-        Vote("b", "1", 0, ("dpo", "sft"), VOICES),
-        Vote("b", "2", 0, ("base",), VOICES),
-        Vote("a", "1", 1, ("dpo", "sft"), VOICES),
-        Vote("a", "2", 1, ("base",), VOICES),
+        SheetVote("a", "1", 0, ("dpo", "sft"), VOICES),
+        SheetVote("a", "2", 0, (), VOICES),
+        SheetVote("a", "3", 0, ("base",), VOICES),
+        SheetVote("b", "1", 0, ("dpo", "sft"), VOICES),
+        SheetVote("b", "2", 0, ("base",), VOICES),
+        SheetVote("a", "1", 1, ("dpo", "sft"), VOICES),
+        SheetVote("a", "2", 1, ("base",), VOICES),
     ]
     found = analysis.analyse(given)
     assert {voice: share["value"] for voice, share in found["shares"].items()} == {
@@ -164,7 +166,7 @@ def test_shared_choices_ties_and_repeats():
     assert "| base | 50.0% (" in text
     assert "4 choices and 1 ties by 2 raters on 3 prompts" in text
     with pytest.raises(ValueError, match="no choice"):
-        analysis.analyse([Vote("a", "1", 0, (), VOICES)])
+        analysis.analyse([SheetVote("a", "1", 0, (), VOICES)])
 
 
 @pytest.mark.parametrize(("raters", "prompts"), [(2, 100), (2, 300), (3, 150)])

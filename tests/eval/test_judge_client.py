@@ -13,14 +13,14 @@ import time
 import httpx2
 import pytest
 
-from eval.judge.batch import Detached
-from eval.judge.budget import Limit, Purse
+from eval.judge.batch import BatchPending
+from eval.judge.budget import Budget, RateLimiter
 from eval.judge.cache import Cache
-from eval.judge.capabilities import Mode, probe
+from eval.judge.capabilities import Capabilities, probe
 from eval.judge.client import Client
 from eval.judge.messages import Answer, Request, distribution
 from eval.judge.prices import BATCH, PRICES, price_of
-from eval.judge.protocol import seconds
+from eval.judge.protocol import parse_retry_after
 from eval.judge.settings import JudgeSettings
 from hub.errors import UserError
 from hub.local import free_port
@@ -103,11 +103,11 @@ def test_in_flight_is_bounded_and_used(served, tmp_path):
 
 
 def test_limits_hold():
-    limit, started = Limit(600), time.monotonic()
+    limit, started = RateLimiter(600), time.monotonic()
     for _ in range(5):
         limit.wait()
     assert 0.39 < time.monotonic() - started < 0.8
-    assert Limit(None).wait() is None
+    assert RateLimiter(None).wait() is None
 
 
 # ---- faults
@@ -193,7 +193,7 @@ def test_a_budget_is_never_passed(served, tmp_path):
         paid = client.purse.calls
         assert paid == stub.calls == len(client.cache)
     with pytest.raises(UserError, match="not known"):
-        Purse(None, 1.0)
+        Budget(None, 1.0)
 
 
 def test_prices_are_said_or_unknown():
@@ -201,7 +201,7 @@ def test_prices_are_said_or_unknown():
     assert price_of(JudgeSettings(model="gpt-4o-mini", batch=True)).prompt == PRICES["gpt-4o-mini"].prompt * BATCH
     assert price_of(JudgeSettings(model="gpt-4o-mini", base_url="http://elsewhere")) is None
     assert price_of(JudgeSettings(model="new", price_in=1, price_out=2)).of(1_000_000, 500_000) == 2
-    assert "price unknown" in Purse(None, None).told()
+    assert "price unknown" in Budget(None, None).told()
 
 
 # ---- batches
@@ -212,7 +212,7 @@ def test_a_batch_is_sent_once_collected_later_and_what_went_wrong_is_asked_again
     requests = [question(n) for n in range(120)]
     plain_settings = JudgeSettings(**{**vars(settings), "batch": False})
     for says in ("is on its way", "is in_progress"):
-        with Client(settings, tmp_path / "c") as client, pytest.raises(Detached, match=says):
+        with Client(settings, tmp_path / "c") as client, pytest.raises(BatchPending, match=says):
             client.ask(requests)
     assert len(stub.batches) == 1
     stub.faults = 0
@@ -246,12 +246,12 @@ def test_a_batch_too_dear_is_not_sent_and_an_endpoint_without_them_is_said(serve
 @pytest.mark.parametrize(
     ("options", "mode"),
     [
-        ({}, Mode(4, True, True, True)),
-        ({"alternatives": 2}, Mode(2, True, True, True)),
-        ({"most": 5}, Mode(4, True, True, True)),
-        ({"alternatives": 0}, Mode(0, True, True, True)),
-        ({"refuses": ("logprobs", "temperature")}, Mode(0, False, True, True)),
-        ({"ignores": ("n",), "refuses": ("response_format",)}, Mode(4, True, False, False)),
+        ({}, Capabilities(4, True, True, True)),
+        ({"alternatives": 2}, Capabilities(2, True, True, True)),
+        ({"most": 5}, Capabilities(4, True, True, True)),
+        ({"alternatives": 0}, Capabilities(0, True, True, True)),
+        ({"refuses": ("logprobs", "temperature")}, Capabilities(0, False, True, True)),
+        ({"ignores": ("n",), "refuses": ("response_format",)}, Capabilities(4, True, False, False)),
     ],
 )
 def test_an_endpoint_is_probed_once_and_its_mode_said(served, tmp_path, capsys, options, mode):
@@ -294,10 +294,10 @@ def test_a_damaged_cache_and_a_full_disk_are_one_line(tmp_path, monkeypatch):
 
 
 def test_retry_after():
-    assert seconds("1.5") == 1.5
-    assert seconds("Wed, 21 Oct 2026 07:28:00 GMT") is None
-    assert seconds(None) is None
-    assert seconds("-3") == 0
+    assert parse_retry_after("1.5") == 1.5
+    assert parse_retry_after("Wed, 21 Oct 2026 07:28:00 GMT") is None
+    assert parse_retry_after(None) is None
+    assert parse_retry_after("-3") == 0
 
 
 # ---- killed

@@ -19,7 +19,7 @@ from eval.report.__main__ import make, publish
 from eval.report.gather import gather
 from hub import model_index
 from hub.errors import UserError
-from hub.lineage import Lineage, resolve
+from hub.lineage import Lineage, pin
 from hub.names import Names
 from hub.parquet import write_tables
 from hub.publish import publish as publish_files
@@ -45,7 +45,7 @@ def names(hub_url, namespace, tmp_path):
     for repo in repos:
         publish_files(repo, "model", {"README.md": card, "weights": repo.encode()}, Lineage("x", {}, ()), "m")
     publish_files(found.dialogue, "dataset", {"d": b"d"}, Lineage("prepare", {}, ()), "d")
-    inputs = (*(resolve(repo, "model") for repo in repos), resolve(found.dialogue, "dataset"))
+    inputs = (*(pin(repo, "model") for repo in repos), pin(found.dialogue, "dataset"))
     files, _ = write_tables({"responses": {"test": pa.Table.from_pylist([answered(n) for n in range(60)])}}, tmp_path)
     head = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
     files["metrics.png"] = b"\x89PNG"
@@ -57,9 +57,9 @@ def names(hub_url, namespace, tmp_path):
 @pytest.fixture
 def study(names, tmp_path):
     """Sheets of two raters, filled in: DPO is chosen in two of three, one row is cut off, one rater votes twice."""
-    evaluation = resolve(names.evaluation, "dataset")
+    evaluation = pin(names.evaluation, "dataset")
     items = [
-        sheet.Item("-".join(row["line_ids"]), ["?"], {voice: row[voice]["text"] for voice in VOICES})
+        sheet.SheetItem("-".join(row["line_ids"]), ["?"], {voice: row[voice]["text"] for voice in VOICES})
         for row in map(answered, range(40))
     ]
     made = sheet.make(items, ["ann", "bo"], "seed", repeats=0.1)
@@ -108,9 +108,9 @@ def test_a_report_of_everything(names, study, served, tmp_path, capsys):
 
 def found_again(names, made, report):
     """Published: beside the evaluation set, which stays the same content; in the models' cards; on the page."""
-    before = resolve(names.evaluation, "dataset").content
+    before = pin(names.evaluation, "dataset").content
     publish(made, report)
-    assert resolve(names.evaluation, "dataset").content == before
+    assert pin(names.evaluation, "dataset").content == before
     files = HfApi().list_repo_files(names.evaluation, repo_type="dataset")
     assert {f"report/{name}" for name in report.files} <= set(files)
     for kind in ("sft", "dpo"):

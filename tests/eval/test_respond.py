@@ -8,7 +8,7 @@ from chat import resumable
 from chat.sampling import Sampling
 from eval.responses import draw, held_out, respond, train_lines
 from hub.errors import UserError
-from hub.lineage import resolve
+from hub.lineage import pin
 
 SAMPLING = Sampling(max_new_tokens=4)
 
@@ -26,7 +26,7 @@ def test_a_draw_is_seeded_and_no_film_outweighs_the_rest():
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Two prompts a chunk, so that six prompts make three."""
-    whole = resumable.generate_to
+    whole = resumable.generate_resumable
     monkeypatch.setattr("eval.responses.generate_to", lambda *arguments: whole(*arguments, chunk=2))
 
 
@@ -89,7 +89,7 @@ def dialogue(namespace, rows, tmp_path):
                 repo_id=repo,
                 repo_type="dataset",
             )
-        return resolve(repo, "dataset")
+        return pin(repo, "dataset")
 
     return make
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from openai.types.chat import ChatCompletion
 
-from eval.geval.scoring import Score, parsed, sampled, weighted
-from eval.judge.protocol import read, refused
+from eval.geval.scoring import GevalScore, parsed, sampled, weighted
+from eval.judge.protocol import is_refusal, parse_response
 
 PAYLOADS = [json.loads(line) for line in Path(__file__).with_name("payloads.jsonl").read_text("utf-8").splitlines()]
 """Answers in the whole form of the protocol, one a line, with the score that each is: written by hand after OpenAI's
@@ -43,17 +43,17 @@ def test_payloads_of_real_shape(alternatives, value, mass):
     expected = sum(int(label) * part for label, part in p.items()) / sum(p.values())
     assert found.value == pytest.approx(expected, abs=1e-12)
     if value is not None:
-        assert found == Score(pytest.approx(value), pytest.approx(mass))
+        assert found == GevalScore(pytest.approx(value), pytest.approx(mass))
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload["what"])
 def test_whole_payloads(payload):
     response = ChatCompletion.model_validate(payload["response"])
-    answer = read(response)
+    answer = parse_response(response)
     found = weighted(answer.first) if payload["mode"] == "log-probabilities" else sampled(answer.texts)
     assert (found and found.value) == pytest.approx(payload["score"], abs=1e-6)
     assert (found.mass if found else 0.0) == pytest.approx(payload["mass"], abs=1e-6)
-    assert refused(response) == payload.get("refused", False)
+    assert is_refusal(response) == payload.get("refused", False)
     assert answer.prompt_tokens == 212
 
 
@@ -76,6 +76,6 @@ def test_answers_are_parsed_or_unscored(text, score):
 
 
 def test_samples_are_averaged_and_what_cannot_be_read_is_left_out():
-    assert sampled(["4", "5", "no", "3"]) == Score(4.0, 0.75)
+    assert sampled(["4", "5", "no", "3"]) == GevalScore(4.0, 0.75)
     assert sampled(["no"]) is None
     assert sampled([]) is None

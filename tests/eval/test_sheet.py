@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from eval.human import sheet, sheet_votes
-from eval.human.sheet import Item
+from eval.human.sheet import SheetItem
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium not found; apt-get install chromium")
@@ -23,7 +23,9 @@ def page():
 
 def test_a_rater_chooses_comes_back_and_saves(page, tmp_path):
     hostile = "<img src=x onerror=\"document.title='gone'\">"
-    items = [Item(f"L{n}", [f"Line {n}?", hostile], {"base": "Yes.", "sft": hostile, "dpo": "No."}) for n in range(6)]
+    items = [
+        SheetItem(f"L{n}", [f"Line {n}?", hostile], {"base": "Yes.", "sft": hostile, "dpo": "No."}) for n in range(6)
+    ]
     made = sheet.make(items, ["ann"], "seed", repeats=0.5)
     path, key = sheet.write(made, {"evaluation": "n/e"}, tmp_path)
     requests = []

@@ -12,7 +12,7 @@ from hub.lineage import Input, Lineage
 from hub.model_index import model_index, publish_results, with_results
 from hub.parquet import size_category
 from hub.publish import publish
-from hub.rights import APACHE, UNKNOWN, Citation, Rights, note, of_base, stated, together
+from hub.rights import APACHE, UNKNOWN, Citation, Rights, combine_rights, note, of_base, stated
 
 LINEAGE = Lineage(
     "sft",
@@ -139,7 +139,7 @@ def test_results_go_to_the_text_and_to_the_model_index():
 
 
 def test_results_are_those_of_the_weights_that_were_measured(namespace, capsys):
-    from hub.lineage import resolve
+    from hub.lineage import pin
 
     repo = f"{namespace}/adapter"
     card = {"README.md": str(adapter()).encode()}
@@ -147,7 +147,7 @@ def test_results_are_those_of_the_weights_that_were_measured(namespace, capsys):
     index = model_index(repo, LINEAGE.inputs[1], {"Perplexity": 48.7}, "ns/evaluation")
     assert publish_results(repo, measured, index, "| 48.7 |")
     assert publish_results(repo, measured, index, "| 48.7 |") is None
-    assert resolve(repo, "model").content == resolve(repo, "model", measured).content
+    assert pin(repo, "model").content == pin(repo, "model", measured).content
     assert ModelCard.load(repo).data.eval_results[0].metric_value == 48.7
     publish(repo, "model", {"w.safetensors": b"2", **card}, LINEAGE, "two")
     assert publish_results(repo, measured, index, "| 48.7 |") is None
@@ -185,8 +185,8 @@ def test_rights_are_handed_on_from_a_base_of_ours(namespace):
 def test_rights_of_several_sources_name_a_licence_only_where_they_agree():
     other = Citation("Other", "Free.", "@book{other}")
     one, two, three = Rights(APACHE, (CITATION,)), Rights(APACHE, (other, CITATION)), Rights({"license": "mit"})
-    assert together([one, two]) == Rights(APACHE, (CITATION, other))
-    assert together([one, three]) == Rights(UNKNOWN.license, (CITATION,))
+    assert combine_rights([one, two]) == Rights(APACHE, (CITATION, other))
+    assert combine_rights([one, three]) == Rights(UNKNOWN.license, (CITATION,))
     assert stated(one.as_fact()) == one
     assert stated(None) == UNKNOWN
 
@@ -276,11 +276,11 @@ def test_the_snippet_of_an_adapter_card_runs_and_its_reply_ends(namespace, start
     from peft import LoraConfig, get_peft_model
     from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-    from chat.template import adopt
+    from chat.template import configure_tokenizer
     from training.finetune.loading import save_adapter
 
     base, repo = f"{namespace}/base", f"{namespace}/adapter"
-    tokenizer = adopt(AutoTokenizer.from_pretrained(starter))
+    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(starter))
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
     config = Qwen2Config(**sizes, num_key_value_heads=1, vocab_size=len(tokenizer), tie_word_embeddings=False)
     config.eos_token_id = config.bos_token_id = config.pad_token_id = tokenizer.pad_token_id  # as a base model has it

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from chat.template import SYSTEM_PROMPT, encode_prompt, messages
+from chat.template import SYSTEM_PROMPT, build_prompt, encode_prompt
 from hub.errors import UserError
 from hub.gguf.export import export, task, write
 from hub.gguf.writer import write_model
@@ -120,7 +120,7 @@ def differences(model, prompts: list[list[int]], replies: list[list[int]]) -> li
 def test_llama_cpp_says_what_transformers_says(files, alone, tokenizer, lines, kind, apart):
     if apart and kind == "base":
         pytest.skip("a base has no adapter")
-    prompts = [encode_prompt(tokenizer, messages([{"role": "user", "content": line}], 1)) for line in lines]
+    prompts = [encode_prompt(tokenizer, build_prompt([{"role": "user", "content": line}], 1)) for line in lines]
     assert len(prompts) == PROMPTS
     folder = files[kind]
     model = files["base"]["repartee-starter-base-F32.gguf"] if apart else folder[f"repartee-starter-{kind}-F32.gguf"]

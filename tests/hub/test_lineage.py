@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from hub.errors import UserError, explain
-from hub.lineage import Input, Lineage, differences, published, resolve, training_minutes, up_to_date
+from hub.lineage import Input, Lineage, differences, fetch_lineage, pin, training_minutes, up_to_date
 from hub.local import free_port
 from hub.names import Names
 from hub.publish import publish
@@ -50,20 +50,20 @@ def test_up_to_date_by_settings_and_inputs(namespace):
     sha = publish(name, "model", {"weights": b"w"}, lineage(a=1), "m")
     assert up_to_date(name, "model", lineage(a=1)) == sha
     assert up_to_date(name, "model", lineage(a=2)) is None
-    assert published(name, "model", sha) == (sha, lineage(a=1))
-    assert published(name, "model", "f" * 40) is None
+    assert fetch_lineage(name, "model", sha) == (sha, lineage(a=1))
+    assert fetch_lineage(name, "model", "f" * 40) is None
 
 
 def test_cards_and_figures_make_nothing_stale_and_weights_do(namespace):
     name = f"{namespace}/content"
     publish(name, "model", {"weights": b"w"}, lineage(), "m")
-    seen = [resolve(name, "model")]
+    seen = [pin(name, "model")]
     for path in ("README.md", "figures/loss.png", "weights"):
         HfApi().upload_file(path_or_fileobj=b"changed", path_in_repo=path, repo_id=name)
-        seen.append(resolve(name, "model"))
+        seen.append(pin(name, "model"))
     assert len({source.revision for source in seen}) == 4
     assert seen[0].content == seen[1].content == seen[2].content != seen[3].content
-    assert resolve(name, "model", seen[0].revision) == seen[0]
+    assert pin(name, "model", seen[0].revision) == seen[0]
 
 
 def test_a_hub_in_trouble_is_not_taken_for_nothing_published(namespace, monkeypatch):
@@ -91,8 +91,8 @@ def test_the_tree_reaches_the_corpus(namespace):
     names = Names(namespace, "starter")
     data = publish(names.dialogue, "dataset", {"d": b"d"}, lineage("prepare"), "m")
     HfApi().create_repo(f"{namespace}/base")  # somebody else's: no lineage of ours
-    base = resolve(f"{namespace}/base", "model")
-    inputs = (base, resolve(names.dialogue, "dataset"))
+    base = pin(f"{namespace}/base", "model")
+    inputs = (base, pin(names.dialogue, "dataset"))
     sft = publish(names.adapter("sft"), "model", {"a": b"a"}, lineage("sft", inputs), "m")
     publish(names.dialogue, "dataset", {"d": b"newer"}, lineage("prepare"), "m")  # the tree shows what was used
     hub = HfApi().endpoint
@@ -134,7 +134,7 @@ def family(namespace):
     publish(f"{namespace}/data", "dataset", {"d.parquet": b"d", "README.md": b"# D"}, lineage("prepare"), "m")
     HfApi().create_repo(f"{namespace}/base")
     HfApi().upload_file(path_or_fileobj=b"w", path_in_repo="w.safetensors", repo_id=f"{namespace}/base")
-    inputs = (resolve(f"{namespace}/base", "model"), resolve(f"{namespace}/data", "dataset"))
+    inputs = (pin(f"{namespace}/base", "model"), pin(f"{namespace}/data", "dataset"))
     publish(f"{namespace}/adapter", "model", {"a": b"a"}, lineage("sft", inputs), "m")
     return namespace
 
@@ -151,7 +151,7 @@ def test_what_is_true_verifies(family):
 
 
 def test_what_is_not_true_is_named(family, monkeypatch):
-    base, data = resolve(f"{family}/base", "model"), resolve(f"{family}/data", "dataset")
+    base, data = pin(f"{family}/base", "model"), pin(f"{family}/data", "dataset")
     cases = {
         "its content is not the one": (replace(base, content="f" * 64), data),
         "it is not there": (replace(base, revision="e" * 40), data),
@@ -217,9 +217,9 @@ def test_the_minutes_of_an_adapter_hold_those_of_its_reward_model(namespace):
     for kind, taken in minutes.items():
         repo, inputs = f"{namespace}/repartee-x-{kind}", tuple(sources.values()) if kind == "rl" else ()
         publish(repo, "model", {"a": kind.encode()}, Lineage(kind, {}, inputs, facts={"minutes": taken}), "m")
-        sources[kind] = resolve(repo, "model")
+        sources[kind] = pin(repo, "model")
     assert training_minutes(sources["sft"]) == 2.5
     assert training_minutes(sources["rl"]) == 5.25
     repo = f"{namespace}/plain"
     publish(repo, "model", {"a": b"x"}, Lineage("base", {}, ()), "m")
-    assert training_minutes(resolve(repo, "model")) is None
+    assert training_minutes(pin(repo, "model")) is None

@@ -164,14 +164,14 @@ def test_what_somebody_else_changed_is_never_overwritten(shared, faults):
 
 def test_a_rehearsal_says_it_all_and_sends_nothing(namespace, capsys):
     name = f"{namespace}/dry"
-    module.rehearse(name, "model", {"README.md": b"# One\n", "a": b"one"}, lineage())
+    module.preview_publish(name, "model", {"README.md": b"# One\n", "a": b"one"}, lineage())
     said = capsys.readouterr().out
     assert f"model {name}: would be one commit on not there yet" in said
     assert "  new       a (3 bytes)" in said
     assert not HfApi().repo_exists(name)
     publish(name, "model", {"README.md": b"# One\n", "a": b"one", "b": b"b"}, lineage(), "m")
     capsys.readouterr()
-    module.rehearse(name, "model", {"README.md": b"# Two\n", "a": b"one"}, lineage())
+    module.preview_publish(name, "model", {"README.md": b"# Two\n", "a": b"one"}, lineage())
     said = capsys.readouterr().out.splitlines()
     assert "  unchanged a (3 bytes)" in said
     assert "  deleted   b" in said

@@ -23,7 +23,7 @@ from space.ballots import Ballots
 from space.chat_handlers import Handlers
 from space.compare_handlers import Comparing
 from space.page import build_page, launch
-from space.results import Models, Results
+from space.results import ModelFacts, Results
 
 MEASURED = {"value": 48.7, "low": 45.0, "high": 53.0}
 PREFERRED = {"rate": {"value": 0.588, "low": 0.557, "high": 0.616}, "ties": 0.415}
@@ -77,7 +77,7 @@ def playing(
     page = build_page(
         Handlers(engine, 1),
         Comparing(engine, 1, ballots),
-        Models({voice: f"me/{voice}" for voice in REVISIONS}, REVISIONS, dict.fromkeys(REVISIONS, "apache-2.0")),
+        ModelFacts({voice: f"me/{voice}" for voice in REVISIONS}, REVISIONS, dict.fromkeys(REVISIONS, "apache-2.0")),
         Names("me", "starter"),
         Results(table(EVALUATION) + "\n\nFrom [me/evaluation](http://192.0.2.1/me/evaluation)."),
     )

@@ -77,7 +77,7 @@ def test_every_answer_is_its_own(crowd, voices):
     """What was answered in the crowd is what one visitor alone is answered, by the voice that was asked."""
     from chat.engine.local import LocalEngine
     from chat.sampling import Sampling
-    from chat.template import messages
+    from chat.template import build_prompt
 
     seen = crowd[0]
     lines = [line for line, *_ in seen.chats] + [line for line, _ in seen.compared]
@@ -87,7 +87,7 @@ def test_every_answer_is_its_own(crowd, voices):
     step = max(1, len(asked) // CHECKED)
     with closing(LocalEngine(voices, "float32")) as engine:
         for said, names, replies in asked[::step]:
-            prompts = [messages([{"role": "user", "content": line}], voices.context_turns) for line in said]
+            prompts = [build_prompt([{"role": "user", "content": line}], voices.context_turns) for line in said]
             *_, alone = engine.stream(prompts, names, Sampling(temperature=0))
             assert [row.text for row in alone] == [unescaped(reply) for reply in replies], said
 

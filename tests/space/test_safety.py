@@ -11,7 +11,7 @@ import pytest
 from stage import ask, playing
 
 from space.page import AT_ONCE, WAITING
-from space.request_guard import Rate
+from space.request_guard import TokenBucket
 
 FORGED = 500 if os.environ.get("REPARTEE_PROOF") else 50
 HARMLESS = ".md, .prose, small, span, div, p, br"  # what Gradio and the cue are made of
@@ -98,12 +98,12 @@ def test_the_columns_show_text_too(stage, visit):
 def test_no_text_becomes_a_control_token(starter):
     from transformers import AutoTokenizer
 
-    from chat.template import adopt, encode_prompt, messages
+    from chat.template import build_prompt, configure_tokenizer, encode_prompt
 
-    tokenizer = adopt(AutoTokenizer.from_pretrained(starter))
+    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(starter))
     special = set(tokenizer.all_special_ids) | set(tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"]))
     for line in injections.ALL:
-        ids = encode_prompt(tokenizer, messages([{"role": "user", "content": line}], 1))
+        ids = encode_prompt(tokenizer, build_prompt([{"role": "user", "content": line}], 1))
         assert sum(id in special for id in ids) == 5, line  # system, user, assistant begin; two of them end
 
 
@@ -150,7 +150,7 @@ def test_no_file_is_served_or_taken_and_nothing_but_the_page_is_open(stage, path
 
 
 def test_a_rate_is_so_many_a_minute_for_each():
-    rate = Rate(6, most=2)
+    rate = TokenBucket(6, most=2)
     assert [rate.wait("a", 0.0) for _ in range(6)] == [0.0] * 6
     assert rate.wait("a", 0.0) == pytest.approx(10)
     assert rate.wait("b", 0.0) == 0

@@ -11,7 +11,7 @@ import pytest
 
 from training.data import dataset_stats
 from training.data.corpus import sources
-from training.data.corpus.assemble import Named
+from training.data.corpus.assemble import WeightedCorpus
 from training.data.pairs import build
 from training.data.splits import SPLITS
 from training.recipe_schema import Data
@@ -27,7 +27,7 @@ def corpus():
 
 @pytest.fixture(scope="module")
 def tables(corpus):
-    return build([Named("cornell", 1, corpus)], Data())[0]
+    return build([WeightedCorpus("cornell", 1, corpus)], Data())[0]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from chat.template import SYSTEM_PROMPT, adopt
+from chat.template import SYSTEM_PROMPT, configure_tokenizer
 from training.data import packing
 from training.finetune import loading, sft
 from training.finetune.preference_pairs import as_text
@@ -24,7 +24,7 @@ TALK = [("Where were you?", "At the pier."), ("Who sent you?", "Nobody. I came b
 def tokenizer(starter):
     from transformers import AutoTokenizer
 
-    return adopt(AutoTokenizer.from_pretrained(starter))
+    return configure_tokenizer(AutoTokenizer.from_pretrained(starter))
 
 
 def pairs(talk=TALK):
@@ -88,7 +88,7 @@ def test_the_head_scores_replies_alone_and_the_loss_is_that_of_all_places(starte
     encoded = packing.encode(tokenizer, pairs(), 512)
     settings = arguments(SFTConfig, tmp_path, packing=True, max_length=256, **READY)
     model = adapter(starter, tokenizer)
-    trainer = sft.trainer_of(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
+    trainer = sft.build_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
     batch = trainer.data_collator([trainer.train_dataset[0]])
     scored, head = [], utils._ChunkedLogProbFunction
 
@@ -121,7 +121,7 @@ def test_noise_under_packing_is_measured_as_that_of_an_unpacked_example(starter,
 
     settings = arguments(SFTConfig, tmp_path, packing=True, max_length=256, neftune_noise_alpha=alpha, **READY)
     model = adapter(starter, tokenizer)
-    trainer = sft.trainer_of(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
+    trainer = sft.build_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
 
     class Listen(TrainerCallback):
         def on_train_begin(self, args, state, control, **_):

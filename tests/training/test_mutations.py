@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from training.data.corpus import cornell
-from training.data.corpus.assemble import CorpusError, Named, assemble
+from training.data.corpus.assemble import CorpusError, WeightedCorpus, assemble
 from training.data.corpus.text import clean, decode
 from training.data.pairs import build
 from training.recipe_schema import Data
@@ -99,7 +99,7 @@ def test_no_mutation_makes_a_traceback_or_a_wrong_pair(mutations, seed):
     counts = corpus.counts
     fates = ("lines in conversations", "lines left alone by a gap", "lines in no conversation", "lines without text")
     assert counts["lines"] == sum(counts[fate] for fate in fates)
-    tables, dropped = build([Named("mutated", 1, corpus)], Data())
+    tables, dropped = build([WeightedCorpus("mutated", 1, corpus)], Data())
     rows = [(split, row) for split, table in tables["pairs"].items() for row in table.to_pylist()]
     assert len(rows) + dropped.total() == counts["lines in conversations"] - counts["conversations"]
     home: dict[str, tuple[str, str]] = {}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trl import SFTConfig
 
-from chat.template import SYSTEM_PROMPT, adopt, encode_prompt, encode_reply
+from chat.template import SYSTEM_PROMPT, configure_tokenizer, encode_prompt, encode_reply
 from hub.errors import UserError
 from training.data.encode import IGNORED, encode
 from training.data.packing import describe, examples, fill_rows
@@ -24,7 +24,7 @@ TALK = [
 def tokenizer(starter):
     from transformers import AutoTokenizer
 
-    return adopt(AutoTokenizer.from_pretrained(starter))
+    return configure_tokenizer(AutoTokenizer.from_pretrained(starter))
 
 
 def table(talks=TALK):

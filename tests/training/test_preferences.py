@@ -6,12 +6,12 @@ from huggingface_hub import DatasetCard, HfApi
 
 from chat.generate import Reply
 from hub.errors import UserError
-from hub.lineage import published
+from hub.lineage import fetch_lineage
 from hub.names import Names
 from training.base import publish
 from training.data import prepare
 from training.feedback import labels, preferences
-from training.feedback.sampling import sampled, similarity, trouble
+from training.feedback.sampling import pair_defect, sampled, similarity
 from training.finetune import dpo
 from training.recipe import load
 from training.recipe_schema import Preferences
@@ -22,10 +22,10 @@ def reply(text, ended="<|im_end|>"):
 
 
 def test_what_makes_a_pair_useless():
-    assert trouble((reply("Yes."), reply("No."))) is None
-    assert trouble((reply(" "), reply("No."))) == "an empty reply"
-    assert trouble((reply("Yes.", "length"), reply("No."))) == "a reply that did not end"
-    assert trouble((reply("I said no."), reply("i said  NO."))) == "replies alike"
+    assert pair_defect((reply("Yes."), reply("No."))) is None
+    assert pair_defect((reply(" "), reply("No."))) == "an empty reply"
+    assert pair_defect((reply("Yes.", "length"), reply("No."))) == "a reply that did not end"
+    assert pair_defect((reply("I said no."), reply("i said  NO."))) == "replies alike"
     assert similarity("a b c d", "a x c d") == pytest.approx(0.75)
     assert similarity("a b", "c d") == 0
 
@@ -42,7 +42,7 @@ def test_useless_pairs_are_drawn_again_a_bounded_number_of_times(monkeypatch, tm
         }
         return [reply(text) for text in texts[seed]]
 
-    monkeypatch.setattr("chat.resumable.generate_to", draw)
+    monkeypatch.setattr("chat.resumable.generate_resumable", draw)
     prompts = [{"prompt": [{"role": "user", "content": str(n)}]} for n in range(3)]
     contest = sampled(None, prompts, Preferences(redraws=2), tmp_path)
     assert seen == [(6, 1), (4, 1001), (2, 2001)]
@@ -107,7 +107,7 @@ def test_an_llm_judges_and_a_second_one_beside_it(family, served, tmp_path, caps
     assert len(rows) == 12
     assert {row["judge"] for row in rows} == {"stub"}
     assert all(len(row["second_first_wins"]) == 2 and row["seed"] in (1, 1001) for row in rows)
-    facts = published(family.preferences, "dataset")[1].facts
+    facts = fetch_lineage(family.preferences, "dataset")[1].facts
     assert facts["cost"].startswith("stub: ")
     assert "price unknown" in facts["cost"]
     card = DatasetCard.load(family.preferences).text
@@ -133,16 +133,16 @@ def test_a_server_samples_the_replies(family, starter, tmp_path, capsys):
     from remote_stub import Stub, serving
     from transformers import AutoTokenizer
 
-    from chat.template import adopt
+    from chat.template import configure_tokenizer
 
     asked = ["preferences.source=corpus", "preferences.redraws=0"]
-    with serving(Stub(adopt(AutoTokenizer.from_pretrained(starter)))) as stub:
+    with serving(Stub(configure_tokenizer(AutoTokenizer.from_pretrained(starter)))) as stub:
         made(family, tmp_path, *asked, f"preferences.server={stub.url}")
         seeds = [body["seed"] for body in stub.asked if body.get("stream")]
         assert len(set(seeds)) == len(seeds) == 24
         rows = load_dataset(family.preferences, "labels", split="train")
         assert {row["responses"][1] for row in rows} <= {f"sft {row['prompt'][-1]['content']}" for row in rows}
-    lineage = published(family.preferences, "dataset")[1]
+    lineage = fetch_lineage(family.preferences, "dataset")[1]
     assert lineage.settings["sampled_by"] == "a server"
     assert stub.url not in lineage.to_json()
     with pytest.raises(UserError, match=r"cannot be reached.*preferences\.server"):
@@ -178,12 +178,12 @@ def test_people_prefer_and_dpo_trains_on_it(family, tmp_path):
     pairs = sorted((row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in rows)
     assert pairs == [("Same.", "b"), ("base 4", "dpo 4"), ("base 4", "sft 4"), ("dpo 1", "base 1"), ("dpo 1", "sft 1")]
     assert set(rows["judge"]) == {labels.PEOPLE}
-    assert published(family.preferences, "dataset")[1].facts["counts"]["votes for none"] == 1
+    assert fetch_lineage(family.preferences, "dataset")[1].facts["counts"]["votes for none"] == 1
     assert "by the voices of the page, one of them preferred" in DatasetCard.load(family.preferences).text
     assert preferences.task(recipe).lineage.inputs[-1].repo == family.votes
     few = ["model.lora.r=4", "model.lora.alpha=8", "dpo.max_steps=1", "dpo.per_device_train_batch_size=2"]
     dpo.run(load("training/recipes/starter.yaml", ["hub.namespace=pref", *few]), tmp_path)
-    found = published(family.adapter("dpo"), "model")
+    found = fetch_lineage(family.adapter("dpo"), "model")
     assert found
     assert found[1].facts["pairs"] == 5
     assert family.preferences in {made.repo for made in found[1].inputs}

@@ -17,7 +17,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from hub.errors import UserError
 from training.data import prepare
 from training.data.corpus import convokit, cornell
-from training.data.corpus.assemble import Named
+from training.data.corpus.assemble import WeightedCorpus
 from training.data.corpus.sources import read
 from training.recipe import load
 from training.recipe_schema import Source
@@ -57,14 +57,14 @@ def test_trl_takes_it_as_it_is(published, starter, tmp_path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    from chat.template import adopt
+    from chat.template import configure_tokenizer
 
     arguments = SFTConfig(output_dir=str(tmp_path), max_length=512, bf16=False, use_cpu=True, report_to="none")
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(starter),
         args=arguments,
         train_dataset=load_dataset(published[0], split="test"),
-        processing_class=adopt(AutoTokenizer.from_pretrained(starter)),
+        processing_class=configure_tokenizer(AutoTokenizer.from_pretrained(starter)),
     )
     assert len(trainer.train_dataset) == 52
     row = trainer.train_dataset[0]
@@ -138,7 +138,7 @@ def test_the_cornell_corpus_is_known_by_its_films_and_cited_in_either_form(hub_u
     again = prepare.rights_of(
         *(prepare.located(recipe("x", "data.sources=theirs/repartee-dialogue").data, tmp_path)),
         Source("theirs/repartee-dialogue"),
-        Named("x", 1, read("training/sample")),
+        WeightedCorpus("x", 1, read("training/sample")),
     )
     assert again == cornell.RIGHTS  # a dataset of ours hands on what it was made of
     conversation = {"meta": {"movie_idx": "m0", "movie_name": "10 things i hate about you"}}

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from eval.judge.capabilities import Mode
+from eval.judge.capabilities import Capabilities
 from eval.judge.client import Client
 from hub.errors import UserError
 from training.feedback import prompts
@@ -83,7 +83,7 @@ def test_scenes_hang_on_number_and_seed_and_the_grid_is_wide():
     assert list(lists) == ["genre", "relationship", "emotion", "situation", "era"]
     assert len({json.dumps(prompts.scene(n, 1, lists)) for n in range(2_000)}) > 1_980
     assert prompts.scene(7, 1, lists) == prompts.scene(7, 1, lists) != prompts.scene(7, 2, lists)
-    asked = prompts.request(3, prompts.scene(3, 1, lists), Mode(20, True, True, True))
+    asked = prompts.request(3, prompts.scene(3, 1, lists), Capabilities(20, True, True, True))
     assert asked.messages[0][1].startswith("Write 5 lines of film dialogue")
     assert asked.salt == 3
 

@@ -21,7 +21,7 @@ def test_reward_and_rl_publish_and_tell_the_rise(hub_url, tmp_path):
     from huggingface_hub import HfApi, hf_hub_download
     from safetensors.torch import load_file
 
-    from hub.lineage import published
+    from hub.lineage import fetch_lineage
 
     small = ["rl.prompts=8", "rl.held_out=8", "rl.per_device_train_batch_size=8", "rl.max_completion_length=16"]
     recipe = recipe_of("online", *small)
@@ -29,7 +29,7 @@ def test_reward_and_rl_publish_and_tell_the_rise(hub_url, tmp_path):
         stage.run(recipe, tmp_path)
     saved = load_file(hf_hub_download(recipe.names.adapter("reward"), "adapter_model.safetensors"))
     assert any("score" in name for name in saved)
-    found = published(recipe.names.adapter("rl"), "model")
+    found = fetch_lineage(recipe.names.adapter("rl"), "model")
     assert found
     assert re.search(r"\) in [\d.]+ min after [\d.]+ of the reward model$", found[1].facts["rise over sft by rl"])
     assert not [name for name in HfApi().list_repo_files(recipe.names.adapter("rl")) if name.startswith("ref/")]

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from hub.errors import UserError, explain
-from hub.lineage import resolve
+from hub.lineage import pin
 from training.base import publish
 from training.data import prepare
 from training.feedback import preferences
@@ -46,9 +46,9 @@ def made(hub_url, tmp_path_factory):
     return SimpleNamespace(
         recipe=recipe,
         base=base_input(recipe),
-        dialogue=resolve(names.dialogue, "dataset"),
-        sft=resolve(names.adapter("sft"), "model"),
-        preferences=resolve(names.preferences, "dataset"),
+        dialogue=pin(names.dialogue, "dataset"),
+        sft=pin(names.adapter("sft"), "model"),
+        preferences=pin(names.preferences, "dataset"),
     )
 
 
@@ -149,7 +149,7 @@ def test_a_missing_split_is_a_line(made, tmp_path, namespace):
     name = f"{namespace}/repartee-dialogue"
     load_dataset(made.dialogue.repo, "pairs", split="train").push_to_hub(name, "pairs", split="train")
     with pytest.raises(UserError, match=r"has no split validation; .*eval_strategy=no"):
-        sft.train(made.recipe, made.base, resolve(name, "dataset"), tmp_path)
+        sft.train(made.recipe, made.base, pin(name, "dataset"), tmp_path)
 
 
 def test_preferences_of_another_base_are_refused(made, tmp_path):

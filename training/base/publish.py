@@ -8,11 +8,11 @@ from pathlib import Path
 from hub.cards import model_card
 from hub.errors import UserError
 from hub.lineage import Input, Lineage
-from hub.publish import publish, rehearse
+from hub.publish import preview_publish, publish
 from hub.rights import stated
 from training.data.corpus.sources import file_digest
 from training.recipe import Recipe
-from training.stage import Task, base_input, say
+from training.stage import Task, base_input, log_progress
 
 PUBLISHED = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
@@ -30,10 +30,10 @@ def run(recipe: Recipe, work: Path) -> str:
 def preview(recipe: Recipe, work: Path) -> None:
     """Shows what publishing a local base would do, or which commit of a Hub's base is taken."""
     if not Path(recipe.model.base).is_dir():
-        say("base", f"takes {recipe.model.base}@{base_input(recipe).revision}")
+        log_progress("base", f"takes {recipe.model.base}@{base_input(recipe).revision}")
         return
     made, files = make(recipe)
-    rehearse(made.repo, made.type, files, made.lineage)
+    preview_publish(made.repo, made.type, files, made.lineage)
 
 
 def make(recipe: Recipe) -> tuple[Task, dict[str, bytes | Path]]:

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from hub.errors import UserError
-from hub.lineage import resolve
+from hub.lineage import pin
 from training.data.encode import Encoded, encode, published_pairs
 from training.recipe import Recipe
-from training.stage import base_input, command, say
+from training.stage import base_input, command, log_progress
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -136,12 +136,12 @@ def report(recipe: Recipe, work: Path) -> str:
     arguments = SFTConfig(**recipe.sft.trl | {"bf16": False, "use_cpu": True})
     if not arguments.packing or arguments.max_length is None:
         raise UserError("this recipe does not pack; set sft.packing=true and a sft.max_length")
-    dialogue, base = resolve(recipe.names.dialogue, "dataset"), base_input(recipe)
+    dialogue, base = pin(recipe.names.dialogue, "dataset"), base_input(recipe)
     tokenizer = load_tokenizer(base.repo, base.revision)
     pairs = published_pairs(dialogue, recipe.sft.pairs, arguments.seed)
     encoded = encode(tokenizer, pairs, arguments.max_length)
     for name, value in describe(encoded, len(examples(encoded, arguments)), arguments.max_length).items():
-        say("packing", f"{name}: {value:,}")
+        log_progress("packing", f"{name}: {value:,}")
     return dialogue.revision
 
 

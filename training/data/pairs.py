@@ -13,19 +13,19 @@ import pyarrow as pa
 
 from chat.template import SYSTEM_PROMPT
 from training.data.arrow_lists import between
-from training.data.corpus.assemble import Corpus, Named
-from training.data.splits import KEPT, RULES, SPLITS, leaks, rules, split_codes, weights
+from training.data.corpus.assemble import Corpus, WeightedCorpus
+from training.data.splits import KEPT, RULES, SPLITS, cross_split_overlap, rules, split_codes, weights
 from training.recipe_schema import Data
 
 Tables = dict[str, dict[str, pa.Table]]  # by config and split
 
 
-def build(corpora: list[Named], data: Data) -> tuple[Tables, Counter[str]]:
+def build(corpora: list[WeightedCorpus], data: Data) -> tuple[Tables, Counter[str]]:
     """Makes every table of the dataset.
 
     Returns:
         The configs `pairs`, `conversations` and, where there are any, `dropped` (the pairs that a rule kept out: the
-        rule's name in `rule`, their split in `split`) and `dropped_conversations` (see `leaks`), and how many rows each
+        rule's name in `rule`, their split in `split`) and `dropped_conversations` (see `cross_split_overlap`), and how many rows each
         rule dropped.
     """
     pairs = pa.concat_tables([pair_table(named, data.context_turns) for named in corpora]).combine_chunks()
@@ -34,7 +34,7 @@ def build(corpora: list[Named], data: Data) -> tuple[Tables, Counter[str]]:
     copies = weights(pairs, pair_split, corpora, data.salt)
     rule = rules(pairs, pair_split, copies, data)
     copies[rule != KEPT] = 0
-    shared = leaks(talks, talk_split) if data.drop_duplicates else np.zeros(len(talks), dtype=bool)
+    shared = cross_split_overlap(talks, talk_split) if data.drop_duplicates else np.zeros(len(talks), dtype=bool)
     every = np.arange(len(pairs))
     tables: Tables = {"pairs": {}, "conversations": {}}
     for code, split in enumerate(SPLITS):
@@ -52,7 +52,7 @@ def build(corpora: list[Named], data: Data) -> tuple[Tables, Counter[str]]:
     return tables, counts
 
 
-def pair_table(named: Named, context_turns: int) -> pa.Table:
+def pair_table(named: WeightedCorpus, context_turns: int) -> pa.Table:
     """Slides the window: every line but a first one is a reply to the one to `context_turns` lines before it."""
     starts = named.corpus.starts
     opening = np.repeat(starts[:-1], np.diff(starts))
@@ -69,7 +69,7 @@ def pair_table(named: Named, context_turns: int) -> pa.Table:
     )
 
 
-def conversation_table(named: Named) -> pa.Table:
+def conversation_table(named: WeightedCorpus) -> pa.Table:
     """Every conversation whole."""
     first, last = named.corpus.starts[:-1], named.corpus.starts[1:] - 1
     return pa.table(
@@ -94,7 +94,9 @@ def chat(corpus: Corpus, first: np.ndarray, last: np.ndarray, reply: np.ndarray,
     )
 
 
-def provenance(named: Named, conversation: np.ndarray, first: np.ndarray, last: np.ndarray) -> dict[str, pa.Array]:
+def provenance(
+    named: WeightedCorpus, conversation: np.ndarray, first: np.ndarray, last: np.ndarray
+) -> dict[str, pa.Array]:
     """Where each row comes from, down to the lines of its window."""
     corpus = named.corpus
     films = {

@@ -16,16 +16,16 @@ from hub.cards import dataset_card
 from hub.errors import UserError
 from hub.lineage import Lineage
 from hub.parquet import write_tables
-from hub.publish import publish, rehearse
-from hub.rights import UNKNOWN, Rights, handed_on, together
+from hub.publish import preview_publish, publish
+from hub.rights import UNKNOWN, Rights, combine_rights, inherited_rights
 from training.data import dataset_stats
-from training.data.corpus.assemble import Named
+from training.data.corpus.assemble import WeightedCorpus
 from training.data.corpus.sources import Located, locate
 from training.data.pairs import build
 from training.data.splits import SPLITS
 from training.recipe import Recipe
 from training.recipe_schema import Data, Source
-from training.stage import Task, command, say, work_folder
+from training.stage import Task, command, log_progress, work_folder
 
 
 def run(recipe: Recipe, work: Path) -> str:
@@ -46,8 +46,8 @@ def preview(recipe: Recipe, work: Path) -> None:
     for path, content in files.items():
         if isinstance(content, bytes):
             (folder / path).write_bytes(content)
-    say("prepare", f"made, to be looked at, in {folder}")
-    rehearse(repo, "dataset", files, lineage)
+    log_progress("prepare", f"made, to be looked at, in {folder}")
+    preview_publish(repo, "dataset", files, lineage)
 
 
 def located(data: Data, work: Path) -> list[Located]:
@@ -70,7 +70,9 @@ def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = 
 
 def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dict[str, bytes | Path], Lineage]:
     """Makes the files of the dataset, the card among them, and the lineage with what was counted on the way."""
-    corpora = [Named(one.name, source.weight, one.read()) for one, source in zip(found, data.sources, strict=True)]
+    corpora = [
+        WeightedCorpus(one.name, source.weight, one.read()) for one, source in zip(found, data.sources, strict=True)
+    ]
     tables, dropped = build(corpora, data)
     counts = Counter[str]()
     for named in corpora:
@@ -78,7 +80,7 @@ def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dic
     counts.update(dropped)
     counts.update({f"{split} pairs": len(tables["pairs"][split]) for split in SPLITS})
     for name, count in counts.items():
-        say("prepare", f"{name}: {count:,}")
+        log_progress("prepare", f"{name}: {count:,}")
     if empty := [split for split in SPLITS if not len(tables["pairs"][split])]:
         raise UserError(f"no pair falls into {' and '.join(empty)}; give more films, or data.split_by=pair")
     balance, widest = {}, {}
@@ -89,10 +91,10 @@ def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dic
             "pairs": dataset_stats.widest(shares(tables["pairs"])),
         }
         spelled = " and ".join(f"{points:.1f} points of the {unit}" for unit, points in widest[name].items())
-        say("prepare", f"shares by {name} differ between splits by at most {spelled}")
+        log_progress("prepare", f"shares by {name} differ between splits by at most {spelled}")
     files, metadata = write_tables(tables, folder)
     licences = dict(zip((one.name for one in found), map(rights_of, found, data.sources, corpora), strict=True))
-    rights = together(licences.values())
+    rights = combine_rights(licences.values())
     files["lengths.png"] = dataset_stats.figure(tables["pairs"], tables["conversations"], folder / "lengths.png")
     facts = {"counts": dict(counts), "context_turns": data.context_turns, "rights": rights.as_fact()}
     lineage = lineage_of(data, found, facts)
@@ -120,9 +122,9 @@ def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dic
     return files, lineage
 
 
-def rights_of(found: Located, source: Source, named: Named) -> Rights:
+def rights_of(found: Located, source: Source, named: WeightedCorpus) -> Rights:
     """The licence that the recipe gives a source, else the one its reader or its own lineage states; its citations."""
-    stated = named.corpus.rights if named.corpus.rights != UNKNOWN else handed_on(found.input)
+    stated = named.corpus.rights if named.corpus.rights != UNKNOWN else inherited_rights(found.input)
     return Rights({"license": source.license} if source.license else stated.license, stated.citations)
 
 

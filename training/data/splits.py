@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from chat.template import SYSTEM_PROMPT
 from training.data.arrow_lists import contents
-from training.data.corpus.assemble import Named
+from training.data.corpus.assemble import WeightedCorpus
 from training.recipe_schema import Data
 
 SPLITS = ("train", "validation", "test")
@@ -29,7 +29,7 @@ RULES = (
 )
 
 
-def place(key: str, salt: str) -> float:
+def hash_fraction(key: str, salt: str) -> float:
     """A number from 0 to below 1 that depends on the key, folded to its words in lower case, and the salt alone."""
     folded = re.sub(r"\W+", " ", key).strip().casefold()
     return int.from_bytes(hashlib.sha256(f"{salt}:{folded}".encode()).digest()[:8], "big") / 2**64
@@ -40,7 +40,7 @@ def split_of(key: str, salt: str) -> str:
 
     The place depends on the key and the salt alone, so adding a film moves no other film.
     """
-    share = place(key, salt)
+    share = hash_fraction(key, salt)
     return "test" if share < 0.20 else "validation" if share < 0.36 else "train"
 
 
@@ -94,7 +94,7 @@ def duplicates(pairs: pa.Table, split: np.ndarray, left_out: np.ndarray) -> np.n
     return (film != film[first][key]) | (split != split[first][key])
 
 
-def leaks(talks: pa.Table, split: np.ndarray) -> np.ndarray:
+def cross_split_overlap(talks: pa.Table, split: np.ndarray) -> np.ndarray:
     """Finds conversations with two neighbouring lines that a stricter split has as well, (conversations,) of bool.
 
     Test is stricter than validation, and validation than train: nothing that is evaluated is trained on.
@@ -113,7 +113,7 @@ def leaks(talks: pa.Table, split: np.ndarray) -> np.ndarray:
     return found
 
 
-def weights(pairs: pa.Table, split: np.ndarray, corpora: list[Named], salt: str) -> np.ndarray:
+def weights(pairs: pa.Table, split: np.ndarray, corpora: list[WeightedCorpus], salt: str) -> np.ndarray:
     """How often each pair is taken, (pairs,): once, but in the train split as its source is weighted.
 
     A weight of 2.5 takes every conversation twice and half of them, decided by hash, a third time.
@@ -123,6 +123,6 @@ def weights(pairs: pa.Table, split: np.ndarray, corpora: list[Named], salt: str)
         if named.weight != 1:
             own = (split == SPLITS.index("train")) & pc.equal(pairs["source"], named.name).to_numpy()
             ids = pairs["conversation_id"].filter(own).to_pylist()
-            chance = np.array([place(id, f"weight:{salt}") for id in ids])
+            chance = np.array([hash_fraction(id, f"weight:{salt}") for id in ids])
             copies[own] = int(named.weight) + (chance < named.weight % 1)
     return copies

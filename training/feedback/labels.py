@@ -10,8 +10,8 @@ from eval.judge.bias import averaged
 from eval.judge.comparison import Judge
 from hub.errors import UserError
 from hub.lineage import Input
-from hub.task import say
-from training.feedback.sampling import Contest, Row
+from hub.task import log_progress
+from training.feedback.sampling import Row, SampledPairs
 from training.recipe import Recipe
 from training.recipe_schema import Preferences
 
@@ -20,7 +20,7 @@ FILM = "the film (its own reply)"
 PEOPLE = "people (blind votes on the page)"
 
 
-def judged(judges: list[Judge], prompts: list[Row], contest: Contest, recipe: Recipe, sft: Input) -> list[Row]:
+def judged(judges: list[Judge], prompts: list[Row], contest: SampledPairs, recipe: Recipe, sft: Input) -> list[Row]:
     """A row for each pair: its judgements in both orders, and why it is dropped, if it is. The first judge decides."""
     told = [both_orders(judge, prompts, contest) for judge in judges]
     labels = []
@@ -42,15 +42,15 @@ def judged(judges: list[Judge], prompts: list[Row], contest: Contest, recipe: Re
     return labels
 
 
-def both_orders(judge: Judge, prompts: list[Row], contest: Contest) -> list[tuple[float, float]]:
+def both_orders(judge: Judge, prompts: list[Row], contest: SampledPairs) -> list[tuple[float, float]]:
     """Asks a judge about every pair in both orders."""
-    say("preferences", f"judging by {judge.name}, in both orders")
+    log_progress("preferences", f"judging by {judge.name}, in both orders")
     asked = [(row["prompt"], a.text, b.text) for row, (a, b) in zip(prompts, contest.pairs, strict=True)]
     said = judge.compare(asked + [(prompt, second, first) for prompt, first, second in asked])
     return list(zip(said[: len(asked)], said[len(asked) :], strict=True))
 
 
-def by_the_film(prompts: list[Row], contest: Contest, sft: Input) -> list[Row]:
+def pairs_from_films(prompts: list[Row], contest: SampledPairs, sft: Input) -> list[Row]:
     """A row for each prompt: the film's own reply is preferred to the first sampled one, and nobody is asked."""
     labels = []
     for row, (sample, _), seed in zip(prompts, contest.pairs, contest.seeds, strict=True):
@@ -66,11 +66,11 @@ def by_the_film(prompts: list[Row], contest: Contest, sft: Input) -> list[Row]:
             "second_first_wins": None,
             "sft_revision": sft.revision,
         }
-        labels.append(label | {"dropped": useless(label)})
+        labels.append(label | {"dropped": text_defect(label)})
     return labels
 
 
-def by_people(votes: Input) -> tuple[list[Row], list[Row], dict[str, int]]:
+def pairs_from_votes(votes: Input) -> tuple[list[Row], list[Row], dict[str, int]]:
     """Prompts and pairs of the visitors' votes: what one chose, against each of the replies that it did not choose.
 
     Raises:
@@ -101,13 +101,13 @@ def by_people(votes: Input) -> tuple[list[Row], list[Row], dict[str, int]]:
                 "second_first_wins": None,
                 "sft_revision": vote["revisions"].get("sft"),
             }
-            labels.append(label | {"dropped": useless(label)})
+            labels.append(label | {"dropped": text_defect(label)})
     if not labels:
         raise UserError(f"{votes.repo} has no vote for a reply yet; collect some on the page first")
     return prompts, labels, dict(counts)
 
 
-def useless(label: Row) -> str:
+def text_defect(label: Row) -> str:
     """Why two replies are none to choose between, or an empty text."""
     first, second = (" ".join(text.lower().split()) for text in label["responses"])
     if not first or not second:
@@ -118,7 +118,7 @@ def useless(label: Row) -> str:
 def reason_to_drop(label: Row, settings: Preferences) -> str:
     """Why a judged pair teaches nothing, or an empty text."""
     ahead, swapped = label["first_wins"]
-    if reason := useless(label):
+    if reason := text_defect(label):
         return reason
     if math.isnan(label["probability"]):
         return "unscored"
@@ -127,7 +127,7 @@ def reason_to_drop(label: Row, settings: Preferences) -> str:
     return "margin too small" if abs(label["probability"] - 0.5) < settings.min_margin else ""
 
 
-def preference(label: Row) -> Row:
+def to_dpo_row(label: Row) -> Row:
     """The row that DPO reads: `prompt`, `chosen`, `rejected` as messages, and where the judgement came from."""
     order = (0, 1) if label["probability"] > 0.5 else (1, 0)
     chosen, rejected = ([{"role": "assistant", "content": label["responses"][index]}] for index in order)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chat.variants import Voices
+from chat.variants import ModelVariants
 from eval.judge.comparison import Judge
 from hub.lineage import Input
 from training.feedback.sampling import Row, seeded_prompts
@@ -23,7 +23,7 @@ def prompts_of(recipe: Recipe, dialogue: Input, work: Path) -> tuple[list[Row], 
         return written(client, settings.prompts, settings.seed, test_lines(dialogue))
 
 
-def judges_of(recipe: Recipe, voices: Voices | None, work: Path) -> list[Judge]:
+def judges_of(recipe: Recipe, voices: ModelVariants | None, work: Path) -> list[Judge]:
     """Who labels the pairs: one judge, or a second one beside it for comparison."""
     from eval.judge.pmi import PMIJudge
 

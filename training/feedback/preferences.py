@@ -12,20 +12,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from chat.variants import load
+from chat.variants import load_variants
 from eval.judge.bias import agreement, averaged, first_wins, longer_wins
 from eval.judge.comparison import Judge
 from hub.cards import dataset_card
 from hub.errors import UserError
-from hub.lineage import Lineage, resolve
+from hub.lineage import Lineage, pin
 from hub.parquet import write_tables
 from hub.publish import publish
-from hub.rights import Rights, handed_on
-from training.feedback.labels import by_people, by_the_film, dropped, judged, preference
+from hub.rights import Rights, inherited_rights
+from training.feedback.labels import dropped, judged, pairs_from_films, pairs_from_votes, to_dpo_row
 from training.feedback.pair_sources import judges_of, prompts_of
-from training.feedback.sampling import Row, sampled, speaker
+from training.feedback.sampling import Row, open_sampler, sampled
 from training.recipe import Recipe
-from training.stage import Task, base_input, command, say, work_folder
+from training.stage import Task, base_input, command, log_progress, work_folder
 
 
 def run(recipe: Recipe, work: Path) -> str:
@@ -38,32 +38,32 @@ def run(recipe: Recipe, work: Path) -> str:
     judges: list[Judge] = []
     if settings.source == "votes":
         (votes,) = others
-        prompts, labels, drawn = by_people(votes)
+        prompts, labels, drawn = pairs_from_votes(votes)
     else:
         prompts, drawn = prompts_of(recipe, dialogue, work)
         revisions = {"base": base.revision, "sft": sft.revision}
         here = settings.server is None or settings.source == "pmi"  # the embedded judge is the base model
-        voices = load(base.repo, {"sft": sft.repo}, revisions) if here else None
+        voices = load_variants(base.repo, {"sft": sft.repo}, revisions) if here else None
         said = f" by {settings.server_model} of {settings.server}" if settings.server else ""
-        say("preferences", f"sampling two replies to each of {len(prompts):,} prompts{said}")
-        with speaker(voices, base, settings) as speaking:
+        log_progress("preferences", f"sampling two replies to each of {len(prompts):,} prompts{said}")
+        with open_sampler(voices, base, settings) as speaking:
             contest = sampled(speaking, prompts, settings, folder)
         drawn |= contest.counts
         if settings.source == "corpus":
-            labels = by_the_film(prompts, contest, sft)
+            labels = pairs_from_films(prompts, contest, sft)
         else:
             judges = judges_of(recipe, voices, work)
             labels = judged(judges, prompts, contest, recipe, sft)
-    kept = [preference(row) for row in labels if not row["dropped"]]
+    kept = [to_dpo_row(row) for row in labels if not row["dropped"]]
     counts = {"prompts": len(prompts), **drawn, "judged pairs": len(labels), "preferences": len(kept)}
     counts |= {f"dropped: {reason}": count for reason, count in dropped(labels).items()}
     for name, count in counts.items():
-        say("preferences", f"{name}: {count:,}")
+        log_progress("preferences", f"{name}: {count:,}")
     if not kept:
         raise UserError(
             f"no clear preference among {len(labels)} judged pairs; give more prompts, or a lower min_margin"
         )
-    rights = handed_on(dialogue)
+    rights = inherited_rights(dialogue)
     facts = {"counts": counts, **told(labels, judges), "rights": rights.as_fact()}
     lineage = replace(made.lineage, facts=facts)
     tables = {"preferences": kept, "labels": labels, "prompts": prompts}
@@ -89,17 +89,19 @@ def told(labels: list[Row], judges: list[Judge]) -> dict[str, Any]:
     }
     for name, words in (("first_wins", "the reply shown first"), ("longer_wins", "the longer reply")):
         if share := found[name]:
-            say("preferences", f"{words} wins {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%})")
+            log_progress(
+                "preferences", f"{words} wins {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%})"
+            )
     if len(judges) > 1:
         second = averaged([tuple(label["second_first_wins"]) for label in labels])
         found["agreement"] = {"judge": judges[1].name} | agreement([label["probability"] for label in labels], second)
         both = found["agreement"]
-        say(
+        log_progress(
             "preferences",
             f"{both['judge']} agrees on {both['raw']:.1%} of {both['pairs']:,}, kappa {both['kappa']:.2f}",
         )
     if found["cost"]:
-        say("preferences", f"asked: {found['cost']}")
+        log_progress("preferences", f"asked: {found['cost']}")
     return found
 
 
@@ -110,9 +112,9 @@ def plain(estimate: Any) -> dict[str, float] | None:
 def task(recipe: Recipe) -> Task:
     """The preference set, from the base, the SFT adapter and the dialogue dataset as they are now."""
     names = recipe.names
-    inputs = [base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.dialogue, "dataset")]
+    inputs = [base_input(recipe), pin(names.adapter("sft"), "model"), pin(names.dialogue, "dataset")]
     if recipe.preferences.source == "votes":
-        inputs.append(resolve(names.votes, "dataset"))
+        inputs.append(pin(names.votes, "dataset"))
     settings = {name: value for name, value in vars(recipe.preferences).items() if not name.startswith("server")}
     if recipe.preferences.server:  # its address is nobody's business, but its replies are others than those drawn here
         settings["sampled_by"] = "a server"

@@ -18,14 +18,14 @@ from typing import Any
 import yaml
 
 from chat.template import SYSTEM_PROMPT
-from eval.judge.capabilities import Mode, probe
+from eval.judge.capabilities import Capabilities, probe
 from eval.judge.client import Client
 from eval.judge.messages import Request
 from hub.errors import UserError
-from hub.lineage import Input, resolve
+from hub.lineage import Input, pin
 from training.feedback.near_duplicates import near_duplicates
 from training.recipe import Recipe
-from training.stage import command, say
+from training.stage import command, log_progress
 
 Row = dict[str, Any]
 GRID = Path(__file__).with_name("grid.yaml")
@@ -64,7 +64,7 @@ def scene(number: int, seed: int, lists: dict[str, list[str]]) -> dict[str, str]
     return {name: chance.choice(entries) for name, entries in lists.items()}
 
 
-def request(number: int, about: dict[str, str], mode: Mode) -> Request:
+def request(number: int, about: dict[str, str], mode: Capabilities) -> Request:
     return Request(
         (("user", ASK.format(count=PER_CALL, **about)),),
         max_tokens=60 * PER_CALL,
@@ -133,7 +133,9 @@ def written(client: Client, count: int, seed: int, against: list[str]) -> tuple[
         raise UserError("the judge wrote no line that can be used; see judge.model, and what it answers")
     counts["calls"] = calls
     if len(taken) < count:
-        say("prompts", f"{len(taken):,} of {count:,} lines after {ROUNDS} rounds: the others were too like them")
+        log_progress(
+            "prompts", f"{len(taken):,} of {count:,} lines after {ROUNDS} rounds: the others were too like them"
+        )
     rows = [
         {
             "prompt": [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": line}],
@@ -156,14 +158,14 @@ def test_lines(dialogue: Input) -> list[str]:
 def run(recipe: Recipe, work: Path) -> str:
     """Writes the prompts and says what they cost; they stay in the judge's cache."""
     settings = recipe.preferences
-    against = test_lines(resolve(recipe.names.dialogue, "dataset"))
+    against = test_lines(pin(recipe.names.dialogue, "dataset"))
     with Client(recipe.judge, work / "judge.sqlite") as client:
         rows, counts = written(client, settings.prompts, settings.seed, against)
         for name, value in counts.items():
-            say("prompts", f"{name}: {value:,}")
+            log_progress("prompts", f"{name}: {value:,}")
         for row in rows[:10]:
-            say("prompts", row["prompt"][-1]["content"])
-        say("prompts", f"{len(rows):,} prompts; {client.purse.told()}")
+            log_progress("prompts", row["prompt"][-1]["content"])
+        log_progress("prompts", f"{len(rows):,} prompts; {client.purse.told()}")
     return ""
 
 

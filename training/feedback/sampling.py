@@ -19,14 +19,14 @@ from training.recipe_schema import Preferences
 if TYPE_CHECKING:
     from chat.engine.openai_server import RemoteEngine
     from chat.generate import Reply
-    from chat.variants import Voices
+    from chat.variants import ModelVariants
 
 Row = dict[str, Any]
 ALIKE = 0.9  # rapidfuzz's normalized Indel similarity of words: 1 is the same words in the same order
 
 
 @dataclass(frozen=True)
-class Contest:
+class SampledPairs:
     """Two replies to each prompt."""
 
     pairs: list[tuple[Reply, Reply]]
@@ -54,7 +54,9 @@ def seeded_prompts(dialogue: Input, settings: Preferences) -> list[Row]:
 
 
 @contextmanager
-def speaker(voices: Voices | None, base: Input, settings: Preferences) -> Iterator[Voices | RemoteEngine]:
+def open_sampler(
+    voices: ModelVariants | None, base: Input, settings: Preferences
+) -> Iterator[ModelVariants | RemoteEngine]:
     """Who samples the replies: the server that the recipe names, else the voices of this machine.
 
     Raises UserError where the server does not answer.
@@ -75,13 +77,15 @@ def speaker(voices: Voices | None, base: Input, settings: Preferences) -> Iterat
         raise UserError(f"{error} (in a recipe: preferences.server and server_model)") from error
 
 
-def sampled(voices: Voices | RemoteEngine, prompts: list[Row], settings: Preferences, folder: Path) -> Contest:
+def sampled(
+    voices: ModelVariants | RemoteEngine, prompts: list[Row], settings: Preferences, folder: Path
+) -> SampledPairs:
     """Samples two replies to each prompt by the SFT voice, and again where one is of no use; killed, it carries on.
 
     Of no use are replies that are empty, did not end by themselves, or are as good as the same. They are drawn anew
     `settings.redraws` times, with another seed each time; a pair that is no better then is kept as it is, and counted.
     """
-    from chat.resumable import generate_to
+    from chat.resumable import generate_resumable
     from chat.sampling import Sampling
 
     sampling = Sampling(temperature=settings.temperature, top_k=settings.top_k, top_p=settings.top_p)
@@ -93,23 +97,23 @@ def sampled(voices: Voices | RemoteEngine, prompts: list[Row], settings: Prefere
         seed = settings.seed + 1_000 * draw
         path = folder / ("replies.jsonl" if draw == 0 else f"replies-{draw}.jsonl")
         twice = [prompts[place]["prompt"] for place in again for _ in range(2)]
-        replies = generate_to(path, voices, twice, ["sft"] * len(twice), sampling, seed)
+        replies = generate_resumable(path, voices, twice, ["sft"] * len(twice), sampling, seed)
         drawn = list(zip(replies[::2], replies[1::2], strict=True))
         if draw == 0:
             pairs = drawn
         else:
             counts["pairs drawn again"] += len(again)
             for place, pair in zip(again, drawn, strict=True):
-                if trouble(pair) is None or trouble(pairs[place]) is not None:
+                if pair_defect(pair) is None or pair_defect(pairs[place]) is not None:
                     pairs[place], seeds[place] = pair, seed
-        again = [place for place in again if trouble(pairs[place])]
+        again = [place for place in again if pair_defect(pairs[place])]
         if not again:
             break
-    counts.update(f"after the last draw: {trouble(pairs[place])}" for place in again)
-    return Contest(pairs, seeds, dict(counts))
+    counts.update(f"after the last draw: {pair_defect(pairs[place])}" for place in again)
+    return SampledPairs(pairs, seeds, dict(counts))
 
 
-def trouble(pair: tuple[Reply, Reply]) -> str | None:
+def pair_defect(pair: tuple[Reply, Reply]) -> str | None:
     """What makes a pair of replies useless for a preference, or None."""
     first, second = pair
     if not first.text.strip() or not second.text.strip():

@@ -8,9 +8,9 @@ from typing import Any
 from chat.template import SYSTEM_PROMPT
 from chat.variants import has_bf16
 from hub.cards import model_card
-from hub.lineage import Input, Lineage, published
-from hub.rights import handed_on, note, of_base, together
-from hub.task import say
+from hub.lineage import Input, Lineage, fetch_lineage
+from hub.rights import combine_rights, inherited_rights, note, of_base
+from hub.task import log_progress
 from training.recipe import Recipe
 
 
@@ -20,7 +20,7 @@ def trainer_arguments(trl: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     emulated = {} if has_bf16() else {"bf16": False}
     if emulated and trl.get("bf16", True):
-        say("train", "this CPU has no bf16 instructions; computing in float32")
+        log_progress("train", "this CPU has no bf16 instructions; computing in float32")
     return {
         "report_to": "none",
         "project": "repartee",  # with trackio: what is evaluated behind the training, or resumed, goes to the same run
@@ -45,7 +45,7 @@ def model_settings(recipe: Recipe) -> dict[str, Any]:
 
 def context_turns(dialogue: Input) -> int:
     """How many earlier turns the prompts of the dialogue dataset carry."""
-    found = published(dialogue.repo, dialogue.type)
+    found = fetch_lineage(dialogue.repo, dialogue.type)
     return found[1].facts["context_turns"] if found else 1
 
 
@@ -58,7 +58,7 @@ def first_process_only(trainer: Any) -> None:
 def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lineage) -> bytes:
     """The card of an adapter, with the licence of its base and the citations of all that it was trained on."""
     names, inherited = recipe.names, of_base(base)
-    citations = together([inherited, *map(handed_on, lineage.inputs)]).citations
+    citations = combine_rights([inherited, *map(inherited_rights, lineage.inputs)]).citations
     metadata = {
         **inherited.license,
         "library_name": "transformers" if kind.endswith("-merged") else "peft",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.errors import UserError
-from hub.lineage import Input, Lineage, resolve
+from hub.lineage import Input, Lineage, pin
 from hub.publish import publish
 from training.finetune.callbacks import (
     finite_guard,
@@ -27,7 +27,7 @@ from training.finetune.memory_plan import Shape, plan
 from training.finetune.preference_pairs import as_text, kept_pairs, longest, same_base, split
 from training.finetune.trl_compat import complete_reference
 from training.recipe import Recipe
-from training.stage import Task, base_input, command, say, work_folder
+from training.stage import Task, base_input, command, log_progress, work_folder
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -40,7 +40,7 @@ def run(recipe: Recipe, work: Path) -> str:
         return revision
     base, sft, preferences = made.lineage.inputs
     files, facts = train(recipe, base, sft, preferences, work_folder(work, made.lineage))
-    facts["context_turns"] = context_turns(resolve(recipe.names.dialogue, "dataset"))
+    facts["context_turns"] = context_turns(pin(recipe.names.dialogue, "dataset"))
     lineage = replace(made.lineage, facts=facts)
     files["README.md"] = adapter_card(recipe, made.repo, "dpo", base, lineage)
     return publish(made.repo, "model", files, lineage, "DPO adapter", private=recipe.hub.private)
@@ -50,7 +50,7 @@ def task(recipe: Recipe) -> Task:
     """The DPO adapter, from the base, the SFT adapter and the preference set as they are now."""
     names = recipe.names
     settings = {"model": model_settings(recipe), "dpo": {**vars(recipe.dpo)}}
-    inputs = (base_input(recipe), resolve(names.adapter("sft"), "model"), resolve(names.preferences, "dataset"))
+    inputs = (base_input(recipe), pin(names.adapter("sft"), "model"), pin(names.preferences, "dataset"))
     return Task(names.adapter("dpo"), "model", Lineage("dpo", settings, inputs))
 
 
@@ -86,14 +86,14 @@ def train(
         adapters=2,
     )
     for name, value in {**counts, **numbers}.items():
-        say("dpo", f"{name}: {value}")
-    say("dpo", f"beta {arguments.beta}, loss {'+'.join(arguments.loss_type)}")
+        log_progress("dpo", f"{name}: {value}")
+    log_progress("dpo", f"beta {arguments.beta}, loss {'+'.join(arguments.loss_type)}")
     model = load_sft(recipe, base, sft)
     sides = [
         Dataset.from_list([as_text(tokenizer, row) for row in part]) if part else None
         for part in (train_rows, held_out)
     ]
-    trainer = trainer_of(model, tokenizer, arguments, *sides)
+    trainer = build_trainer(model, tokenizer, arguments, *sides)
     checkpoint = last_checkpoint(folder / "checkpoints")
     if checkpoint is None:
         trainer.add_callback(first_loss_guard(arguments))
@@ -129,7 +129,7 @@ def load_sft(recipe: Recipe, base: Input, sft: Input) -> PeftModel:
     from peft import PeftConfig, PeftModel
 
     from training.finetune.loading import load_base
-    from training.finetune.trl_compat import ready_for_trl
+    from training.finetune.trl_compat import patch_for_trl
 
     saved: Any = PeftConfig.from_pretrained(sft.repo, revision=sft.revision)
     lora = recipe.model.lora
@@ -139,10 +139,10 @@ def load_sft(recipe: Recipe, base: Input, sft: Input) -> PeftModel:
             "use the recipe it was trained with, or run training.sft again"
         )
     model = load_base(base.repo, base.revision, recipe.model)
-    return ready_for_trl(PeftModel.from_pretrained(model, sft.repo, revision=sft.revision, is_trainable=True))
+    return patch_for_trl(PeftModel.from_pretrained(model, sft.repo, revision=sft.revision, is_trainable=True))
 
 
-def trainer_of(model: PeftModel, tokenizer: Any, arguments: Any, pairs: Any, held_out: Any = None) -> Any:
+def build_trainer(model: PeftModel, tokenizer: Any, arguments: Any, pairs: Any, held_out: Any = None) -> Any:
     """DPOTrainer whose reference is the very adapter that it starts from."""
     from trl import DPOTrainer
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.template import PAD, STOP
 from chat.variants import has_bf16
-from training.finetune.trl_compat import _keep_plain_layout, ready_for_trl
+from training.finetune.trl_compat import _keep_plain_layout, patch_for_trl
 from training.recipe_schema import Lora, Model
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def add_lora(base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lora: Lo
     """Puts a fresh adapter on every linear layer, and trains the two ChatML embeddings where the recipe says so."""
     from peft import get_peft_model
 
-    return ready_for_trl(get_peft_model(base, lora_config(tokenizer, lora, task_type="CAUSAL_LM")))
+    return patch_for_trl(get_peft_model(base, lora_config(tokenizer, lora, task_type="CAUSAL_LM")))
 
 
 def lora_config(tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> LoraConfig:

@@ -167,7 +167,7 @@ def plan(
     have, device = device_memory()
     if model.memory_gb:
         have, device = model.memory_gb * GB, f"{device}, memory_gb {model.memory_gb:g}"
-    refuse(need, have, model, arguments)
+    check_fits(need, have, model, arguments)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     steps = steps_of(rows, arguments, processes)
     rows_per_step = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * processes
@@ -187,7 +187,7 @@ def plan(
     }
 
 
-def refuse(need: dict[str, float], have: float, model: Any, arguments: Any) -> None:
+def check_fits(need: dict[str, float], have: float, model: Any, arguments: Any) -> None:
     """Raises UserError where `need` is more than `have`, naming what would help most first."""
     if sum(need.values()) <= have:
         return

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.errors import one_line_errors
-from hub.lineage import Lineage, resolve
+from hub.lineage import Lineage, pin
 from hub.publish import publish
 from training.finetune.common import adapter_card
 from training.recipe import Recipe, load
@@ -31,7 +31,7 @@ def main() -> None:
 
 def run(recipe: Recipe, kind: str, work: Path) -> str:
     """Publishes the merged model and returns its full commit sha."""
-    base, adapter = base_input(recipe), resolve(recipe.names.adapter(kind), "model")
+    base, adapter = base_input(recipe), pin(recipe.names.adapter(kind), "model")
     made = Task(recipe.names.adapter(f"{kind}-merged"), "model", Lineage("merge", {"kind": kind}, (base, adapter)))
     if revision := made.done():
         return revision

@@ -9,13 +9,13 @@ from typing import Any
 
 from chat.template import encode_prompt, encode_reply
 from hub.errors import UserError
-from hub.lineage import Input, published
+from hub.lineage import Input, fetch_lineage
 from training.recipe import Recipe
 
 
 def same_base(base: Input, source: Input) -> None:
     """Raises UserError where an input was made with another base model, as its lineage says."""
-    found = published(source.repo, source.type, source.revision)
+    found = fetch_lineage(source.repo, source.type, source.revision)
     bases = [made for made in found[1].inputs if made.type == "model"] if found else []
     if bases and base.content not in {made.content for made in bases}:
         raise UserError(

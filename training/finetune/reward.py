@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from chat.template import encode_prompt, encode_reply
-from hub.lineage import Input, Lineage, resolve
+from hub.lineage import Input, Lineage, pin
 from hub.publish import publish
 from training.finetune.callbacks import finite_guard, first_and_last, last_loss, losses
 from training.finetune.common import adapter_card, model_settings, trainer_arguments
 from training.finetune.preference_pairs import kept_pairs, same_base
 from training.recipe import Recipe
 from training.recipe_schema import Model
-from training.stage import Task, base_input, command, say, work_folder
+from training.stage import Task, base_input, command, log_progress, work_folder
 
 
 def run(recipe: Recipe, work: Path) -> str:
@@ -37,7 +37,7 @@ def run(recipe: Recipe, work: Path) -> str:
 def task(recipe: Recipe) -> Task:
     """The reward model, from the base and the preference set as they are now."""
     settings = {"model": model_settings(recipe), "reward": {**vars(recipe.reward)}}
-    inputs = (base_input(recipe), resolve(recipe.names.preferences, "dataset"))
+    inputs = (base_input(recipe), pin(recipe.names.preferences, "dataset"))
     return Task(recipe.names.adapter("reward"), "model", Lineage("reward", settings, inputs))
 
 
@@ -59,7 +59,7 @@ def train(recipe: Recipe, base: Input, preferences: Input, folder: Path) -> tupl
     arguments = RewardConfig(**trainer_arguments(recipe.reward.trl, folder))
     tokenizer = load_tokenizer(base.repo, base.revision)
     rows, counts = kept_pairs(tokenizer, preferences, recipe, arguments.max_length)
-    say("reward", ", ".join(f"{name}: {value}" for name, value in counts.items()))
+    log_progress("reward", ", ".join(f"{name}: {value}" for name, value in counts.items()))
     set_seed(arguments.seed)
     scorer = load_scorer(base.repo, base.revision, recipe.model)
     adapter = lora_config(tokenizer, recipe.model.lora, task_type="SEQ_CLS", modules_to_save=["score"])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.template import STOP
-from hub.lineage import Input, Lineage, resolve, training_minutes
+from hub.lineage import Input, Lineage, pin, training_minutes
 from hub.publish import publish
 from training.data.encode import published_pairs
 from training.finetune.callbacks import finite_guard, losses
@@ -23,7 +23,7 @@ from training.finetune.dpo import load_sft
 from training.finetune.reward import Scorer
 from training.finetune.trl_compat import complete_reference
 from training.recipe import Recipe
-from training.stage import Task, base_input, command, say, work_folder
+from training.stage import Task, base_input, command, log_progress, work_folder
 
 Prompt = list[dict[str, str]]
 
@@ -45,8 +45,8 @@ def task(recipe: Recipe) -> Task:
     """The RL adapter, from the base, the SFT adapter, the reward model and the prompts as they are now."""
     names = recipe.names
     settings = {"model": model_settings(recipe), "rl": {**vars(recipe.rl), "in_chain": None}}
-    adapters = (resolve(names.adapter(kind), "model") for kind in ("sft", "reward"))
-    inputs = (base_input(recipe), *adapters, resolve(names.dialogue, "dataset"))
+    adapters = (pin(names.adapter(kind), "model") for kind in ("sft", "reward"))
+    inputs = (base_input(recipe), *adapters, pin(names.dialogue, "dataset"))
     return Task(names.adapter("rl"), "model", Lineage("rl", settings, inputs))
 
 
@@ -76,7 +76,7 @@ def train(
         return [s - (0 if end else recipe.rl.missing_end_penalty) for s, end in zip(scores, ended, strict=True)]
 
     prompts = prompts_of(dialogue, "train", recipe.rl.prompts, arguments.seed)
-    say("rl", f"{len(prompts):,} prompts, {arguments.num_generations} replies to each, beta {arguments.beta}")
+    log_progress("rl", f"{len(prompts):,} prompts, {arguments.num_generations} replies to each, beta {arguments.beta}")
     model = load_sft(recipe, base, sft)
     model.generation_config.eos_token_id = stop
     trainer = RLOOTrainer(
@@ -122,10 +122,10 @@ def compare(
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        dpo = resolve(recipe.names.adapter("dpo"), "model")
+        dpo = pin(recipe.names.adapter("dpo"), "model")
         made, taken = {**made, "dpo": dpo}, {**taken, "dpo": f"{training_minutes(dpo)} min"}
     except RepositoryNotFoundError:
-        say("rl", "no DPO adapter is published: RL is compared with SFT alone")
+        log_progress("rl", "no DPO adapter is published: RL is compared with SFT alone")
     prompts = prompts_of(dialogue, "validation", recipe.rl.held_out, recipe.rl.trl.get("seed", 1))
     rewards = held_out_rewards(base, scorer, made, prompts, recipe.rl.missing_end_penalty)
     facts = {f"held-out reward of {name}": f"{sum(values) / len(values):.3f}" for name, values in rewards.items()}
@@ -134,7 +134,9 @@ def compare(
             [after - before for after, before in zip(rewards[name], rewards["sft"], strict=True)]
         )
         facts[f"rise over sft by {name}"] = f"{mean:.3f} ({low:.3f} to {high:.3f}) in {time_taken}"
-        say("rl", f"rise over sft by {name}, {len(prompts)} held-out prompts: {facts[f'rise over sft by {name}']}")
+        log_progress(
+            "rl", f"rise over sft by {name}, {len(prompts)} held-out prompts: {facts[f'rise over sft by {name}']}"
+        )
     return facts
 
 
@@ -144,11 +146,11 @@ def held_out_rewards(
     """The reward of one sampled reply to each prompt, by voice."""
     from chat.generate import generate
     from chat.sampling import Sampling
-    from chat.variants import load
+    from chat.variants import load_variants
 
     adapters = {name: str(source) if isinstance(source, Path) else source.repo for name, source in made.items()}
     revisions = {name: source.revision for name, source in made.items() if isinstance(source, Input)}
-    voices = load(base.repo, adapters, {"base": base.revision, **revisions})
+    voices = load_variants(base.repo, adapters, {"base": base.revision, **revisions})
     rewards = {}
     for name in made:
         replies = generate(voices, prompts, [name] * len(prompts), Sampling(), seed=1)

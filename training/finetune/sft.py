@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub.lineage import Input, Lineage, resolve
+from hub.lineage import Input, Lineage, pin
 from hub.publish import publish
 from training.data.encode import Encoded, encode, published_pairs
 from training.data.packing import describe, examples
@@ -21,7 +21,7 @@ from training.finetune.common import adapter_card, context_turns, first_process_
 from training.finetune.memory_plan import Shape, plan, steps_of
 from training.finetune.trl_compat import packed_noise
 from training.recipe import Recipe
-from training.stage import Task, base_input, command, say, work_folder
+from training.stage import Task, base_input, command, log_progress, work_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -44,7 +44,7 @@ def run(recipe: Recipe, work: Path) -> str:
 def task(recipe: Recipe) -> Task:
     """The SFT adapter, from the base and the dialogue dataset as they are now."""
     settings = {"model": model_settings(recipe), "sft": {**vars(recipe.sft)}}
-    inputs = (base_input(recipe), resolve(recipe.names.dialogue, "dataset"))
+    inputs = (base_input(recipe), pin(recipe.names.dialogue, "dataset"))
     return Task(recipe.names.adapter("sft"), "model", Lineage("sft", settings, inputs))
 
 
@@ -72,13 +72,13 @@ def train(
         held_out = encode(tokenizer, validation, arguments.max_length)
     dataset = examples(encoded, arguments)
     packing = describe(encoded, len(dataset), arguments.max_length)
-    say("sft", ", ".join(f"{name}: {value:,}" for name, value in packing.items()))
+    log_progress("sft", ", ".join(f"{name}: {value:,}" for name, value in packing.items()))
     if recipe.sft.step_limit:
         arguments.max_steps = min(recipe.sft.step_limit, steps_of(len(dataset), arguments))
     announce("sft", recipe, base, arguments, encoded, dataset)
     set_seed(arguments.seed)  # LoRA starts at random: the same recipe starts the same run
     model = add_lora(load_base(base.repo, base.revision, recipe.model), tokenizer, recipe.model.lora)
-    trainer = trainer_of(model, tokenizer, arguments, encoded, dataset, held_out, recipe.sft.patience)
+    trainer = build_trainer(model, tokenizer, arguments, encoded, dataset, held_out, recipe.sft.patience)
     for callback in callbacks:
         trainer.add_callback(callback)
     started = time.monotonic()
@@ -118,10 +118,10 @@ def announce(stage: str, recipe: Recipe, base: Input, arguments: SFTConfig, enco
     batch = arguments.per_device_train_batch_size * (arguments.max_length or 0)
     numbers = plan(shape, recipe.model, arguments, rows=len(dataset), tokens=encoded.tokens, largest_batch=batch)
     for name, value in numbers.items():
-        say(stage, f"{name}: {value}")
+        log_progress(stage, f"{name}: {value}")
 
 
-def trainer_of(
+def build_trainer(
     model: PeftModel,
     tokenizer: Any,
     arguments: SFTConfig,

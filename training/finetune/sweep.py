@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from hub.errors import UserError, one_line_errors
-from hub.lineage import Input, resolve
+from hub.lineage import Input, pin
 from training.finetune import dpo, sft
 from training.recipe import Recipe, load
-from training.stage import WORK, base_input, say
+from training.stage import WORK, base_input, log_progress
 
 SCORES: dict[str, tuple[str, Any]] = {"sft": ("eval_loss", "minimize"), "dpo": ("eval_rewards/accuracies", "maximize")}
 SILENCE = 6  # heartbeats after which a worker is dead
@@ -35,7 +35,7 @@ def main() -> None:
     with one_line_errors():
         study = search(arguments)
         for line in told(study):
-            say("sweep", line)
+            log_progress("sweep", line)
         write_best(study, arguments.recipe, arguments.overrides, arguments.out)
 
 
@@ -57,12 +57,12 @@ def search(arguments: argparse.Namespace) -> Any:
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
     )
-    inputs = [base_input(recipe), *(resolve(*source) for source in sources(recipe))]
+    inputs = [base_input(recipe), *(pin(*source) for source in sources(recipe))]
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
 
     def objective(trial: Any) -> float:
         drawn = [f"{name}={draw(trial, name, values)}" for name, values in recipe.sweep.space.items()]
-        say("sweep", f"trial {trial.number}: {' '.join(drawn)}")
+        log_progress("sweep", f"trial {trial.number}: {' '.join(drawn)}")
         tried = load(arguments.recipe, [*arguments.overrides, *drawn])
         return score(trial, tried, inputs, arguments.work / f"sweep-{arguments.study}-{trial.number}")
 
@@ -198,7 +198,7 @@ def write_best(study: Any, recipe: Path, overrides: list[str], out: Path) -> Non
         axes.set(xlabel=name, ylabel="score", xscale="log" if getattr(distribution, "log", False) else "linear")
         axes.spines[["top", "right"]].set_visible(False)
     drawing.savefig(out / "study.png", metadata={"Software": None})
-    say("sweep", f"wrote {out / 'best.yaml'} and {out / 'study.png'}")
+    log_progress("sweep", f"wrote {out / 'best.yaml'} and {out / 'study.png'}")
 
 
 if __name__ == "__main__":

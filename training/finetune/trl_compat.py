@@ -19,7 +19,7 @@ def _keep_plain_layout(base: PreTrainedModel) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def ready_for_trl(model: PeftModel) -> PeftModel:
+def patch_for_trl(model: PeftModel) -> PeftModel:
     """Makes TRL 1.16's fused head fit the model, and score no more than it has to."""
     from trl.trainer import utils
 

@@ -167,7 +167,7 @@ def spell(counts: Counter[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Named:
+class WeightedCorpus:
     """A corpus, what its rows say in `source`, and how often its train pairs are taken."""
 
     name: str

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hub.lineage import Input, resolve
+from hub.lineage import Input, pin
 from training.data.corpus import convokit, cornell, tabular
 from training.data.corpus.assemble import Corpus, CorpusError, assemble
 from training.recipe_schema import Source
@@ -48,7 +48,7 @@ def locate(source: Source, work: Path) -> Located:
     elif not (path := Path(source.path)).exists():
         if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source.path) or path.suffix in (".zip", *tabular.SUFFIXES):
             raise CorpusError(f"{source.path}: no such file or folder; give {FORMS}")
-        pinned = resolve(source.path, "dataset", source.revision or "main")
+        pinned = pin(source.path, "dataset", source.revision or "main")
         return Located(source.name or source.path, pinned, lambda: read_hub(pinned, source.config))
     name = source.name or path.stem
     with errors_name(path):
