@@ -52,7 +52,7 @@ def open_engine(settings: Settings, models: PinnedModels, zero: bool) -> tuple[L
         from chat.template import configure_tokenizer
 
         tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(models.base, revision=models.revisions["base"]))
-        places = {voice: Server(*server) for voice, server in servers.items()}
+        places = {variant: Server(*server) for variant, server in servers.items()}
         try:
             remote = RemoteEngine(places, tokenizer, os.environ.get("REPARTEE_ENGINE_KEY", ""), models.revisions)
         except EngineError as error:
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ballots = Ballots(models.revisions, log.add)
             load_earlier(ballots, log)
             repos = {"base": models.base, **models.adapters}
-            licences = {voice: licence(repo, models.revisions[voice]) for voice, repo in repos.items()}
+            licences = {variant: licence(repo, models.revisions[variant]) for variant, repo in repos.items()}
             page = build_page(
                 Handlers(engine, context_turns),
                 Comparing(engine, context_turns, ballots),

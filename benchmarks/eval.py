@@ -1,8 +1,8 @@
 """How fast the judge-free evaluation is: `python -m benchmarks.eval [--prompts 2000] [--corpus ZIP]`.
 
 On the starter, in float32, against one item at a time: reply perplexity in batches; Hits@1/20 with the prompt read once
-for its 20 candidates; and the responses of three voices in one batch against one pass for each. The one-by-one side is
-timed on a part of the prompts, drawn by seed, and what both sides say is compared on that part. Three voices in one
+for its 20 candidates; and the responses of three variants in one batch against one pass for each. The one-by-one side is
+timed on a part of the prompts, drawn by seed, and what both sides say is compared on that part. Three variants in one
 batch have no bound: on a CPU it is no faster than three passes, for a batch of 32 keeps it busy either way.
 """
 
@@ -72,14 +72,14 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
     from chat.variants import load_variants
     from eval.ranking import log_probs_of_many
 
-    voices = load_variants("training/starter", adapters(scratch))
-    log_probs(voices, "sft", pairs[:4])
+    variants = load_variants("training/starter", adapters(scratch))
+    log_probs(variants, "sft", pairs[:4])
     seconds: dict[str, float] = {}
     batched: list[Any] = []
-    seconds["perplexity, batched"] = timed(lambda: batched.extend(log_probs(voices, "sft", pairs)))
+    seconds["perplexity, batched"] = timed(lambda: batched.extend(log_probs(variants, "sft", pairs)))
     alone: list[Any] = []
     seconds["perplexity, one by one"] = timed(
-        lambda: alone.extend(log_probs(voices, "sft", pairs[:single], batch_size=1))
+        lambda: alone.extend(log_probs(variants, "sft", pairs[:single], batch_size=1))
     )
     difference = abs(perplexity(alone) / perplexity(batched[:single]) - 1)
 
@@ -89,7 +89,7 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
     shared: list[Any] = []
     seconds["hits, prompt read once"] = timed(
         lambda: shared.extend(
-            log_probs_of_many(voices, "sft", prompt, group)
+            log_probs_of_many(variants, "sft", prompt, group)
             for (prompt, _), group in zip(pairs[: 2 * single], groups, strict=True)
         )
     )
@@ -97,7 +97,7 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
     apart: list[Any] = []
     seconds["hits, one by one"] = timed(
         lambda: apart.extend(
-            log_probs(voices, "sft", [(prompt, reply) for reply in group], batch_size=1)
+            log_probs(variants, "sft", [(prompt, reply) for reply in group], batch_size=1)
             for (prompt, _), group in zip(pairs[:few], groups[:few], strict=True)
         )
     )
@@ -106,12 +106,12 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
 
     prompts, sampling = [prompt for prompt, _ in pairs[: 2 * single]], Sampling(temperature=0, max_new_tokens=32)
     names = ("base", "sft", "dpo")
-    generate(voices, prompts[:2], ["sft"] * 2, sampling)
-    seconds["three voices in one batch"] = timed(
-        lambda: generate(voices, [p for p in prompts for _ in names], [*names] * len(prompts), sampling)
+    generate(variants, prompts[:2], ["sft"] * 2, sampling)
+    seconds["three variants in one batch"] = timed(
+        lambda: generate(variants, [p for p in prompts for _ in names], [*names] * len(prompts), sampling)
     )
-    seconds["three voices, one pass each"] = timed(
-        lambda: [generate(voices, prompts, [name] * len(prompts), sampling) for name in names]
+    seconds["three variants, one pass each"] = timed(
+        lambda: [generate(variants, prompts, [name] * len(prompts), sampling) for name in names]
     )
     return {
         "batched_over_single": round(
@@ -122,7 +122,7 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
         ),
         "max_difference": float(f"{difference:.2g}"),
         "three_way_over_three_passes": round(
-            seconds["three voices, one pass each"] / seconds["three voices in one batch"], 2
+            seconds["three variants, one pass each"] / seconds["three variants in one batch"], 2
         ),
         **{f"{name.replace(', ', '_').replace(' ', '_')}_seconds": round(value, 2) for name, value in seconds.items()},
     }

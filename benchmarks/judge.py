@@ -130,14 +130,14 @@ def bulk(count: int) -> dict[str, float]:
     from chat.sampling import Sampling
     from chat.variants import load_variants
 
-    voices = load_variants("training/starter", {})
+    variants = load_variants("training/starter", {})
     prompts = [[{"role": "user", "content": f"{LINES[n % len(LINES)]} {n}?"}] for n in range(count)]
     sampling, singles = Sampling(temperature=0, max_new_tokens=32), prompts[: max(8, count // 8)]
-    generate(voices, prompts[:2], ["base"] * 2, sampling)
+    generate(variants, prompts[:2], ["base"] * 2, sampling)
     together: list[Any] = []
-    seconds = timed(lambda: together.extend(generate(voices, prompts, ["base"] * count, sampling)))
+    seconds = timed(lambda: together.extend(generate(variants, prompts, ["base"] * count, sampling)))
     alone: list[Any] = []
-    one = timed(lambda: alone.extend(generate(voices, [prompt], ["base"], sampling)[0] for prompt in singles))
+    one = timed(lambda: alone.extend(generate(variants, [prompt], ["base"], sampling)[0] for prompt in singles))
     same = sum(a.text == b.text for a, b in zip(alone, together, strict=False)) / len(alone)
     return {"bulk_over_single": (count / seconds) / (len(singles) / one), "bulk_same_replies": same}
 

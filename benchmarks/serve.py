@@ -7,7 +7,7 @@ the engine is asked as the page asks it. Both sides take turns on the same numbe
 counts for either, for other work on the machine only ever adds.
 
 - one_over_llamacpp, three_way_over_llamacpp: tokens a second over llama.cpp's in Q4_0; three ways are one batch of
-  three voices here, and three answers one after another there.
+  three variants here, and three answers one after another there.
 - one_over_bound: over the tokens a second at which the weights, once each, could be read from memory.
 - three_way_over_one: seconds of three ways over those of the base's one answer.
 - memory_over_one: resident memory of a process that has answered three ways over one that knows the base alone.
@@ -46,7 +46,7 @@ BARS: dict[str, tuple[str, float]] = {
     "default_over_fastest": (">=", 0.95),
 }
 LINE = [{"role": "user", "content": "Where were you last night? I have been waiting for hours."}]
-VOICES = ["base", "sft", "dpo"]
+VARIANTS = ["base", "sft", "dpo"]
 
 
 def main() -> None:
@@ -114,12 +114,12 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
     from chat.engine.quantized import resolve_precision
     from chat.variants import load_variants
 
-    voices = run_in_own_thread(load_variants, str(folder), adapters, dtype=torch.bfloat16)
-    default = resolve_precision("auto", voices.model.device)
-    tried = {default, *(given.precisions or PRECISIONS[1:])} if voices.model.device.type == "cpu" else {default}
+    variants = run_in_own_thread(load_variants, str(folder), adapters, dtype=torch.bfloat16)
+    default = resolve_precision("auto", variants.model.device)
+    tried = {default, *(given.precisions or PRECISIONS[1:])} if variants.model.device.type == "cpu" else {default}
     rates = {}
     for precision in sorted(tried):
-        with never_ending(), closing(opened(voices, precision, given.plain)) as engine:
+        with never_ending(), closing(opened(variants, precision, given.plain)) as engine:
             few = min(16, given.tokens)
             answer(engine, ["base"], 2)
             rates[precision] = few / min(answer(engine, ["base"], few)[0] for _ in range(given.rounds))
@@ -127,8 +127,8 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
     print(
         f"\n{folder.name}: tokens a second of an answer of {few} tokens: {told}; the default is {default}", flush=True
     )
-    with never_ending(), closing(opened(voices, default, given.plain)) as engine:
-        seconds, bandwidth = race(engine, folder, voices, given), run_in_own_thread(read_speed)
+    with never_ending(), closing(opened(variants, default, given.plain)) as engine:
+        seconds, bandwidth = race(engine, folder, variants, given), run_in_own_thread(read_speed)
         eight = visitors(engine, given)
         size = engine.decoder.bytes
     one = given.tokens / seconds["one"]
@@ -180,7 +180,7 @@ def answer(engine: Any, names: list[str], tokens: int) -> tuple[float, float]:
     return time.perf_counter() - started, first
 
 
-def race(engine: Any, folder: Path, voices: Any, given: argparse.Namespace) -> dict[str, float]:
+def race(engine: Any, folder: Path, variants: Any, given: argparse.Namespace) -> dict[str, float]:
     """The best seconds of either side: one answer, its first token, three ways."""
     from chat.template import encode_prompt
 
@@ -189,15 +189,15 @@ def race(engine: Any, folder: Path, voices: Any, given: argparse.Namespace) -> d
     def take(name: str, seconds: float) -> None:
         best[name] = round(min(best.get(name, seconds), seconds), 4)
 
-    question = json.dumps({"prompt": encode_prompt(voices.tokenizer, LINE), "tokens": given.tokens})
+    question = json.dumps({"prompt": encode_prompt(variants.tokenizer, LINE), "tokens": given.tokens})
     peer = Peer(given.llama_python, folder, given.threads) if given.llama_python else None
-    answer(engine, VOICES, 2)
+    answer(engine, VARIANTS, 2)
     for _ in range(given.rounds):
         total, first = answer(engine, ["base"], given.tokens)
         take("one", total)
         take("first", first)
         take("one_adapter", answer(engine, ["sft"], given.tokens)[0])
-        take("three_way", answer(engine, VOICES, given.tokens)[0])
+        take("three_way", answer(engine, VARIANTS, given.tokens)[0])
         if peer:
             answers = [peer.ask(question) for _ in range(3)]
             take("llama_one", min(one["seconds"] for one in answers))
@@ -209,8 +209,8 @@ def race(engine: Any, folder: Path, voices: Any, given: argparse.Namespace) -> d
 
 
 def visitors(engine: Any, given: argparse.Namespace) -> float:
-    """Eight visitors of all voices, one after another over all at once."""
-    names = (VOICES * 3)[:8]
+    """Eight visitors of all variants, one after another over all at once."""
+    names = (VARIANTS * 3)[:8]
     alone, together = [], []
     for _ in range(given.rounds):
         alone.append(sum(answer(engine, [name], given.tokens)[0] for name in names))
@@ -231,10 +231,10 @@ def quality(given: argparse.Namespace) -> dict[str, float]:
     from chat.engine.quantized import resolve_precision
     from chat.variants import load_variants
 
-    voices = load_variants("training/starter", {}, dtype=torch.float32)
+    variants = load_variants("training/starter", {}, dtype=torch.float32)
     pairs = held_out_pairs(given.corpus, given.pairs)
-    found = excess_perplexity(voices, pairs, ("bf16", "nf4", "int8", "int4"))
-    default = found[resolve_precision("auto", voices.model.device)]
+    found = excess_perplexity(variants, pairs, ("bf16", "nf4", "int8", "int4"))
+    default = found[resolve_precision("auto", variants.model.device)]
     return {"excess_perplexity": default, **{f"excess_perplexity_{name}": value for name, value in found.items()}}
 
 

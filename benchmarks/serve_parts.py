@@ -32,7 +32,7 @@ from chat.engine.threads import apart
 from chat.variants import load
 folder, precision, plain, *adapters = sys.argv[1:]
 adapters = dict(pair.split("=", 1) for pair in adapters)
-import peft, space.page  # what the page imports is part of its start and of its memory, however many voices it has
+import peft, space.page  # what the page imports is part of its start and of its memory, however many variants it has
 import torch
 engine = LocalEngine(apart(load, folder, adapters, dtype=torch.bfloat16), precision, compiled=not int(plain))
 names = list(engine.names)
@@ -43,7 +43,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
-    """The folder of a base, and voice to folder of its adapters. The 0.5B has the starter's words."""
+    """The folder of a base, and variant to folder of its adapters. The 0.5B has the starter's words."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
@@ -68,11 +68,11 @@ def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
     return folder, adapters
 
 
-def opened(voices: Any, precision: str, plain: bool) -> Any:
+def opened(variants: Any, precision: str, plain: bool) -> Any:
     """An engine whose steps are compiled already, if they are to be."""
     from chat.engine.local import LocalEngine
 
-    engine = LocalEngine(voices, precision, compiled=not plain)
+    engine = LocalEngine(variants, precision, compiled=not plain)
     if engine.program:
         run_in_own_thread(engine.program.wait)
     print(engine.describe(), flush=True)
@@ -142,24 +142,24 @@ def held_out_pairs(corpus: Path, count: int) -> list[Pair]:
     return [(row["prompt"], row["completion"][0]["content"]) for row in rows[:count]]
 
 
-def excess_perplexity(voices: Any, pairs: list[Pair], precisions: tuple[str, ...]) -> dict[str, float]:
+def excess_perplexity(variants: Any, pairs: list[Pair], precisions: tuple[str, ...]) -> dict[str, float]:
     """The base's perplexity of the replies in each precision over that in float32, less 1."""
-    exact = loss(voices, pairs, "float32")
-    found = {name: math.exp(loss(voices, pairs, name) - exact) - 1 for name in precisions}
+    exact = loss(variants, pairs, "float32")
+    found = {name: math.exp(loss(variants, pairs, name) - exact) - 1 for name in precisions}
     told = ", ".join(f"{name} {value:+.2%}" for name, value in found.items())
     print(f"\nperplexity of {len(pairs)} replies: {math.exp(exact):.2f} in float32; {told}", flush=True)
     return {name: round(value, 5) for name, value in found.items()}
 
 
-def loss(voices: Any, pairs: list[Pair], precision: str) -> float:
+def loss(variants: Any, pairs: list[Pair], precision: str) -> float:
     """Nats a token of the replies, each token said to the decoder as if it had been drawn."""
     from chat.engine.continuous_batch import MAX_BATCH_ROWS
     from chat.engine.decoder import Decoder
     from chat.template import encode_prompt, encode_reply
 
-    decoder = Decoder(voices, precision)
+    decoder = Decoder(variants, precision)
     encoded = [
-        (encode_prompt(voices.tokenizer, prompt), encode_reply(voices.tokenizer, reply)) for prompt, reply in pairs
+        (encode_prompt(variants.tokenizer, prompt), encode_reply(variants.tokenizer, reply)) for prompt, reply in pairs
     ]
     encoded.sort(key=lambda pair: len(pair[1]), reverse=True)  # so that the rows that end are the last
     total = 0.0

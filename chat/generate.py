@@ -1,4 +1,4 @@
-"""Batched sampling: many prompts, any voice in any row, one `generate`."""
+"""Batched sampling: many prompts, any variant in any row, one `generate`."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ class Reply:
 
 
 def generate(
-    voices: ModelVariants,
+    variants: ModelVariants,
     prompts: list[list[Message]],
     names: list[str],
     sampling: Sampling,
     seed: int | None = None,
     batch_size: int = 32,
 ) -> list[Reply]:
-    """Answers each prompt with the voice named beside it.
+    """Answers each prompt with the variant named beside it.
 
     Prompts go in batches of like length and come back in the order given. With a seed the answers are reproducible:
-    each batch is seeded by it and by the batch's place. Raises ValueError for an unknown voice.
+    each batch is seeded by it and by the batch's place. Raises ValueError for an unknown variant.
     """
     if len(prompts) != len(names):
-        raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
-    encoded = [encode_prompt(voices.tokenizer, prompt) for prompt in prompts]
+        raise ValueError(f"{len(prompts)} prompts and {len(names)} names of variants; each prompt takes one")
+    encoded = [encode_prompt(variants.tokenizer, prompt) for prompt in prompts]
     order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
     seed = secrets.randbits(32) if seed is None else seed
     replies: dict[int, Reply] = {}
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         rows, speakers = [encoded[index] for index in batch], [names[index] for index in batch]
-        for index, ids in zip(batch, sample(voices, rows, speakers, sampling, seed, start), strict=True):
-            replies[index] = read_reply(voices.tokenizer, ids)
+        for index, ids in zip(batch, sample(variants, rows, speakers, sampling, seed, start), strict=True):
+            replies[index] = read_reply(variants.tokenizer, ids)
     return [replies[index] for index in range(len(prompts))]
 
 
 def sample(
-    voices: ModelVariants,
+    variants: ModelVariants,
     rows: list[list[int]],
     names: list[str],
     sampling: Sampling,
@@ -67,35 +67,35 @@ def sample(
     """
     import torch
 
-    tokens, mask = left_padded(rows, voices)
+    tokens, mask = left_padded(rows, variants)
     devices = range(torch.cuda.device_count())
-    with voices.exclusive() as model, torch.random.fork_rng(devices=devices), torch.inference_mode():
+    with variants.exclusive() as model, torch.random.fork_rng(devices=devices), torch.inference_mode():
         torch.manual_seed((seed * 1_000_003 + place) % 2**63)
         output = model.generate(
             input_ids=tokens,
             attention_mask=mask,
-            **generate_kwargs(voices, sampling),
-            **voices.adapter_names(names),
+            **generate_kwargs(variants, sampling),
+            **variants.adapter_names(names),
             **options,
         )
     return output[:, tokens.shape[1] :].tolist()
 
 
-def generate_kwargs(voices: ModelVariants, sampling: Sampling) -> dict[str, Any]:
+def generate_kwargs(variants: ModelVariants, sampling: Sampling) -> dict[str, Any]:
     """Sampling and the two stops, in the words of transformers' `generate`."""
     return sampling.to_generate_kwargs() | {
-        "eos_token_id": list(stop_ids(voices.tokenizer).values()),
-        "pad_token_id": voices.tokenizer.pad_token_id,
+        "eos_token_id": list(stop_ids(variants.tokenizer).values()),
+        "pad_token_id": variants.tokenizer.pad_token_id,
     }
 
 
-def left_padded(rows: list[list[int]], voices: ModelVariants) -> tuple[Any, Any]:
+def left_padded(rows: list[list[int]], variants: ModelVariants) -> tuple[Any, Any]:
     """Returns token ids and attention mask, both (rows, longest), padded on the left."""
     import torch
 
-    width, pad = max(map(len, rows)), voices.tokenizer.pad_token_id
-    tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=voices.model.device)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=voices.model.device)
+    width, pad = max(map(len, rows)), variants.tokenizer.pad_token_id
+    tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=variants.model.device)
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=variants.model.device)
     return tokens, mask
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def generate_resumable(
     path: Path,
-    voices: ModelVariants | RemoteEngine,
+    variants: ModelVariants | RemoteEngine,
     prompts: Sequence[list[Message]],
     names: Sequence[str],
     sampling: Sampling,
@@ -36,7 +36,7 @@ def generate_resumable(
 
     Args:
         path: JSON lines, one reply each; a chunk cut short by a kill is done again.
-        names: the voice that answers each prompt.
+        names: the variant that answers each prompt.
         chunk: prompts of one seeded call.
     """
     done = _whole_chunks(path, chunk, len(prompts))
@@ -47,7 +47,7 @@ def generate_resumable(
         for start in tqdm(range(len(done), len(prompts), chunk), desc=path.stem, unit="chunk", disable=None):
             part = slice(start, start + chunk)
             asked = list(prompts[part]), list(names[part]), sampling, seed * 1_000_003 + start
-            replies = generate(voices, *asked) if isinstance(voices, ModelVariants) else voices.replies(*asked)
+            replies = generate(variants, *asked) if isinstance(variants, ModelVariants) else variants.replies(*asked)
             file.writelines(json.dumps(asdict(reply)) + "\n" for reply in replies)
             file.flush()
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""One base model in memory, and the adapters that make voices of it: base, sft, dpo."""
+"""One base model in memory, and the adapters that make variants of it: base, sft, dpo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ModelVariants:
     names: tuple[str, ...]
     """`base`, then the adapters."""
     revisions: dict[str, str] = field(default_factory=dict)
-    """Voice to full commit sha, for what was loaded by revision."""
+    """Variant to full commit sha, for what was loaded by revision."""
     context_turns: int = 1
     """How many messages before the reply the adapters were trained to read."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -34,7 +34,7 @@ class ModelVariants:
     def exclusive(self) -> Iterator[Any]:
         """Yields the model to one thread at a time, and leaves it without hooks.
 
-        PEFT keeps the adapters of a batch's rows in hooks on every layer. Two threads would hear each other's voices,
+        PEFT keeps the adapters of a batch's rows in hooks on every layer. Two threads would hear each other's variants,
         in silence; and PEFT 0.21 leaves the hooks behind when a batch fails, to spoil the next.
         """
         with self._lock:
@@ -50,11 +50,11 @@ class ModelVariants:
     def adapter_names(self, names: list[str]) -> dict[str, list[str]]:
         """The argument that lets PEFT run another adapter in every row of one batch, one name a row.
 
-        It changes no state, unlike `set_adapter`. Raises ValueError for an unknown voice.
+        It changes no state, unlike `set_adapter`. Raises ValueError for an unknown variant.
         """
         unknown = set(names) - set(self.names)
         if unknown:
-            raise ValueError(f"no voice called {', '.join(sorted(unknown))}; there are {', '.join(self.names)}")
+            raise ValueError(f"no variant called {', '.join(sorted(unknown))}; there are {', '.join(self.names)}")
         if self.names == ("base",):
             return {}
         return {"adapter_names": ["__base__" if name == "base" else name for name in names]}
@@ -72,8 +72,8 @@ def load_variants(
 
     Args:
         base: Hub id or folder.
-        adapters: voice to Hub id or folder, e.g. `{"sft": "me/repartee-qwen2.5-3b-sft"}`; none gives the plain base.
-        revisions: voice (and `base`) to full commit sha.
+        adapters: variant to Hub id or folder, e.g. `{"sft": "me/repartee-qwen2.5-3b-sft"}`; none gives the plain base.
+        revisions: variant (and `base`) to full commit sha.
         device: a GPU where there is one, unless given.
         dtype: float32 on a CPU and bfloat16 on a GPU, unless given.
         four_bit: NF4 with double quantization and bf16 compute.
@@ -127,7 +127,7 @@ def _pinned(revisions: Mapping[str, str], name: str) -> dict[str, Any]:
 
 
 def context_turns(adapters: Mapping[str, str], revisions: Mapping[str, str]) -> int:
-    """How many earlier messages all of the adapters, repositories or folders by voice, were trained to read."""
+    """How many earlier messages all of the adapters, repositories or folders by variant, were trained to read."""
     return min((_context_turns(repo, revisions.get(name)) for name, repo in adapters.items()), default=1)
 
 

@@ -1,4 +1,4 @@
-"""The figures of an evaluation: voices loaded by revision, prompts answered and ranked, everything measured."""
+"""The figures of an evaluation: variants loaded by revision, prompts answered and ranked, everything measured."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Results = dict[str, Any]
 def evaluate(
     inputs: Mapping[str, Input], data: Input, settings: dict[str, Any], sampling: Sampling, folder: Path
 ) -> tuple[list[dict[str, Any]], Results]:
-    """Loads the voices by revision, lets them answer, and measures.
+    """Loads the variants by revision, lets them answer, and measures.
 
     Returns the rows to publish, one a prompt, and the figures as plain JSON.
 
@@ -39,12 +39,12 @@ def evaluate(
     pairs = held_out(data, settings["prompts"], settings["per_film"], seed)
     adapters = {name: source.repo for name, source in inputs.items() if name != "base"}
     revisions = {name: source.revision for name, source in inputs.items()}
-    voices = load_variants(inputs["base"].repo, adapters, revisions, four_bit=settings["four_bit"])
-    replies = respond(voices, pairs, sampling, seed, folder)
+    variants = load_variants(inputs["base"].repo, adapters, revisions, four_bit=settings["four_bit"])
+    replies = respond(variants, pairs, sampling, seed, folder)
     groups, films = [pair["conversation_id"] for pair in pairs], [film_reply(pair) for pair in pairs]
     candidates = distractors(films, groups, settings["distractors"], seed)
-    ranked = {name: rank(voices, name, pairs, candidates) for name in voices.names}
-    judge = JUDGES[settings["judge"]](voices)
+    ranked = {name: rank(variants, name, pairs, candidates) for name in variants.names}
+    judge = JUDGES[settings["judge"]](variants)
     compared = {
         f"{first} over {second}": compare(judge, pairs, replies[first], replies[second])
         for first, second in PAIRS
@@ -57,7 +57,7 @@ def evaluate(
         "films": len({pair["movie_id"] for pair in pairs}),
         "train_lines": len(lines),
         "candidates": len(candidates[0]) + 1,
-        "voices": {name: figures(pairs, replies[name], ranked[name], known, seed) for name in voices.names},
+        "voices": {name: figures(pairs, replies[name], ranked[name], known, seed) for name in variants.names},
         "film": of_texts(films, known, seed),
         "paired": paired_figures(pairs, ranked, seed),
         "judge": judge.name,

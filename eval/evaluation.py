@@ -40,7 +40,7 @@ class Study:
     dataset: str
     """Hub id of the dialogue dataset whose test split is answered."""
     adapters: Mapping[str, str]
-    """Voice to Hub id."""
+    """Variant to Hub id."""
     prompts: int
     """How many test prompts,"""
     per_film: int

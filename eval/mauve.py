@@ -1,8 +1,8 @@
-"""MAUVE, when it is asked for: how alike a voice's replies and the films' own are spread over the space of texts.
+"""MAUVE, when it is asked for: how alike a variant's replies and the films' own are spread over the space of texts.
 
 Pillutla et al., "MAUVE: Measuring the Gap Between Neural Text and Human Text using Divergence Frontiers", 2021, by the
 authors' package, which is optional (`pip install mauve-text==0.4.0`, GPL-3.0). Texts stand where the base model's state
-puts them, so values compare voices of one base and nothing else; from 1,000 prompts up they are of use.
+puts them, so values compare variants of one base and nothing else; from 1,000 prompts up they are of use.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from stats.intervals import Estimate, Z
 PARTS = 10  # of the jackknife
 
 
-def of_voices(voices: ModelVariants, replies: Mapping[str, Sequence[str]], films: Sequence[str]) -> dict[str, Estimate]:
-    """MAUVE of each voice's replies against the films' own, one a prompt.
+def of_variants(
+    variants: ModelVariants, replies: Mapping[str, Sequence[str]], films: Sequence[str]
+) -> dict[str, Estimate]:
+    """MAUVE of each variant's replies against the films' own, one a prompt.
 
     Raises UserError where the package is not installed.
     """
     needed()
-    own = states(voices, films)
-    return {voice: estimated(states(voices, texts), own) for voice, texts in replies.items()}
+    own = states(variants, films)
+    return {variant: estimated(states(variants, texts), own) for variant, texts in replies.items()}
 
 
 def needed() -> None:
@@ -57,17 +59,17 @@ def score(first: np.ndarray, second: np.ndarray) -> float:
     return float(compute_mauve(p_features=first, q_features=second, kmeans_num_redo=1, seed=1).mauve)
 
 
-def states(voices: ModelVariants, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+def states(variants: ModelVariants, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
     """The base model's state at the last token of each text, (texts, width)."""
     import torch
 
-    rows = [voices.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-    rows = [row or [voices.tokenizer.pad_token_id] for row in rows]
+    rows = [variants.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    rows = [row or [variants.tokenizer.pad_token_id] for row in rows]
     found = []
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
-        tokens, mask = left_padded(batch, voices)
-        with voices.exclusive() as model, torch.inference_mode():
+        tokens, mask = left_padded(batch, variants)
+        with variants.exclusive() as model, torch.inference_mode():
             output = model(
                 input_ids=tokens,
                 attention_mask=mask,
@@ -75,7 +77,7 @@ def states(voices: ModelVariants, texts: Sequence[str], batch_size: int = 64) ->
                 output_hidden_states=True,
                 use_cache=False,
                 logits_to_keep=1,
-                **voices.adapter_names(["base"] * len(batch)),
+                **variants.adapter_names(["base"] * len(batch)),
             )
         found.append(output.hidden_states[-1][:, -1].float().cpu().numpy())
     return np.concatenate(found)

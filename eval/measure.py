@@ -1,4 +1,4 @@
-"""From responses and likelihoods to figures: what is measured of each voice, and how voices compare."""
+"""From responses and likelihoods to figures: what is measured of each variant, and how variants compare."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PAIRS = (("sft", "base"), ("dpo", "sft"))  # does the first of each answer bette
 
 
 class Ranked(NamedTuple):
-    """What a voice thinks of the film's own reply to one prompt."""
+    """What a variant thinks of the film's own reply to one prompt."""
 
     log_probs: list[float]
     """In nats, of each token, `<|im_end|>` included."""
     hit_pmi: bool
-    """Whether it comes first among its distractors by PMI under this voice,"""
+    """Whether it comes first among its distractors by PMI under this variant,"""
     hit_likelihood: bool
     """and by mean log-likelihood, which favours bland replies."""
 
@@ -36,7 +36,7 @@ def film_reply(row: Row) -> str:
     return row["completion"][0]["content"]
 
 
-def rank(voices: ModelVariants, name: str, rows: list[Row], candidates: list[list[str]]) -> list[Ranked]:
+def rank(variants: ModelVariants, name: str, rows: list[Row], candidates: list[list[str]]) -> list[Ranked]:
     """Scores the film's reply to each prompt beside its distractors.
 
     log p(reply | empty prompt) is found once for each reply, however many prompts it stands beside.
@@ -48,10 +48,10 @@ def rank(voices: ModelVariants, name: str, rows: list[Row], candidates: list[lis
     if any(without_prompt(row["prompt"]) != empty for row in rows):
         raise ValueError("the prompts have different system messages")
     replies = list(dict.fromkeys(reply for group in groups for reply in group))
-    alone = dict(zip(replies, map(mean, log_probs_of_many(voices, name, empty, replies)), strict=True))
+    alone = dict(zip(replies, map(mean, log_probs_of_many(variants, name, empty, replies)), strict=True))
     ranked = []
     for row, group in tqdm(list(zip(rows, groups, strict=True)), desc=f"ranking by {name}", disable=None):
-        given = log_probs_of_many(voices, name, row["prompt"], group)
+        given = log_probs_of_many(variants, name, row["prompt"], group)
         likelihood = list(map(mean, given))
         gain = [score - alone[reply] for score, reply in zip(likelihood, group, strict=True)]
         ranked.append(Ranked(given[0], metrics.hit(gain), metrics.hit(likelihood)))
@@ -77,7 +77,7 @@ def figures(
 
 
 def of_texts(texts: list[str], seen: metrics.Seen | None, seed: int) -> Figures:
-    """What can be said of replies as texts alone, be they a voice's or the films' own.
+    """What can be said of replies as texts alone, be they a variant's or the films' own.
 
     Args:
         seen: what of them stands in training lines; None where those are not known, which is not the same as nothing.
@@ -99,7 +99,7 @@ def of_texts(texts: list[str], seen: metrics.Seen | None, seed: int) -> Figures:
 
 
 def paired_figures(rows: list[Row], ranked: Mapping[str, list[Ranked]], seed: int) -> dict[str, dict[str, Paired]]:
-    """How far one voice lies above another on the same prompts, films being the units; p-values adjusted (Holm)."""
+    """How far one variant lies above another on the same prompts, films being the units; p-values adjusted (Holm)."""
     films = [row["movie_id"] for row in rows]
     sizes = [float(len(film_reply(row).encode())) for row in rows]
     measured: dict[str, tuple[Callable[[Ranked], float], list[float] | None]] = {
@@ -120,11 +120,11 @@ def paired_figures(rows: list[Row], ranked: Mapping[str, list[Ranked]], seed: in
 
 
 class Compared(NamedTuple):
-    """Two voices before a judge."""
+    """Two variants before a judge."""
 
     preference: metrics.Preference
     first_better: list[list[float]]
-    """Per prompt, the judge's probability that the first voice's response is better: shown first, shown second."""
+    """Per prompt, the judge's probability that the first variant's response is better: shown first, shown second."""
     p_value: float
     """That wins and losses, films being the units, could be chance."""
 

@@ -173,7 +173,7 @@ def overlap(texts: Sequence[str], known: Seen, seed: int = 0) -> Estimate | None
 
 
 class Preference(NamedTuple):
-    """How often the first of two voices is preferred: a tie counts as half."""
+    """How often the first of two variants is preferred: a tie counts as half."""
 
     rate: Estimate
     ties: float

@@ -16,12 +16,12 @@ Facts = Mapping[str, Any]
 
 def figure(results: dict[str, Any], path: Path) -> Path:
     """Draws a panel for each of PANELS with 95% intervals, into a PNG."""
-    voices, n = voices_of([results["voices"]]), results["candidates"]
+    variants, n = variants_of([results["voices"]]), results["candidates"]
     canvas = blank(11, 3.6)
     for axes, key in zip(canvas.subplots(1, len(PANELS)), PANELS, strict=True):
-        for place, name in enumerate(voices):
+        for place, name in enumerate(variants):
             bar(axes, place, results["voices"][name][key], name, ROWS[key].form)
-        axes.set_xticks(range(len(voices)), [TITLES[name] for name in voices])
+        axes.set_xticks(range(len(variants)), [TITLES[name] for name in variants])
         axes.set_title(ROWS[key].title.format(n=n).replace("`", ""), fontsize=10)
         axes.set_ylabel(ROWS[key].axis, fontsize=9)
         axes.margins(y=0.15)
@@ -34,7 +34,7 @@ def figure(results: dict[str, Any], path: Path) -> Path:
 
 
 def means(judges: Sequence[Facts], people: Mapping[str, Facts], path: Path) -> Path:
-    """Mean score by criterion and voice, a panel a judge, beside the shares of people's choices; 95% intervals.
+    """Mean score by criterion and variant, a panel a judge, beside the shares of people's choices; 95% intervals.
 
     Args:
         judges: as `eval.geval` publishes their results.
@@ -47,24 +47,24 @@ def means(judges: Sequence[Facts], people: Mapping[str, Facts], path: Path) -> P
     widths = [5.2] * len(judges) + [3.2] * len(people)
     every = canvas.subplots(1, panels, squeeze=False, gridspec_kw={"width_ratios": widths})[0]
     for axes, judge in zip(every, judges, strict=False):
-        criteria, voices = list(judge["means"]), voices_of(judge["means"].values())
+        criteria, variants = list(judge["means"]), variants_of(judge["means"].values())
         for place, name in enumerate(criteria):
-            for step, voice in enumerate(voices):
-                if voice in judge["means"][name]:
-                    width = 0.8 / len(voices)
-                    where = place + (step - (len(voices) - 1) / 2) * width
-                    bar(axes, where, judge["means"][name][voice], voice, "{:.2f}", width)
+            for step, variant in enumerate(variants):
+                if variant in judge["means"][name]:
+                    width = 0.8 / len(variants)
+                    where = place + (step - (len(variants) - 1) / 2) * width
+                    bar(axes, where, judge["means"][name][variant], variant, "{:.2f}", width)
         axes.set_xticks(range(len(criteria)), criteria)
         axes.set_ylim(1, 5.3)
         axes.set_title(f"G-Eval by {judge['judge']}", fontsize=10)
         axes.set_ylabel("mean score, 1 to 5", fontsize=9)
-        handles = [Patch(color=COLOURS[voice], label=TITLES[voice]) for voice in voices]
-        axes.legend(handles=handles, fontsize=8, frameon=False, ncols=len(voices))
+        handles = [Patch(color=COLOURS[variant], label=TITLES[variant]) for variant in variants]
+        axes.legend(handles=handles, fontsize=8, frameon=False, ncols=len(variants))
     for axes, (who, study) in zip(every[len(judges) :], people.items(), strict=True):
-        voices = voices_of([study["shares"]])
-        for place, voice in enumerate(voices):
-            bar(axes, place, study["shares"][voice], voice, "{:.0%}")
-        axes.set_xticks(range(len(voices)), [TITLES[voice] for voice in voices])
+        variants = variants_of([study["shares"]])
+        for place, variant in enumerate(variants):
+            bar(axes, place, study["shares"][variant], variant, "{:.0%}")
+        axes.set_xticks(range(len(variants)), [TITLES[variant] for variant in variants])
         axes.set_ylim(0, 1)
         axes.set_title(f"Chosen by {who} ({study['choices']:,} choices)", fontsize=10)
         axes.set_ylabel("share of choices", fontsize=9)
@@ -81,9 +81,9 @@ def distributions(judge: str, rows: Sequence[Facts], path: Path) -> Path:
         if row["score"] is not None:
             found.setdefault(row["criterion"], {}).setdefault(row["voice"], []).append(row["score"])
     canvas = blank(2.9 * len(found), 3.4)
-    for axes, (name, voices) in zip(canvas.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
-        for voice in voices_of([voices]):
-            axes.ecdf(voices[voice], color=COLOURS[voice], label=TITLES[voice], linewidth=1.6)
+    for axes, (name, variants) in zip(canvas.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
+        for variant in variants_of([variants]):
+            axes.ecdf(variants[variant], color=COLOURS[variant], label=TITLES[variant], linewidth=1.6)
         axes.set_xlim(1, 5)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("score up to", fontsize=9)
@@ -94,16 +94,16 @@ def distributions(judge: str, rows: Sequence[Facts], path: Path) -> Path:
     return saved(canvas, path)
 
 
-def voices_of(parts: Any) -> list[str]:
-    """The voices that any of some mappings has, in the order of TITLES."""
-    there = {voice for part in parts for voice in part}
-    return [voice for voice in TITLES if voice in there]
+def variants_of(parts: Any) -> list[str]:
+    """The variants that any of some mappings has, in the order of TITLES."""
+    there = {variant for part in parts for variant in part}
+    return [variant for variant in TITLES if variant in there]
 
 
-def bar(axes: Any, where: float, estimate: Facts, voice: str, form: str, width: float = 0.65) -> None:
-    """One voice's bar with its interval and value."""
+def bar(axes: Any, where: float, estimate: Facts, variant: str, form: str, width: float = 0.65) -> None:
+    """One variant's bar with its interval and value."""
     value, low, high = (estimate[end] for end in ("value", "low", "high"))
-    axes.bar(where, value, color=COLOURS[voice], width=width)
+    axes.bar(where, value, color=COLOURS[variant], width=width)
     ends = [[max(0.0, value - low)], [max(0.0, high - value)]]  # a bootstrap's may lie on one side of the value
     axes.errorbar(where, value, ends, color="#222222", capsize=4, linewidth=1)
     axes.annotate(form.format(value), (where, high), (0, 4), textcoords="offset points", ha="center", fontsize=9)

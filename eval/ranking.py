@@ -15,15 +15,15 @@ ROW = 512  # reply tokens behind one prompt; attention cost grows with the squar
 
 
 def log_probs_of_many(
-    voices: ModelVariants, name: str, prompt: list[Message], replies: Sequence[str]
+    variants: ModelVariants, name: str, prompt: list[Message], replies: Sequence[str]
 ) -> list[list[float]]:
     """Returns what `log_probs` returns for `[(prompt, reply) for reply in replies]`, up to rounding."""
     import torch
 
-    head = encode_prompt(voices.tokenizer, prompt)
+    head = encode_prompt(variants.tokenizer, prompt)
     scores: list[list[float]] = []
-    with voices.exclusive() as model, torch.inference_mode():
-        for tails in _rows([encode_reply(voices.tokenizer, reply) for reply in replies]):
+    with variants.exclusive() as model, torch.inference_mode():
+        for tails in _rows([encode_reply(variants.tokenizer, reply) for reply in replies]):
             ids = [*head, *(token for tail in tails for token in tail)]
             tokens = torch.tensor([ids], device=model.device)
             owner = torch.tensor([0] * len(head) + [n for n, tail in enumerate(tails, 1) for _ in tail])
@@ -37,7 +37,7 @@ def log_probs_of_many(
                 position_ids=torch.tensor([places], device=model.device),
                 use_cache=False,
                 logits_to_keep=len(ids) - len(head) + 1,
-                **voices.adapter_names([name]),
+                **variants.adapter_names([name]),
             ).logits[0]
             predicted = torch.log_softmax(logits.float(), dim=-1)  # row 0 is the prompt's last position
             start = 0

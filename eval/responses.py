@@ -1,4 +1,4 @@
-"""Held-out prompts, and what each voice answers to them."""
+"""Held-out prompts, and what each variant answers to them."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def draw(films: Sequence[str], count: int, per_film: int, seed: int) -> list[int
 
 
 def respond(
-    voices: ModelVariants, rows: list[Row], sampling: Sampling, seed: int, folder: Path
+    variants: ModelVariants, rows: list[Row], sampling: Sampling, seed: int, folder: Path
 ) -> dict[str, list[Reply]]:
-    """Answers every prompt by every voice, all with the same seeds.
+    """Answers every prompt by every variant, all with the same seeds.
 
     Finished chunks are kept in `folder`, so that a killed run carries on and ends with the replies of an unbroken one.
     """
     prompts = [row["prompt"] for row in rows]
     return {
-        name: generate_resumable(folder / f"{name}.jsonl", voices, prompts, [name] * len(prompts), sampling, seed)
-        for name in voices.names
+        name: generate_resumable(folder / f"{name}.jsonl", variants, prompts, [name] * len(prompts), sampling, seed)
+        for name in variants.names
     }

@@ -52,13 +52,13 @@ PAIRED = {
 
 
 class Line(NamedTuple):
-    """One figure of every voice."""
+    """One figure of every variant."""
 
     title: str
     note: str
     form: str
     values: dict[str, Any]
-    """By voice; only of those that have it."""
+    """By variant; only of those that have it."""
 
 
 def measured(evaluation: str, revision: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def lines(results: dict[str, Any]) -> list[Line]:
     columns = {**results["voices"], **({"film": results["film"]} if "film" in results else {})}
     found = []
     for key, row in ROWS.items():
-        values = {voice: own[key] for voice, own in columns.items() if own.get(key) is not None}
+        values = {variant: own[key] for variant, own in columns.items() if own.get(key) is not None}
         found.append(Line(row.title.format(n=n), row.note.format(chance=1 / n), row.form, values))
     for judge in results.get("judges", []):
         for name, means in judge["means"].items():
@@ -94,7 +94,7 @@ def lines(results: dict[str, Any]) -> list[Line]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The figures of `results.json` as a markdown table, one column a voice, 95% intervals in brackets."""
+    """The figures of `results.json` as a markdown table, one column a variant, 95% intervals in brackets."""
     told = lines(results)
     columns = [name for name in TITLES if any(name in line.values for line in told)]
     rows = [
@@ -116,7 +116,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def differences(results: dict[str, Any]) -> list[str]:
-    """Paragraphs: how far voices lie apart on the same prompts, and whether that could be chance."""
+    """Paragraphs: how far variants lie apart on the same prompts, and whether that could be chance."""
     found = []
     for pair, own in results.get("paired", {}).items():
         first, second = (TITLES[name] for name in pair.split(" - "))
@@ -130,12 +130,12 @@ def differences(results: dict[str, Any]) -> list[str]:
     return found
 
 
-def shown(results: dict[str, Any], voice: str) -> dict[str, float]:
-    """The figures of one voice as plain numbers, by the names that the table gives them."""
+def shown(results: dict[str, Any], variant: str) -> dict[str, float]:
+    """The figures of one variant as plain numbers, by the names that the table gives them."""
     return {
         line.title.replace("`", ""): float(value["value"] if isinstance(value, dict) else value)
         for line in lines(results)
-        if (value := line.values.get(voice)) is not None
+        if (value := line.values.get(variant)) is not None
     }
 
 

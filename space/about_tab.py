@@ -68,11 +68,11 @@ def about_tab(models: ModelFacts, names: Names) -> None:
 
     hub = constants.ENDPOINT
     rows = "\n".join(
-        f"| {LABELS[voice]} | [{repo}]({hub}/{repo}/tree/{models.revisions[voice]}) | `{models.revisions[voice][:12]}` "
-        f"| {models.licences[voice]} |"
-        for voice, repo in models.repos.items()
+        f"| {LABELS[variant]} | [{repo}]({hub}/{repo}/tree/{models.revisions[variant]}) | `{models.revisions[variant][:12]}` "
+        f"| {models.licences[variant]} |"
+        for variant, repo in models.repos.items()
     )
-    table = f"### Models\n| voice | model | commit | licence |\n|---|---|---|---|\n{rows}\n"
+    table = f"### Models\n| variant | model | commit | licence |\n|---|---|---|---|\n{rows}\n"
     text = DATA.format(
         hub=hub, dialogue=names.dialogue, preferences=names.preferences, votes=names.votes, dpo=names.adapter("dpo")
     )

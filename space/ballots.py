@@ -37,17 +37,17 @@ class Ballot:
     session: str
     prompt: list[Message]
     replies: dict[str, str]
-    """By voice."""
+    """By variant."""
     shown: list[Option]
     notes: dict[str, str]
-    """On how each voice ended; they would give a voice away, and so come after the vote."""
+    """On how each variant ended; they would give a variant away, and so come after the vote."""
     sampling: Sampling
     opened: float = field(default_factory=time.monotonic)
     """Seconds on the monotonic clock."""
 
 
 class Share(NamedTuple):
-    """Of the votes, how many chose a voice."""
+    """Of the votes, how many chose a variant."""
 
     votes: int
     share: Estimate
@@ -61,7 +61,7 @@ class Ballots:
     ) -> None:
         self.revisions, self._keep, self._most, self._life = dict(revisions), keep, most, life
         self._open: OrderedDict[str, Ballot] = OrderedDict()
-        self._choices: dict[str, tuple[str, ...]] = {}  # voices chosen, or (TIE,) or (BAD,), by comparison
+        self._choices: dict[str, tuple[str, ...]] = {}  # variants chosen, or (TIE,) or (BAD,), by comparison
         self._lock = threading.Lock()
 
     @staticmethod
@@ -115,7 +115,7 @@ class Ballots:
             self._choices |= found
 
     def standing(self) -> tuple[int, dict[str, Share]]:
-        """How many votes there are, and how many of them chose each voice, TIE or BAD; no shares without votes."""
+        """How many votes there are, and how many of them chose each variant, TIE or BAD; no shares without votes."""
         with self._lock:
             counts = Counter(name for chosen in self._choices.values() for name in chosen)
             n = len(self._choices)
@@ -142,9 +142,9 @@ def as_vote(id: str, ballot: Ballot, choice: str, revisions: dict[str, str]) -> 
         time=time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
         prompt=ballot.prompt,
         replies=ballot.replies,
-        shown=[list(option.voices) for option in ballot.shown],
+        shown=[list(option.variants) for option in ballot.shown],
         choice=choice,
-        chosen=list(numbered[choice].voices) if choice in numbered else [],
+        chosen=list(numbered[choice].variants) if choice in numbered else [],
         revisions=revisions,
         sampling=vars(ballot.sampling),
     )

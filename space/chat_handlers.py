@@ -54,7 +54,7 @@ class Handlers:
         seed: int | None = None,
         scene: str = "",
     ) -> Iterator[Any]:
-        """Answer one line of dialogue with one voice: base, sft or dpo.
+        """Answer one line of dialogue with one variant: base, sft or dpo.
 
         Returns the conversation, an empty text box, and a note on how the answer ended. The conversation lives in the
         session; a seed makes an answer repeatable, a scene joins the system prompt.
@@ -78,7 +78,7 @@ class Handlers:
         seed: int | None = None,
         scene: str = "",
     ) -> Iterator[Any]:
-        """Answer the latest line again, in the voice that is chosen now. Streams what `chat` streams."""
+        """Answer the latest line again, in the variant that is chosen now. Streams what `chat` streams."""
         asked = up_to_latest_line(history)
         if not asked:
             gr.Info("Nothing has been said yet.")
@@ -101,11 +101,11 @@ class Handlers:
 
 
 def streamed(
-    engine: LocalEngine | RemoteEngine, prompt: list[Message], voices: list[str], how: Sampling, seed: int | None
+    engine: LocalEngine | RemoteEngine, prompt: list[Message], variants: list[str], how: Sampling, seed: int | None
 ) -> Generator[list[Partial], None, None]:
-    """What each voice says to a prompt, as it comes. A server in trouble is one line of the log, and one for him."""
+    """What each variant says to a prompt, as it comes. A server in trouble is one line of the log, and one for him."""
     try:
-        with closing(engine.stream([prompt] * len(voices), voices, how, seed)) as answers:
+        with closing(engine.stream([prompt] * len(variants), variants, how, seed)) as answers:
             yield from answers
     except EngineError as error:
         print(f"engine: {error}", flush=True)
@@ -173,7 +173,7 @@ def seed_of(seed: float | None) -> int | None:
 
 
 def shown(history: list[Message]) -> list[dict[str, str]]:
-    """The conversation as a page of a script: each reply under the name of the voice that gave it.
+    """The conversation as a page of a script: each reply under the name of the variant that gave it.
 
     The component shows text as HTML even when Markdown is off, and would load a visitor's image: so all is escaped.
     """

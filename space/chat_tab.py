@@ -1,4 +1,4 @@
-"""The Chat tab: talk to one voice, and let another one answer the same line."""
+"""The Chat tab: talk to one variant, and let another one answer the same line."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def reads(context_turns: int) -> str:
     return f"The models see your latest line and up to {context_turns - 1} turns before it, as in their training."
 
 
-def known_voice(voice: object) -> str:
-    """The voice that was chosen. Gradio's own check would write what a stranger sends into the log."""
-    if not isinstance(voice, str) or voice not in LABELS:
-        raise gr.Error(f"There is no such voice: {', '.join(LABELS)}.", title="Voice", print_exception=False)
-    return voice
+def known_variant(variant: object) -> str:
+    """The variant that was chosen. Gradio's own check would write what a stranger sends into the log."""
+    if not isinstance(variant, str) or variant not in LABELS:
+        raise gr.Error(f"There is no such variant: {', '.join(LABELS)}.", title="Variant", print_exception=False)
+    return variant
 
 
 def chat_tab(handlers: Handlers, knobs: SamplingControls) -> None:
-    """Talk to one voice. What was said is kept in the visitor's session, not taken from the page."""
+    """Talk to one variant. What was said is kept in the visitor's session, not taken from the page."""
     history = gr.State(list[Message]())
     with gr.Row(elem_classes="cast"):
-        choices = [(label, voice) for voice, label in LABELS.items()]
+        choices = [(label, variant) for variant, label in LABELS.items()]
         who = gr.Radio(choices, value="dpo", label="Who answers", elem_id="who", min_width=200)
-        who.preprocess = known_voice  # type: ignore[method-assign, assignment]
+        who.preprocess = known_variant  # type: ignore[method-assign, assignment]
         anew = gr.Button("New conversation", size="sm", scale=0, min_width=150, elem_id="chat-new")
     conversation = gr.Chatbot(
         label="Conversation", show_label=False, elem_id="conversation", height="min(50vh, 26rem)", buttons=[],
@@ -65,7 +65,7 @@ def chat_tab(handlers: Handlers, knobs: SamplingControls) -> None:
     line, send, stop = line_and_buttons("chat", "Send")
     example_buttons(line)
     gr.Markdown(
-        f"{reads(handlers.context_turns)} Choose another voice and press *Answer again* to hear it on the same line.",
+        f"{reads(handlers.context_turns)} Choose another variant and press *Answer again* to hear it on the same line.",
         elem_classes="small",
     )
 

@@ -1,4 +1,4 @@
-"""What the Compare tab does: the same line to all three voices, blind, and a vote on what they said."""
+"""What the Compare tab does: the same line to all three variants, blind, and a vote on what they said."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Comparing:
     def compare(
         self, message: str, temperature: float, top_k: int, top_p: float, seed: int | None = None, scene: str = ""
     ) -> Iterator[Any]:
-        """Answer one line of dialogue with all three voices, in one batch.
+        """Answer one line of dialogue with all three variants, in one batch.
 
         Returns the replies of base, sft and dpo, then a note for each on how it ended. A seed makes them repeatable, a
         scene joins the system prompt.
@@ -63,7 +63,7 @@ class Comparing:
         seed: int | None = None,
         scene: str = "",
     ) -> Iterator[Any]:
-        """Answer one line in all voices without saying which is which.
+        """Answer one line in all variants without saying which is which.
 
         Streams a box and a note for each column, then the id of the ballot, the ballot, and what is said below it.
         """
@@ -72,11 +72,11 @@ class Comparing:
             yield gr.skip()
             return
         prompt, how, id = self.prompt(line, scene), sampling(temperature, top_k, top_p), self.ballots.new_id()
-        order = options({voice: voice for voice in LABELS}, id)
+        order = options({variant: variant for variant in LABELS}, id)
         yield [*boxes(order, ""), *[""] * len(LETTERS), "", gr.update(visible=False), ""]
         replies, notes = dict.fromkeys(LABELS, ""), dict.fromkeys(LABELS, "")
         for replies, notes in self.stream(prompt, how, seed_of(seed)):  # noqa: B007 - the last are the whole ones
-            yield [*(replies[option.voices[0]] for option in order), *[gr.skip()] * (len(LETTERS) + 3)]
+            yield [*(replies[option.variants[0]] for option in order), *[gr.skip()] * (len(LETTERS) + 3)]
         on_ballot = options(replies, id)
         if len(on_ballot) == 1:
             said = "All three said the same: there is nothing to choose."
@@ -125,15 +125,15 @@ class Comparing:
     def stream(
         self, prompt: list[Message], how: Any, seed: int | None
     ) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-        """Streams the replies and the notes, each by voice; a stop closes it."""
-        started, voices = time.perf_counter(), list(LABELS)
-        notes = dict.fromkeys(voices, "")
-        with closing(streamed(self.engine, prompt, voices, how, seed)) as answers:
+        """Streams the replies and the notes, each by variant; a stop closes it."""
+        started, variants = time.perf_counter(), list(LABELS)
+        notes = dict.fromkeys(variants, "")
+        with closing(streamed(self.engine, prompt, variants, how, seed)) as answers:
             for row in answers:
                 answer: Partial
-                for voice, answer in zip(voices, row, strict=True):
-                    notes[voice] = notes[voice] or ending(answer, time.perf_counter() - started)
-                yield {voice: answer.text for voice, answer in zip(voices, row, strict=True)}, notes
+                for variant, answer in zip(variants, row, strict=True):
+                    notes[variant] = notes[variant] or ending(answer, time.perf_counter() - started)
+                yield {variant: answer.text for variant, answer in zip(variants, row, strict=True)}, notes
 
 
 def boxes(on_ballot: list[Option], text: str | None = None, named: bool = False) -> list[Any]:
@@ -147,16 +147,16 @@ def boxes(on_ballot: list[Option], text: str | None = None, named: bool = False)
 
 def below(on_ballot: list[Option], notes: Mapping[str, str]) -> list[str]:
     """The note of each column."""
-    found = [notes[option.voices[0]] for option in on_ballot]
+    found = [notes[option.variants[0]] for option in on_ballot]
     return found + [""] * (len(LETTERS) - len(found))
 
 
 def title(place: int, option: Option, named: bool) -> str:
     """What stands above a column."""
-    names = ", ".join(LABELS[voice] for voice in LABELS if voice in option.voices)
+    names = ", ".join(LABELS[variant] for variant in LABELS if variant in option.variants)
     if named:
         return f"{LETTERS[place]}: {names}"
-    return LETTERS[place] if len(option.voices) == 1 else f"{LETTERS[place]} ({len(option.voices)} of them)"
+    return LETTERS[place] if len(option.variants) == 1 else f"{LETTERS[place]} ({len(option.variants)} of them)"
 
 
 def refused(reason: str) -> gr.Error:

@@ -10,7 +10,7 @@ from space.components import MODEL, QUIET, SamplingControls, example_buttons, li
 
 
 def compare_tab(comparing: Comparing, knobs: SamplingControls) -> gr.Markdown:
-    """The same line to all three voices, answered side by side (one below the other on a phone), blind.
+    """The same line to all three variants, answered side by side (one below the other on a phone), blind.
 
     Returns the place of the standing, which is told anew whenever the page is opened.
     """
@@ -40,7 +40,7 @@ def column(letter: str) -> tuple[gr.Textbox, gr.Markdown]:
     """One reply of the comparison, and how it ended."""
     with gr.Column(min_width=220):
         reply = gr.Textbox(
-            label=letter, lines=3, max_lines=14, interactive=False, elem_id=f"compare-{letter}", elem_classes="voice"
+            label=letter, lines=3, max_lines=14, interactive=False, elem_id=f"compare-{letter}", elem_classes="variant"
         )
         return reply, note(f"compare-{letter}")
 

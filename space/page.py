@@ -60,8 +60,8 @@ def provenance(models: ModelFacts) -> str:
     from huggingface_hub import constants
 
     links = [
-        f"[{repo} @ {models.revisions[voice][:7]}]({constants.ENDPOINT}/{repo}/tree/{models.revisions[voice]})"
-        for voice, repo in models.repos.items()
+        f"[{repo} @ {models.revisions[variant][:7]}]({constants.ENDPOINT}/{repo}/tree/{models.revisions[variant]})"
+        for variant, repo in models.repos.items()
     ]
     return f"{', '.join(links)}. Replies are at most 64 tokens long; they are inventions, and can be rude or wrong."
 

@@ -15,7 +15,7 @@ from space.settings import Settings
 
 @dataclass(frozen=True)
 class PinnedModels:
-    """One base and the adapters on it: Hub ids, and the full commit of each under the name of its voice."""
+    """One base and the adapters on it: Hub ids, and the full commit of each under the name of its variant."""
 
     base: str
     adapters: dict[str, str]
@@ -42,7 +42,7 @@ def find_models(settings: Settings) -> PinnedModels:
     base = settings.base or bases.pop()
     revision = settings.base_revision or (None if settings.base else configs["dpo"].get("revision"))
     paths = {"base": find(base, "config.json", revision, down), **paths}
-    return PinnedModels(base, adapters, {voice: path.parent.name for voice, path in paths.items()}, down)
+    return PinnedModels(base, adapters, {variant: path.parent.name for variant, path in paths.items()}, down)
 
 
 def find(repo: str, file: str, revision: str | None, down: str) -> Path:

@@ -30,7 +30,7 @@ class Results:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Who answers: Hub id, full commit and licence by voice; licences as their cards name them."""
+    """Who answers: Hub id, full commit and licence by variant; licences as their cards name them."""
 
     repos: Mapping[str, str]
     revisions: Mapping[str, str]
@@ -75,8 +75,8 @@ def measured_on(lineage: Lineage, revisions: Mapping[str, str]) -> str:
     """Whether the figures are of the very models that answer here; a commit of a model's card makes no other model."""
     models = [source for source in lineage.inputs if source.type == "model"]
     others = [
-        LABELS[voice]
-        for voice, revision in revisions.items()
+        LABELS[variant]
+        for variant, revision in revisions.items()
         if not any(unchanged(source, revision) for source in models)
     ]
     if not others:

@@ -51,9 +51,9 @@ class Settings:
     REPARTEE_COMPILED=0)."""
     engine_url: str = ""
     """OpenAI-compatible server that answers instead of a model on this machine, up to and with `/v1`: one address, or
-    `voice=address` with commas between (REPARTEE_ENGINE_URL; its key is REPARTEE_ENGINE_KEY, kept nowhere else)."""
+    `variant=address` with commas between (REPARTEE_ENGINE_URL; its key is REPARTEE_ENGINE_KEY, kept nowhere else)."""
     engine_models: str = ""
-    """What the voices are called there, `voice=name` with commas between; else base, sft and dpo
+    """What the variants are called there, `variant=name` with commas between; else base, sft and dpo
     (REPARTEE_ENGINE_MODELS)."""
     at_once: float = 4
     """Requests handed to the engine at one time (REPARTEE_AT_ONCE); a server of its own takes more."""
@@ -87,20 +87,20 @@ class Settings:
         for url, _ in self.servers.values():
             if not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", url):  # not shown: somebody may put a key into it
                 raise UserError(
-                    "REPARTEE_ENGINE_URL takes a plain address like http://127.0.0.1:8000/v1, or voice=address with "
+                    "REPARTEE_ENGINE_URL takes a plain address like http://127.0.0.1:8000/v1, or variant=address with "
                     "commas between; a key goes into REPARTEE_ENGINE_KEY"
                 )
 
     @property
     def servers(self) -> dict[str, tuple[str, str]]:
-        """Address and model name by voice, of the servers that answer; none where a model of this machine does."""
+        """Address and model name by variant, of the servers that answer; none where a model of this machine does."""
         if not self.engine_url:
             return {}
-        models = {voice: voice for voice in VARIANTS} | by_voice("REPARTEE_ENGINE_MODELS", self.engine_models)
+        models = {variant: variant for variant in VARIANTS} | by_variant("REPARTEE_ENGINE_MODELS", self.engine_models)
         if "=" not in self.engine_url:
-            return {voice: (self.engine_url.strip(), models[voice]) for voice in VARIANTS}
-        urls = by_voice("REPARTEE_ENGINE_URL", self.engine_url)
-        return {voice: (urls.get(voice, ""), models[voice]) for voice in VARIANTS}
+            return {variant: (self.engine_url.strip(), models[variant]) for variant in VARIANTS}
+        urls = by_variant("REPARTEE_ENGINE_URL", self.engine_url)
+        return {variant: (urls.get(variant, ""), models[variant]) for variant in VARIANTS}
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -143,9 +143,9 @@ def number(name: str, environment: Mapping[str, str]) -> float:
         raise UserError(f"{text!r} is not a number: set REPARTEE_{name.upper()} to one above 0") from None
 
 
-def by_voice(name: str, text: str) -> dict[str, str]:
-    """A setting of `voice=value` with commas between. Raises UserError for what is none, without repeating it."""
+def by_variant(name: str, text: str) -> dict[str, str]:
+    """A setting of `variant=value` with commas between. Raises UserError for what is none, without repeating it."""
     parts = [part.strip().partition("=") for part in text.split(",") if part.strip()]
-    if not all(voice in VARIANTS and value for voice, _, value in parts):
-        raise UserError(f"{name} takes voice=value with commas between; the voices are {', '.join(VARIANTS)}")
-    return {voice: value for voice, _, value in parts}
+    if not all(variant in VARIANTS and value for variant, _, value in parts):
+        raise UserError(f"{name} takes variant=value with commas between; the variants are {', '.join(VARIANTS)}")
+    return {variant: value for variant, _, value in parts}

@@ -75,7 +75,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 class Paired(NamedTuple):
-    """How far one voice lies above another on the same prompts."""
+    """How far one variant lies above another on the same prompts."""
 
     difference: Estimate
     p_value: float
@@ -88,13 +88,13 @@ def paired(
     seed: int = 0,
     weights: Sequence[float] | None = None,
 ) -> Paired:
-    """The mean difference of two voices that answered the same prompts, with whole groups (films) as the units.
+    """The mean difference of two variants that answered the same prompts, with whole groups (films) as the units.
 
     The interval is the bootstrap over groups; the test flips the sign of each group's sum. With one prompt a group and
-    values of 0 or 1 it is McNemar's test (1947), mid-p: only the prompts on which the voices differ count.
+    values of 0 or 1 it is McNemar's test (1947), mid-p: only the prompts on which the variants differ count.
 
     Args:
-        first, second: of each prompt, what was measured of either voice.
+        first, second: of each prompt, what was measured of either variant.
         groups: of each prompt, what it shares with others that are not independent of it.
         weights: of each prompt, what its value is a sum over (bytes of a reply); 1 where not given.
     """

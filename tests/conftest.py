@@ -58,7 +58,7 @@ def starter():
 
 @pytest.fixture(scope="session")
 def adapters(starter, tmp_path_factory):
-    """Voice to folder: two small random adapters as SFT and DPO would leave them, with trained ChatML tokens."""
+    """Variant to folder: two small random adapters as SFT and DPO would leave them, with trained ChatML tokens."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -81,8 +81,8 @@ def adapters(starter, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def voices(starter, adapters):
-    """All three voices on one base. Tests leave it as it was."""
+def variants(starter, adapters):
+    """All three variants on one base. Tests leave it as it was."""
     from chat.variants import load_variants
 
     return load_variants(str(starter), adapters)

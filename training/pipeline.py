@@ -39,7 +39,7 @@ def study(recipe: Recipe) -> evaluation.Study:
 
 
 def evaluate(recipe: Recipe, work: Path) -> str:
-    """Measures the three voices and publishes the evaluation set."""
+    """Measures the three variants and publishes the evaluation set."""
     return evaluation.run(study(recipe), work, recipe.hub.private)
 
 

@@ -1,4 +1,4 @@
-"""The rows that are being answered: they join at a step, each with its own voice and sampling, and leave when done."""
+"""The rows that are being answered: they join at a step, each with its own variant and sampling, and leave when done."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sequence:
     """One prompt on its way to a reply."""
 
     prompt: list[int]
-    voice: str
+    variant: str
     sampling: Sampling
     chance: Random
     reply: list[int] = field(default_factory=list)
@@ -45,7 +45,7 @@ class ContinuousBatch:
         new = [[row.reply[-1]] if row.reply else row.prompt for row in self.rows]
         read = [len(row.prompt) + len(row.reply) - len(tokens) for row, tokens in zip(self.rows, new, strict=True)]
         cache = self._room(max(start + len(tokens) for start, tokens in zip(read, new, strict=True)))
-        logits = self.decoder(cache, new, read, [row.voice for row in self.rows])
+        logits = self.decoder(cache, new, read, [row.variant for row in self.rows])
         drawn = sample_next_tokens(logits, [row.sampling for row in self.rows], [row.chance for row in self.rows])
         for row, token in zip(self.rows, drawn, strict=True):
             row.reply.append(token)

@@ -1,4 +1,4 @@
-"""Qwen 2's forward pass for serving: weights packed once, a cache of fixed shape, every voice in one batch.
+"""Qwen 2's forward pass for serving: weights packed once, a cache of fixed shape, every variant in one batch.
 
 transformers' `generate` takes some 15 ms a step around the layers, whatever the model's size, and PEFT a loop over the
 adapters in every one of them. Here a step is about forty calls of torch a layer, and a single one once it is compiled
@@ -51,10 +51,10 @@ class DecoderModel(nn.Module):
     trained_rows: Tensor
     trained_tokens: Tensor
 
-    def __init__(self, voices: ModelVariants, precision: str) -> None:
+    def __init__(self, variants: ModelVariants, precision: str) -> None:
         super().__init__()
-        model = voices.model.get_base_model() if hasattr(voices.model, "peft_config") else voices.model
-        config, body, adapters, dtype = model.config, model.model, voices.names[1:], activation_dtype(precision)
+        model = variants.model.get_base_model() if hasattr(variants.model, "peft_config") else variants.model
+        config, body, adapters, dtype = model.config, model.model, variants.names[1:], activation_dtype(precision)
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.eps, self.tied = config.rms_norm_eps, config.tie_word_embeddings
@@ -81,7 +81,7 @@ class DecoderModel(nn.Module):
         Args:
             tokens: (rows, new), as many in every row.
             starts: (rows,) how many tokens each row has read before.
-            speakers: (rows,) the number of each row's voice, 0 for the base; None where the base speaks in all.
+            speakers: (rows,) the number of each row's variant, 0 for the base; None where the base speaks in all.
             caches: of each layer (slots, capacity, 2 * key heads, head size), with what row i has read in slot i;
                 it gets what is read now.
         """
@@ -128,19 +128,19 @@ class DecoderModel(nn.Module):
 class Decoder:
     """One base and its adapters, ready to be asked for the next token of many rows at once."""
 
-    def __init__(self, voices: ModelVariants, precision: str = "auto") -> None:
+    def __init__(self, variants: ModelVariants, precision: str = "auto") -> None:
         """Takes what it needs from the model, of which nothing is needed afterwards.
 
         Raises ValueError for a model that is no Qwen 2, an adapter that is not plain LoRA with trained tokens, and a
         precision that cannot be.
         """
-        check(voices.model, voices.model.config)
-        self.device = voices.model.device
+        check(variants.model, variants.model.config)
+        self.device = variants.model.device
         self.precision = resolve_precision(precision, self.device)
-        self.most_tokens = int(voices.model.config.max_position_embeddings)
-        self.numbers = {name: number for number, name in enumerate(voices.names)}
+        self.most_tokens = int(variants.model.config.max_position_embeddings)
+        self.numbers = {name: number for number, name in enumerate(variants.names)}
         with torch.inference_mode():
-            self.body = DecoderModel(voices, self.precision)
+            self.body = DecoderModel(variants, self.precision)
         self.program: Callable[..., Tensor] | None = None
         """The body, compiled for one new token a row; None where that has not been done."""
 
@@ -165,7 +165,7 @@ class Decoder:
         return torch.zeros(shape, dtype=body.norm.dtype, device=self.device)
 
     @torch.inference_mode()
-    def __call__(self, cache: Tensor, tokens: list[list[int]], starts: list[int], voices: list[str]) -> Tensor:
+    def __call__(self, cache: Tensor, tokens: list[list[int]], starts: list[int], variants: list[str]) -> Tensor:
         """Reads each row's new tokens and returns the logits of what follows them, float32 (rows, vocabulary).
 
         Neighbours with equally many go through the model together.
@@ -176,7 +176,7 @@ class Decoder:
             starts: how many tokens each row has read before.
         """
         logits, first = [], 0
-        numbers = [self.numbers[voice] for voice in voices]
+        numbers = [self.numbers[variant] for variant in variants]
         for new, group in groupby(tokens, len):
             end = first + len(list(group))
             span = slice(first, end)

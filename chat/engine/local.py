@@ -1,7 +1,7 @@
 """The local engine: one worker thread owns the model, and requests of several visitors share its steps.
 
 A request's rows (three in a comparison) join the batch at the next step and leave it as they end, so that nobody waits
-for another's reply; each row has its own voice, sampling and chance.
+for another's reply; each row has its own variant, sampling and chance.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class LocalEngine:
     """Answers whoever asks, from any thread, with one model on this machine."""
 
     def __init__(
-        self, voices: ModelVariants, precision: str = "auto", compiled: bool = False, every: float = 1 / 30
+        self, variants: ModelVariants, precision: str = "auto", compiled: bool = False, every: float = 1 / 30
     ) -> None:
         """Quantizes the model's weights (`chat.engine.quantized`); the model itself is not needed afterwards.
 
@@ -76,11 +76,11 @@ class LocalEngine:
 
         Raises ValueError for a model or a precision that the engine cannot serve.
         """
-        self.tokenizer, self.names, self.every = voices.tokenizer, voices.names, every
-        self.decoder = run_in_own_thread(Decoder, voices, precision)
+        self.tokenizer, self.names, self.every = variants.tokenizer, variants.names, every
+        self.decoder = run_in_own_thread(Decoder, variants, precision)
         self.program = run_in_own_thread(CompiledStep, self.decoder) if compiled else None
-        self._who = health(voices, self.decoder.precision)
-        self._batch = ContinuousBatch(self.decoder, set(stop_ids(voices.tokenizer).values()))
+        self._who = health(variants, self.decoder.precision)
+        self._batch = ContinuousBatch(self.decoder, set(stop_ids(variants.tokenizer).values()))
         self._waiting: deque[_Request] = deque()
         self._running: list[_Request] = []
         self._closed = False
@@ -91,12 +91,12 @@ class LocalEngine:
     def stream(
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
     ) -> Generator[list[Partial], None, None]:
-        """Answers each prompt with the voice named beside it; yields all rows as they grow, and when all are done.
+        """Answers each prompt with the variant named beside it; yields all rows as they grow, and when all are done.
 
         The request is made at the first `next`, and closing the iterator stops its rows. With a seed the same request
         is answered in the same words, whoever else asks.
 
-        Raises ValueError for an unknown voice, not one voice a prompt or a prompt longer than the model reads,
+        Raises ValueError for an unknown variant, not one variant a prompt or a prompt longer than the model reads,
         RuntimeError when the engine is closed, and whatever goes wrong in the model, after which the engine answers the
         next request.
         """
@@ -139,10 +139,10 @@ class LocalEngine:
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None
     ) -> list[Sequence]:
         if not prompts or len(prompts) != len(names):
-            raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
+            raise ValueError(f"{len(prompts)} prompts and {len(names)} names of variants; each prompt takes one")
         unknown = set(names) - set(self.names)
         if unknown:
-            raise ValueError(f"no voice called {', '.join(sorted(unknown))}; there are {', '.join(self.names)}")
+            raise ValueError(f"no variant called {', '.join(sorted(unknown))}; there are {', '.join(self.names)}")
         seed = secrets.randbits(64) if seed is None else seed
         rows = []
         for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
@@ -201,9 +201,9 @@ class LocalEngine:
         return not taken or request.stopped.is_set() or taken + len(request.rows) <= MAX_BATCH_ROWS
 
 
-def health(voices: ModelVariants, precision: str) -> str:
-    """The model, its size, precision and device, and the voices with their revisions."""
-    revisions, model = voices.revisions, voices.model
-    who = ", ".join(f"{name}@{revisions[name][:8]}" if name in revisions else name for name in voices.names)
+def health(variants: ModelVariants, precision: str) -> str:
+    """The model, its size, precision and device, and the variants with their revisions."""
+    revisions, model = variants.revisions, variants.model
+    who = ", ".join(f"{name}@{revisions[name][:8]}" if name in revisions else name for name in variants.names)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     return f"{model.config.name_or_path}, {size:,.1f}M parameters, {precision} on {model.device}; {who}"

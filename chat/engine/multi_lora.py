@@ -1,4 +1,4 @@
-"""One linear layer for every voice at once: the base's weights, and each row's own low-rank addition.
+"""One linear layer for every variant at once: the base's weights, and each row's own low-rank addition.
 
 PEFT runs a layer's adapters one after another, each on the rows that it is for. Here the adapters' A and B are stacked,
 the base's zeros first, and every row takes its own by number.
@@ -18,10 +18,10 @@ Adapter = list[tuple[Tensor, Tensor]]
 
 
 class MultiLoraLinear(nn.Module):
-    """Linear layers with the same input as one, for all voices."""
+    """Linear layers with the same input as one, for all variants."""
 
     down: Tensor
-    """(voices, parts * rank, inputs): the A of all parts, one below the other."""
+    """(variants, parts * rank, inputs): the A of all parts, one below the other."""
 
     def __init__(self, base: Linear | NF4, adapters: list[Adapter], dtype: torch.dtype) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class MultiLoraLinear(nn.Module):
             self.register_buffer("down", with_zeros_first(down).to(dtype))
             for part in range(self.parts):
                 up = torch.stack([adapter[part][1].T for adapter in padded])
-                self.register_buffer(f"up{part}", with_zeros_first(up).to(dtype))  # (voices, rank, outputs)
+                self.register_buffer(f"up{part}", with_zeros_first(up).to(dtype))  # (variants, rank, outputs)
 
     def _padded(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         missing = self.rank - len(a)
@@ -48,7 +48,7 @@ class MultiLoraLinear(nn.Module):
         """(rows, tokens, inputs) to (rows, tokens, outputs).
 
         Args:
-            speakers: (rows,) the number of each row's voice, 0 for the base; None where the base speaks in all.
+            speakers: (rows,) the number of each row's variant, 0 for the base; None where the base speaks in all.
         """
         y = self.base(x)
         if speakers is None or not self.rank:

@@ -22,7 +22,7 @@ class EngineError(RuntimeError):
 
 @dataclass(frozen=True)
 class Server:
-    """Where a voice is served, and the name of its model there."""
+    """Where a variant is served, and the name of its model there."""
 
     url: str
     """Up to and with `/v1`."""
@@ -94,7 +94,7 @@ DIALECTS = (
 
 
 def explained(name: str, server: Server, error: Exception) -> EngineError:
-    """An error of openai's client, asking for a voice, in one line. A server's own words may quote the prompt, and are
+    """An error of openai's client, asking for a variant, in one line. A server's own words may quote the prompt, and are
     left out."""
     import openai
 

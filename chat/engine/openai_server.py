@@ -30,7 +30,7 @@ MOST_SEED = 2**31  # what every server's seed can hold
 
 
 @dataclass
-class _Voice:
+class _Variant:
     server: Server
     client: openai.AsyncOpenAI
     dialect: Dialect
@@ -54,7 +54,7 @@ class RemoteEngine:
     """Answers whoever asks, from any thread, with models that run elsewhere; the server batches.
 
     Args:
-        servers: by voice.
+        servers: by variant.
         tokenizer: of the base; it makes the prompts and counts the tokens.
         key: for the `Authorization` header of every request; kept nowhere else.
 
@@ -72,10 +72,10 @@ class RemoteEngine:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote engine", daemon=True)
         self._thread.start()
-        self._voices: dict[str, _Voice] = {}
+        self._variants: dict[str, _Variant] = {}
         try:
             for name, server in self.servers.items():
-                self._voices[name] = self._run(self._meet(name, server))
+                self._variants[name] = self._run(self._meet(name, server))
         except BaseException:
             self.close()
             raise
@@ -83,12 +83,12 @@ class RemoteEngine:
     def stream(
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
     ) -> Generator[list[Partial], None, None]:
-        """Answers each prompt with the voice named beside it; yields all rows whenever one of them has grown.
+        """Answers each prompt with the variant named beside it; yields all rows whenever one of them has grown.
 
         The requests are made at the first `next`; closing the iterator closes their connections, which ends them on the
         server. With a seed the answers are as repeatable as the server makes them.
 
-        Raises ValueError for an unknown voice or not one voice a prompt, RuntimeError when the engine is closed, and
+        Raises ValueError for an unknown variant or not one variant a prompt, RuntimeError when the engine is closed, and
         EngineError for a server in trouble.
         """
         self._check(prompts, names)
@@ -141,8 +141,8 @@ class RemoteEngine:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
-            for voice in self._voices.values():
-                await voice.client.close()
+            for variant in self._variants.values():
+                await variant.client.close()
 
         self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -150,26 +150,26 @@ class RemoteEngine:
         self._loop.close()
 
     def describe(self) -> str:
-        """One line of health: which voice is which model at which server, and how it is asked."""
+        """One line of health: which variant is which model at which server, and how it is asked."""
         told = []
-        for name, voice in self._voices.items():
+        for name, variant in self._variants.items():
             pinned = f"@{self.revisions[name][:8]}" if name in self.revisions else ""
-            asked = f"{voice.server.model} at {voice.server.url} in {voice.dialect.name}"
+            asked = f"{variant.server.model} at {variant.server.url} in {variant.dialect.name}"
             told.append(f"{name}{pinned} is {asked}")
         return f"engine {'stopped' if self._closed else 'ready'}: {'; '.join(told)}"
 
     def _check(self, prompts: list[list[Message]], names: list[str]) -> None:
         if not prompts or len(prompts) != len(names):
-            raise ValueError(f"{len(prompts)} prompts and {len(names)} names of voices; each prompt takes one")
+            raise ValueError(f"{len(prompts)} prompts and {len(names)} names of variants; each prompt takes one")
         if unknown := set(names) - set(self.servers):
-            raise ValueError(f"no voice called {', '.join(sorted(unknown))}; there are {', '.join(self.servers)}")
+            raise ValueError(f"no variant called {', '.join(sorted(unknown))}; there are {', '.join(self.servers)}")
         if self._closed:
             raise RuntimeError("the engine is closed")
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _meet(self, name: str, server: Server) -> _Voice:
+    async def _meet(self, name: str, server: Server) -> _Variant:
         """Asks for one token in each dialect until one is understood: refused is answered in less than a second."""
         import httpx2
         import openai
@@ -191,7 +191,7 @@ class RemoteEngine:
                 break
             read, ours = answer.usage.prompt_tokens if answer.usage else None, dialect.length(self.tokenizer, prompt)
             if read in (None, ours):
-                return _Voice(server, client, dialect)
+                return _Variant(server, client, dialect)
             problem = EngineError(
                 f"{server.model} at {server.url} reads {read} tokens where {name}'s tokenizer has {ours}: another "
                 "model, or a server that puts a token before the prompt; name the right one in REPARTEE_ENGINE_MODELS"
@@ -206,10 +206,12 @@ class RemoteEngine:
         import httpx2
         import openai
 
-        voice = self._voices[name]
-        body = voice.dialect.body(self.tokenizer, prompt, sampling, seed)
+        variant = self._variants[name]
+        body = variant.dialect.body(self.tokenizer, prompt, sampling, seed)
         try:
-            async with await voice.client.completions.create(model=voice.server.model, stream=True, **body) as pieces:
+            async with await variant.client.completions.create(
+                model=variant.server.model, stream=True, **body
+            ) as pieces:
                 async for piece in pieces:
                     for choice in piece.choices[:1]:
                         row.text += choice.text or ""
@@ -222,7 +224,7 @@ class RemoteEngine:
             if not (broken and row.text):
                 raise explained(name, self.servers[name], error) from None
         if row.ended is None:
-            raise EngineError(f"the server of {name}, {voice.server.url}, broke off in the middle of an answer")
+            raise EngineError(f"the server of {name}, {variant.server.url}, broke off in the middle of an answer")
 
     def _ending(self, choice: Any) -> str:
         """How a reply ended: as in `Reply` where the server says by which token, as vLLM may; else ENDED."""

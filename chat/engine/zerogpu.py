@@ -21,15 +21,15 @@ from chat.template import Message
 from chat.variants import ModelVariants
 
 SECONDS = 15  # of GPU that one request may take; 64 tokens take a few
-_voices: ModelVariants | None = None  # a fork finds what is at module level
+_variants: ModelVariants | None = None  # a fork finds what is at module level
 
 
 @spaces.GPU(duration=SECONDS)
 def _stream(
     prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None
 ) -> Generator[list[Partial], None, None]:
-    assert _voices
-    with closing(LocalEngine(_voices)) as engine:
+    assert _variants
+    with closing(LocalEngine(_variants)) as engine:
         yield from engine.stream(prompts, names, sampling, seed)
 
 
@@ -39,9 +39,9 @@ class ZeroEngine(LocalEngine):
     It has no worker and no decoder of its own: between two streams there is no GPU for them.
     """
 
-    def __init__(self, voices: ModelVariants) -> None:
-        global _voices
-        _voices = voices
+    def __init__(self, variants: ModelVariants) -> None:
+        global _variants
+        _variants = variants
 
     def stream(
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None
@@ -54,5 +54,5 @@ class ZeroEngine(LocalEngine):
 
     def describe(self) -> str:
         """One line of health, as `LocalEngine.describe`."""
-        assert _voices
-        return f"ZeroGPU engine ready: {health(_voices, resolve_precision('auto', _voices.model.device))}"
+        assert _variants
+        return f"ZeroGPU engine ready: {health(_variants, resolve_precision('auto', _variants.model.device))}"

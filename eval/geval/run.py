@@ -1,7 +1,7 @@
 """G-Eval: `python -m eval.geval --namespace NAMESPACE --size starter --model MODEL [--base-url URL] [--budget 5]`.
 
 A strong model scores every published response by four criteria. For each criterion it first writes the steps of its own
-evaluation from our definition; they are fixed, stored and published, and the same for all voices. A score is the
+evaluation from our definition; they are fixed, stored and published, and the same for all variants. A score is the
 probability-weighted mean of 1 to 5 (`eval.geval.scoring`); what cannot be read is missing, never zero. Killed, it
 carries on from its cache. With `--second`, a second judge's scores are published beside the first's.
 """
@@ -46,7 +46,7 @@ class GevalItem(NamedTuple):
     """One response to be scored."""
 
     place: int
-    voice: str
+    variant: str
     prompt: list[dict[str, str]]
     reply: str
 
@@ -108,7 +108,7 @@ def scored(
         rows.append(
             {
                 "item": item.place,
-                "voice": item.voice,
+                "voice": item.variant,
                 "criterion": name,
                 "score": found.value if found else None,
                 "mass": found.mass if found else 0.0,
@@ -155,7 +155,7 @@ def run(
             "scored": sum(row["score"] is not None for row in rows),
             "unscored": sum(row["score"] is None for row in rows),
             "low_mass": sum(row["score"] is not None and row["mass"] < LOW_MASS for row in rows),
-            "means": {name: {voice: e._asdict() for voice, e in own.items()} for name, own in means(rows).items()},
+            "means": {name: {variant: e._asdict() for variant, e in own.items()} for name, own in means(rows).items()},
             "gains": {name: {which: e._asdict() for which, e in own.items()} for name, own in gains(rows).items()},
             "cost": cost,
         }
@@ -183,16 +183,16 @@ def run(
 
 
 def items_of(evaluation: Input, prompts: int | None) -> list[GevalItem]:
-    """Every voice's response to the first prompts of an evaluation set, which were drawn at random."""
+    """Every variant's response to the first prompts of an evaluation set, which were drawn at random."""
     from datasets import load_dataset
 
     rows = load_dataset(evaluation.repo, "responses", split="test", revision=evaluation.revision)
     if prompts and prompts > len(rows):
         raise UserError(f"{evaluation.repo} has {len(rows):,} prompts, not {prompts:,}; evaluate more first")
-    voices = [name for name in ("base", "sft", "dpo", "rl") if name in rows.column_names]
+    variants = [name for name in ("base", "sft", "dpo", "rl") if name in rows.column_names]
     chosen = rows.select(range(prompts or len(rows)))
     return [
-        GevalItem(place, voice, row["prompt"], row[voice]["text"])
+        GevalItem(place, variant, row["prompt"], row[variant]["text"])
         for place, row in enumerate(chosen)
-        for voice in voices
+        for variant in variants
     ]

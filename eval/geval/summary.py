@@ -1,4 +1,4 @@
-"""What G-Eval's scores come to: means by criterion and voice, gains on the same prompts, and a table of them."""
+"""What G-Eval's scores come to: means by criterion and variant, gains on the same prompts, and a table of them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from stats.intervals import Estimate, ratio
 
 
 def means(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, Estimate]]:
-    """The mean score by criterion and voice, with the bootstrap over prompts; what is unscored is left out."""
+    """The mean score by criterion and variant, with the bootstrap over prompts; what is unscored is left out."""
     found: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         if row["score"] is not None:
             found.setdefault(row["criterion"], {}).setdefault(row["voice"], []).append(row["score"])
     return {
-        name: {voice: ratio(scores, [1.0] * len(scores), seed) for voice, scores in voices.items()}
-        for name, voices in found.items()
+        name: {variant: ratio(scores, [1.0] * len(scores), seed) for variant, scores in variants.items()}
+        for name, variants in found.items()
     }
 
 
 def gains(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, Estimate]]:
-    """By criterion, how far a voice's scores lie above another's on the same prompts, where both were scored."""
+    """By criterion, how far a variant's scores lie above another's on the same prompts, where both were scored."""
     by = {(row["criterion"], row["item"], row["voice"]): row["score"] for row in rows if row["score"] is not None}
     found: dict[str, dict[str, Estimate]] = {}
     for name in dict.fromkeys(row["criterion"] for row in rows):
         for above, below in PAIRS:
             differences = [
                 value - by[name, item, below]
-                for (criterion, item, voice), value in by.items()
-                if criterion == name and voice == above and (name, item, below) in by
+                for (criterion, item, variant), value in by.items()
+                if criterion == name and variant == above and (name, item, below) in by
             ]
             if differences:
                 found.setdefault(name, {})[f"{above} - {below}"] = ratio(differences, [1.0] * len(differences), seed)
@@ -41,15 +41,15 @@ def gains(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, 
 
 def table(results: dict[str, Any]) -> str:
     """Means and gains in markdown."""
-    voices = [voice for voice in TITLES if any(voice in own for own in results["means"].values())]
+    variants = [variant for variant in TITLES if any(variant in own for own in results["means"].values())]
     differences = [f"{above} - {below}" for above, below in PAIRS]  # a lineage keeps its facts sorted by name
-    titles = [TITLES[voice] for voice in voices] + [f"{TITLES[a]} over {TITLES[b]}" for a, b in PAIRS]
+    titles = [TITLES[variant] for variant in variants] + [f"{TITLES[a]} over {TITLES[b]}" for a, b in PAIRS]
     lines = [
         "| criterion | " + " | ".join(titles) + " |",
-        "|---|" + "---:|" * (len(voices) + len(differences)),
+        "|---|" + "---:|" * (len(variants) + len(differences)),
     ]
     for name, own in results["means"].items():
-        cells = [cell(own.get(voice), "{:.2f}") for voice in voices]
+        cells = [cell(own.get(variant), "{:.2f}") for variant in variants]
         cells += [cell(results["gains"].get(name, {}).get(which), "{:+.2f}") for which in differences]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     told = f"{results['scored']:,} scores by {results['judge']}, {results['unscored']:,} unscored, "

@@ -1,1 +1,1 @@
-"""Blind human choice among the voices: sheets for raters, what they chose, and how many of them it takes."""
+"""Blind human choice among the variants: sheets for raters, what they chose, and how many of them it takes."""

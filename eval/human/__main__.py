@@ -1,4 +1,4 @@
-"""A blind study of the voices, in three steps.
+"""A blind study of the variants, in three steps.
 
 `python -m eval.human plan` says how many raters and prompts it takes; `python -m eval.human sheet --namespace NAMESPACE
 --raters ann,bo --out study` writes a self-contained page for each rater from a published evaluation set, and the key
@@ -45,23 +45,23 @@ def write_sheets(arguments: argparse.Namespace) -> None:
     facts = {"evaluation": evaluation.repo, "revision": evaluation.revision, "prompts": len(items)}
     for path in sheet.write(sheets, facts, arguments.out):
         print(path)
-    print(f"{len(sheets.all_alike)} of {len(items)} prompts are not asked about: all voices answered alike")
+    print(f"{len(sheets.all_alike)} of {len(items)} prompts are not asked about: all variants answered alike")
     print("Send each rater their sheet and nothing else; key.json says whose reply is whose.")
 
 
 def items_of(repo: str, revision: str, count: int) -> list[sheet.SheetItem]:
-    """The first prompts of an evaluation set, which were drawn at random, and what every voice answered."""
+    """The first prompts of an evaluation set, which were drawn at random, and what every variant answered."""
     from datasets import load_dataset
 
     rows = load_dataset(repo, "responses", split="test", revision=revision)
-    voices = [name for name in ("base", "sft", "dpo") if name in rows.column_names]
+    variants = [name for name in ("base", "sft", "dpo") if name in rows.column_names]
     if count > len(rows):
         raise UserError(f"{repo} has {len(rows)} prompts, not {count}; give --prompts {len(rows)} or evaluate more")
     return [
         sheet.SheetItem(
             "-".join(row["line_ids"]),
             [message["content"] for message in row["prompt"] if message["role"] != "system"],
-            {voice: row[voice]["text"] for voice in voices},
+            {variant: row[variant]["text"] for variant in variants},
         )
         for row in rows.select(range(count))
     ]

@@ -1,4 +1,4 @@
-"""What a study found: shares of choices, which voices differ, and how far the raters agree."""
+"""What a study found: shares of choices, which variants differ, and how far the raters agree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stats.kappa import cohen_kappa, fleiss_kappa
 
 
 class Pair(NamedTuple):
-    """Two voices: how far their shares lie apart, and whether that could be chance."""
+    """Two variants: how far their shares lie apart, and whether that could be chance."""
 
     difference: Estimate
     p_value: float
@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 def analyse(votes: Sequence[SheetVote], seed: int = 0) -> dict[str, Any]:
     """Shares, pairwise tests and agreement, as plain JSON.
 
-    A choice of a reply that several voices gave is shared by them. Ties stand apart: shares are of the choices. Repeats
+    A choice of a reply that several variants gave is shared by them. Ties stand apart: shares are of the choices. Repeats
     count for self-consistency alone. Prompts are the clusters of every interval and test.
 
     Raises ValueError where nobody has chosen anything.
@@ -32,14 +32,14 @@ def analyse(votes: Sequence[SheetVote], seed: int = 0) -> dict[str, Any]:
     choices = [vote for vote in first if vote.chosen]
     if not choices:
         raise ValueError("no choice among the votes")
-    voices = sorted({voice for vote in first for voice in vote.shown})
+    variants = sorted({variant for vote in first for variant in vote.shown})
     by_item = grouped(choices)
     made = [float(len(own)) for own in by_item.values()]
-    credit = {voice: [credits(own, voice) for own in by_item.values()] for voice in voices}
-    shares = {voice: ratio(credit[voice], made, seed) for voice in voices}
+    credit = {variant: [credits(own, variant) for own in by_item.values()] for variant in variants}
+    shares = {variant: ratio(credit[variant], made, seed) for variant in variants}
     apart = {
         (one, other): [a - b for a, b in zip(credit[one], credit[other], strict=True)]
-        for one, other in itertools.combinations(voices, 2)
+        for one, other in itertools.combinations(variants, 2)
     }
     adjusted = holm([sign_flip(differences, seed) for differences in apart.values()])
     pairs = {
@@ -51,7 +51,7 @@ def analyse(votes: Sequence[SheetVote], seed: int = 0) -> dict[str, Any]:
         "raters": len({vote.rater for vote in first}),
         "choices": len(choices),
         "ties": len(first) - len(choices),
-        "shares": {voice: share._asdict() for voice, share in shares.items()},
+        "shares": {variant: share._asdict() for variant, share in shares.items()},
         "pairs": {name: {"difference": pair.difference._asdict(), "p": pair.p_value} for name, pair in pairs.items()},
         "agreement": agreement(first),
         "self_consistency": self_consistency(votes),
@@ -66,9 +66,9 @@ def grouped(votes: Sequence[SheetVote]) -> dict[str, list[SheetVote]]:
     return found
 
 
-def credits(choices: Sequence[SheetVote], voice: str) -> float:
-    """What a voice gets of the choices on one item: one each, or its part where a reply was several voices'."""
-    return sum(1 / len(vote.chosen) for vote in choices if voice in vote.chosen)
+def credits(choices: Sequence[SheetVote], variant: str) -> float:
+    """What a variant gets of the choices on one item: one each, or its part where a reply was several variants'."""
+    return sum(1 / len(vote.chosen) for vote in choices if variant in vote.chosen)
 
 
 def agreement(votes: Sequence[SheetVote]) -> dict[str, Any]:
@@ -97,9 +97,9 @@ def self_consistency(votes: Sequence[SheetVote]) -> dict[str, Any]:
 
 def table(found: dict[str, Any]) -> str:
     """The study in markdown."""
-    lines = ["| voice | share of choices |", "|---|---:|"]
-    for voice, share in sorted(found["shares"].items(), key=lambda entry: -entry[1]["value"]):
-        lines.append(f"| {voice} | {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%}) |")
+    lines = ["| variant | share of choices |", "|---|---:|"]
+    for variant, share in sorted(found["shares"].items(), key=lambda entry: -entry[1]["value"]):
+        lines.append(f"| {variant} | {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%}) |")
     counted = f"{found['choices']:,} choices and {found['ties']:,} ties"
     lines += ["", f"{counted} by {found['raters']} raters on {found['prompts']:,} prompts"]
     for name, pair in found["pairs"].items():

@@ -14,7 +14,7 @@ TEMPLATE = Path(__file__).with_name("sheet.html")
 
 
 class SheetItem(NamedTuple):
-    """A prompt and what the voices answered to it."""
+    """A prompt and what the variants answered to it."""
 
     id: str
     lines: list[str]
@@ -26,9 +26,9 @@ class Sheets(NamedTuple):
     pages: dict[str, list[dict[str, Any]]]
     """By rater, what is shown: `id`, `lines` and `options`."""
     key: dict[str, dict[str, Any]]
-    """By shown id: `rater`, `item`, `copy` (1 for a repeat) and the `voices` behind each option."""
+    """By shown id: `rater`, `item`, `copy` (1 for a repeat) and the `variants` behind each option."""
     all_alike: list[str]
-    """Items to which all voices answered the same: nobody is asked about them."""
+    """Items to which all variants answered the same: nobody is asked about them."""
 
 
 def make(items: Sequence[SheetItem], raters: Sequence[str], seed: str, repeats: float = 0.1) -> Sheets:
@@ -43,7 +43,7 @@ def make(items: Sequence[SheetItem], raters: Sequence[str], seed: str, repeats: 
         raise ValueError("two items have one id")
     differing = [item for item in items if len(options(item.replies)) > 1]
     if not differing:
-        raise ValueError("all voices answered every item alike; there is nothing to choose")
+        raise ValueError("all variants answered every item alike; there is nothing to choose")
     pages: dict[str, list[dict[str, Any]]] = {}
     key: dict[str, dict[str, Any]] = {}
     for rater in raters:
@@ -58,7 +58,7 @@ def make(items: Sequence[SheetItem], raters: Sequence[str], seed: str, repeats: 
                 "rater": rater,
                 "item": item.id,
                 "copy": copy,
-                "voices": [list(option.voices) for option in ballot],
+                "voices": [list(option.variants) for option in ballot],
             }
     return Sheets(pages, key, [item.id for item in items if item not in differing])
 

@@ -21,9 +21,9 @@ class SheetVote(NamedTuple):
     copy: int
     """0 for the first time an item was shown, 1 for its repeat."""
     chosen: tuple[str, ...]
-    """The voices behind the chosen option; none for a tie."""
+    """The variants behind the chosen option; none for a tie."""
     shown: tuple[str, ...]
-    """All voices on the ballot."""
+    """All variants on the ballot."""
 
 
 def read(paths: Iterable[Path], key: Path) -> tuple[list[SheetVote], Counter[str], dict[str, Any]]:
@@ -51,11 +51,11 @@ def read(paths: Iterable[Path], key: Path) -> tuple[list[SheetVote], Counter[str
             elif row["choice"] == SKIP:
                 counts["skipped"] += 1
                 votes.pop(row["id"], None)
-            elif (chosen := chosen_voices(row["choice"], entry["voices"])) is None:
+            elif (chosen := chosen_variants(row["choice"], entry["voices"])) is None:
                 counts["not a choice"] += 1
             else:
                 counts["replaced by a later vote"] += row["id"] in votes
-                on_ballot = tuple(sorted(voice for option in entry["voices"] for voice in option))
+                on_ballot = tuple(sorted(variant for option in entry["voices"] for variant in option))
                 votes[row["id"]] = SheetVote(entry["rater"], entry["item"], entry["copy"], chosen, on_ballot)
     counts["votes"] = len(votes)
     counts["ties"] = sum(not vote.chosen for vote in votes.values())
@@ -75,8 +75,8 @@ def rows(path: Path) -> list[dict[str, str]]:
     return [{name: row.get(name) or "" for name in COLUMNS} for row in reader]
 
 
-def chosen_voices(choice: str, options: list[list[str]]) -> tuple[str, ...] | None:
-    """The voices behind a choice, none for a tie; None where it is no choice that was offered."""
+def chosen_variants(choice: str, options: list[list[str]]) -> tuple[str, ...] | None:
+    """The variants behind a choice, none for a tie; None where it is no choice that was offered."""
     if choice == TIE:
         return ()
     if choice.isdecimal() and 1 <= int(choice) <= len(options):

@@ -20,15 +20,15 @@ class PMIJudge:
 
     name = "PMI under the base model"
 
-    def __init__(self, voices: ModelVariants) -> None:
-        self.voices = voices
+    def __init__(self, variants: ModelVariants) -> None:
+        self.variants = variants
         self._known: dict[tuple[str, str], float] = {}
 
     def compare(self, items: list[Comparison]) -> list[float]:
         wanted = {(_key(prompt), reply): (prompt, reply) for prompt, *replies in items for reply in replies}
         new = {key: pair for key, pair in wanted.items() if key not in self._known}
         if new:
-            self._known |= dict(zip(new, pmi(self.voices, "base", list(new.values())), strict=True))
+            self._known |= dict(zip(new, pmi(self.variants, "base", list(new.values())), strict=True))
         return [
             sigmoid(self._known[_key(prompt), first] - self._known[_key(prompt), second])
             for prompt, first, second in items

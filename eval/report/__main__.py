@@ -68,10 +68,10 @@ def add_mauve(made: Material) -> None:
     from chat.variants import load_variants
 
     base = made.lineage.inputs[0]
-    replies = {voice: [row[voice]["text"] for row in made.rows] for voice in made.voices}
-    voices = load_variants(base.repo, {}, {"base": base.revision})
-    for voice, one in mauve.of_voices(voices, replies, [row["film_reply"] for row in made.rows]).items():
-        made.results["voices"][voice]["mauve"] = one._asdict()
+    replies = {variant: [row[variant]["text"] for row in made.rows] for variant in made.variants}
+    variants = load_variants(base.repo, {}, {"base": base.revision})
+    for variant, one in mauve.of_variants(variants, replies, [row["film_reply"] for row in made.rows]).items():
+        made.results["voices"][variant]["mauve"] = one._asdict()
 
 
 def draw(made: Material, people: dict[str, Any], out: Path) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""What speaks for one voice against another: every measure on the same prompts, and what is left at equal length."""
+"""What speaks for one variant against another: every measure on the same prompts, and what is left at equal length."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POINTS = 100.0  # a share is told in points
 
 
 class Values(NamedTuple):
-    """A measure of two voices on every prompt; NaN where it is missing."""
+    """A measure of two variants on every prompt; NaN where it is missing."""
 
     first: list[float]
     second: list[float]
@@ -36,13 +36,13 @@ class Measure(NamedTuple):
     better: int
     """1 where more is better, -1 where less is."""
     of_replies: bool
-    """Whether it is of the voices' own replies, whose length may decide it."""
+    """Whether it is of the variants' own replies, whose length may decide it."""
     values: Callable[[str, str], Values]
-    """What was measured of two voices."""
+    """What was measured of two variants."""
 
 
 class Evidence(NamedTuple):
-    """One measure of one voice against another."""
+    """One measure of one variant against another."""
 
     measure: Measure
     pair: tuple[str, str]
@@ -54,7 +54,7 @@ class Evidence(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Whether interval and test both speak for the first voice, or against it, or leave it open."""
+        """Whether interval and test both speak for the first variant, or against it, or leave it open."""
         low, high = sorted(end * self.measure.better for end in self.apart.difference[1:])
         if self.apart.p_value >= 0.05 or low <= 0 <= high:
             return "open"
@@ -64,14 +64,14 @@ class Evidence(NamedTuple):
 def at_equal_length(
     differences: Sequence[float], longer: Sequence[float], groups: Sequence[str], seed: int = 0, resamples: int = 1_000
 ) -> Estimate:
-    """The mean difference of two voices that is left where their replies are equally long.
+    """The mean difference of two variants that is left where their replies are equally long.
 
     The intercept of the least-squares line of the difference over how much longer the first reply is, with the
     bootstrap over groups. After length-controlled AlpacaEval (Dubois et al., 2024), which fits a logistic curve to
     preferences; a line serves scores and preferences alike.
 
     Args:
-        differences: of each prompt, first voice less second.
+        differences: of each prompt, first variant less second.
         longer: log of the ratio of their lengths; 0 where equally long.
     """
     y, x = np.asarray(differences, dtype=np.float64), np.asarray(longer, dtype=np.float64)
@@ -91,9 +91,9 @@ def at_equal_length(
 
 
 def weigh(made: Material) -> list[Evidence]:
-    """Every measure of every pair of voices that were measured."""
+    """Every measure of every pair of variants that were measured."""
     found = []
-    pairs = [pair for pair in PAIRS if set(pair) <= set(made.voices)]
+    pairs = [pair for pair in PAIRS if set(pair) <= set(made.variants)]
     for measure in measures(made):
         own = [weighed(made, measure, pair) for pair in pairs]
         told = [one for one in own if one]
@@ -138,23 +138,23 @@ def weighed(made: Material, measure: Measure, pair: tuple[str, str]) -> Evidence
 
 def how_much_longer(row: Row, first: str, second: str) -> float:
     """The log of the ratio of two replies' lengths in words, each with one for its end."""
-    one, other = (len(words(row[voice]["text"])) + 1 for voice in (first, second))
+    one, other = (len(words(row[variant]["text"])) + 1 for variant in (first, second))
     return math.log(one / other)
 
 
 def hits(rows: Sequence[Row], first: str, second: str) -> Values:
-    one, other = ([float(row[voice]["hit_pmi"]) for row in rows] for voice in (first, second))
+    one, other = ([float(row[variant]["hit_pmi"]) for row in rows] for variant in (first, second))
     return Values(one, other)
 
 
 def losses(rows: Sequence[Row], first: str, second: str) -> Values:
     """In nats, over the bytes of the films' replies."""
-    one, other = ([row[voice]["film_reply_nats"] for row in rows] for voice in (first, second))
+    one, other = ([row[variant]["film_reply_nats"] for row in rows] for variant in (first, second))
     return Values(one, other, [float(len(row["film_reply"].encode())) for row in rows])
 
 
 def preferred(rows: Sequence[Row], first: str, second: str) -> Values:
-    """1 for the voice whose response was preferred in both orders together, one half each for a tie."""
+    """1 for the variant whose response was preferred in both orders together, one half each for a tie."""
     won = []
     for row in rows:
         both = row["first_better"].get(f"{first} over {second}") or [math.nan]
@@ -164,12 +164,12 @@ def preferred(rows: Sequence[Row], first: str, second: str) -> Values:
 
 
 def scored(count: int, scores: Mapping[tuple[int, str], float], first: str, second: str) -> Values:
-    one, other = ([scores.get((place, voice), math.nan) for place in range(count)] for voice in (first, second))
+    one, other = ([scores.get((place, variant), math.nan) for place in range(count)] for variant in (first, second))
     return Values(one, other)
 
 
 def overall(rows: Sequence[Row]) -> dict[tuple[int, str], float]:
-    """By item and voice, the mean of a judge's scores over the criteria; only where every one is scored."""
+    """By item and variant, the mean of a judge's scores over the criteria; only where every one is scored."""
     found: dict[tuple[int, str], list[float]] = {}
     for row in rows:
         value = math.nan if row["score"] is None else row["score"]
@@ -179,9 +179,9 @@ def overall(rows: Sequence[Row]) -> dict[tuple[int, str], float]:
 
 
 def chosen(items: Sequence[str], votes: Sequence[SheetVote], first: str, second: str) -> Values:
-    """Of each prompt, how many of the raters' choices either voice got; NaN where nobody chose."""
+    """Of each prompt, how many of the raters' choices either variant got; NaN where nobody chose."""
     choices = grouped([vote for vote in votes if vote.copy == 0 and vote.chosen])
     one, other = (
-        [credits(choices[i], voice) if i in choices else math.nan for i in items] for voice in (first, second)
+        [credits(choices[i], variant) if i in choices else math.nan for i in items] for variant in (first, second)
     )
     return Values(one, other, [float(len(choices.get(item, ()))) for item in items])

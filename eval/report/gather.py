@@ -55,7 +55,7 @@ class Material:
     results: dict[str, Any]
     """The figures without a judge."""
     rows: list[Row]
-    """One a prompt: `prompt`, `film_reply`, `line_ids`, and by voice what it answered."""
+    """One a prompt: `prompt`, `film_reply`, `line_ids`, and by variant what it answered."""
     judges: list[Judged] = field(default_factory=list)
     people: dict[str, Heard] = field(default_factory=dict)
     """`raters` of blind sheets, and `visitors` of the page."""
@@ -67,7 +67,7 @@ class Material:
     """The newest commit of the evaluation set, on which the report will stand."""
 
     @property
-    def voices(self) -> list[str]:
+    def variants(self) -> list[str]:
         return [name for name in ("base", "sft", "dpo", "rl") if name in self.results["voices"]]
 
     @property
@@ -147,18 +147,18 @@ def add_visitors(made: Material, repo: str) -> None:
     except RepositoryNotFoundError:
         made.missing.append(f"No votes of the page's visitors: there is no dataset {repo} yet.")
         return
-    models = dict(zip(made.voices, made.lineage.inputs, strict=False))
+    models = dict(zip(made.variants, made.lineage.inputs, strict=False))
     counts: Counter[str] = Counter(rows=len(rows))
     given = []
     same: dict[tuple[str, str], bool] = {}
     for row in rows:
-        for voice, revision in row["revisions"].items():
-            if (voice, revision) not in same:
-                same[voice, revision] = voice in models and unchanged(models[voice], revision)
+        for variant, revision in row["revisions"].items():
+            if (variant, revision) not in same:
+                same[variant, revision] = variant in models and unchanged(models[variant], revision)
         if not all(same[place] for place in row["revisions"].items()):
             counts["of other models"] += 1
             continue
-        shown = tuple(sorted(voice for option in row["shown"] for voice in option))
+        shown = tuple(sorted(variant for option in row["shown"] for variant in option))
         item = hash_of(*(message["content"] for message in row["prompt"]))
         given.append(SheetVote(row["comparison"], item, 0, tuple(row["chosen"]), shown))
     counts["votes"] = len(given)

@@ -24,16 +24,16 @@ def with_people(made: Material, judge: Judged) -> dict[str, list[PairedScore]]:
         return {}
     choices = grouped([vote for vote in made.people["raters"].votes if vote.copy == 0 and vote.chosen])
     shares = {
-        (place, voice): credits(choices[item], voice) / len(choices[item])
+        (place, variant): credits(choices[item], variant) / len(choices[item])
         for place, item in enumerate(made.items)
         if item in choices
-        for voice in shown(choices[item])
+        for variant in shown(choices[item])
     }
     return beside(shares, judge.rows)
 
 
 def shown(votes: Sequence[SheetVote]) -> list[str]:
-    return sorted({voice for vote in votes for voice in vote.shown})
+    return sorted({variant for vote in votes for variant in vote.shown})
 
 
 def with_each_other(first: Judged, second: Judged) -> dict[str, list[PairedScore]]:
@@ -42,7 +42,7 @@ def with_each_other(first: Judged, second: Judged) -> dict[str, list[PairedScore
 
 
 def beside(scores: Mapping[tuple[int, str], float], rows: Sequence[Row]) -> dict[str, list[PairedScore]]:
-    """Pairs scores, by item and voice, with those of a judge's rows: by criterion, and by their mean."""
+    """Pairs scores, by item and variant, with those of a judge's rows: by criterion, and by their mean."""
     found: dict[str, list[PairedScore]] = {}
     for row in rows:
         place = (row["item"], row["voice"])
@@ -51,7 +51,9 @@ def beside(scores: Mapping[tuple[int, str], float], rows: Sequence[Row]) -> dict
             found.setdefault(row["criterion"], []).append(one)
     means = overall(rows)
     both = [
-        PairedScore(str(i), voice, scores[i, voice], mean) for (i, voice), mean in means.items() if (i, voice) in scores
+        PairedScore(str(i), variant, scores[i, variant], mean)
+        for (i, variant), mean in means.items()
+        if (i, variant) in scores
     ]
     return {**found, ALL: both}
 
@@ -63,16 +65,16 @@ class Example(NamedTuple):
     lines: list[str]
     film_reply: str
     replies: dict[str, tuple[str, float | None]]
-    """By voice, what it said and the judge's mean score, where there is one."""
+    """By variant, what it said and the judge's mean score, where there is one."""
     gain: float
 
 
 def examples(made: Material, pair: tuple[str, str] = ("dpo", "sft")) -> tuple[str, list[Example], list[Example]]:
-    """Who ordered them, and the prompts where a voice gained most over another and where it lost most, SHOWN of each.
+    """Who ordered them, and the prompts where a variant gained most over another and where it lost most, SHOWN of each.
 
     By the first judge's mean score; without one by the preference that was measured, which tells wins from losses only.
     """
-    if not set(pair) <= set(made.voices):
+    if not set(pair) <= set(made.variants):
         return "", [], []
     scores = overall(made.judges[0].rows) if made.judges else {}
     if scores:
@@ -89,14 +91,14 @@ def examples(made: Material, pair: tuple[str, str] = ("dpo", "sft")) -> tuple[st
     worst = [place for place in reversed(order) if gains[place] < 0][:SHOWN]
 
     def told(places: Sequence[int]) -> list[Example]:
-        return [example(made.rows[place], place, made.voices, scores, gains[place]) for place in places]
+        return [example(made.rows[place], place, made.variants, scores, gains[place]) for place in places]
 
     return by, told(best), told(worst)
 
 
 def example(
-    row: dict[str, Any], place: int, voices: Sequence[str], scores: Mapping[tuple[int, str], float], gain: float
+    row: dict[str, Any], place: int, variants: Sequence[str], scores: Mapping[tuple[int, str], float], gain: float
 ) -> Example:
     lines = [message["content"] for message in row["prompt"] if message["role"] != "system"]
-    replies = {voice: (row[voice]["text"], scores.get((place, voice))) for voice in voices}
+    replies = {variant: (row[variant]["text"], scores.get((place, variant))) for variant in variants}
     return Example(str(row.get("movie_title") or row["movie_id"]), lines, row["film_reply"], replies, gain)

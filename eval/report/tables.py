@@ -14,7 +14,7 @@ FEW = 20  # films; with fewer, intervals over films are too narrow to be believe
 
 
 def evidence(found: Sequence[Evidence]) -> str:
-    """What speaks for one voice against another: a row a measure and pair."""
+    """What speaks for one variant against another: a row a measure and pair."""
     lines = [
         "| measure | pair | prompts | difference | p | at equal length | verdict |",
         "|---|---|---:|---:|---:|---:|---|",
@@ -58,9 +58,9 @@ def costs(made: Material) -> str:
 def counts(made: Material) -> str:
     """What was not there, or could not be read: nothing of it is in the figures, and none of it is a zero."""
     lines = ["| what | count |", "|---|---:|"]
-    for voice in made.voices:
-        empty = sum(not row[voice]["text"].strip() for row in made.rows)
-        lines.append(f"| empty replies of {TITLES[voice]} | {empty:,} |")
+    for variant in made.variants:
+        empty = sum(not row[variant]["text"].strip() for row in made.rows)
+        lines.append(f"| empty replies of {TITLES[variant]} | {empty:,} |")
     for judge in made.judges:
         lines.append(f"| scores by {judge.name} | {judge.facts['scored']:,} |")
         lines.append(f"| unscored by {judge.name} | {judge.facts['unscored']:,} |")

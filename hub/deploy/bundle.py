@@ -85,7 +85,7 @@ def requirements(files: Mapping[str, Path], root: Path = ROOT) -> str:
     return "".join(f"{known[name]}\n" for name in wanted)
 
 
-class Voice(NamedTuple):
+class Variant(NamedTuple):
     """A model that answers: Hub id, full commit, and the files that the Space's image is built with."""
 
     repo: str
@@ -93,16 +93,18 @@ class Voice(NamedTuple):
     files: list[str]
 
 
-def voice(source: Input) -> Voice:
+def variant(source: Input) -> Variant:
     """The files of a model that loading it reads, whatever it is sharded into."""
     from huggingface_hub import HfApi
 
     files = HfApi().list_repo_files(source.repo, revision=source.revision)
     read = [file for file in files if file.endswith((".json", ".safetensors", ".jinja", ".txt")) and "/" not in file]
-    return Voice(source.repo, source.revision, sorted(read))
+    return Variant(source.repo, source.revision, sorted(read))
 
 
-def files_of(repo: str, voices: Mapping[str, Voice], datasets: list[str], lineage: Lineage) -> dict[str, bytes | Path]:
+def files_of(
+    repo: str, variants: Mapping[str, Variant], datasets: list[str], lineage: Lineage
+) -> dict[str, bytes | Path]:
     """Everything that the Space holds but its lineage, by path."""
     found = shipped()
     metadata = {
@@ -114,12 +116,12 @@ def files_of(repo: str, voices: Mapping[str, Voice], datasets: list[str], lineag
         "sdk_version": pins()["gradio"].split("==")[1],
         "python_version": PYTHON,
         "app_file": APP,
-        "models": [one.repo for one in voices.values()],
+        "models": [one.repo for one in variants.values()],
         "datasets": datasets,
         "tags": ["repartee", "dialogue", "film"],
         "license": "apache-2.0",
         "short_description": "Say a film line; three small models answer.",
-        "preload_from_hub": [f"{one.repo} {','.join(one.files)} {one.revision}" for one in voices.values()],
+        "preload_from_hub": [f"{one.repo} {','.join(one.files)} {one.revision}" for one in variants.values()],
     }
-    card = space_card(metadata, repo=repo, voices=voices, lineage=lineage)
+    card = space_card(metadata, repo=repo, variants=variants, lineage=lineage)
     return {**found, "README.md": card.encode(), "requirements.txt": requirements(found).encode()}

@@ -62,7 +62,7 @@ def smoke_test(api: HfApi, repo: str) -> None:
         client = Client(repo, token=get_token(), verbose=False)
         for name, (arguments, whole) in asked.items():
             if not whole(client.predict(*arguments, api_name=name)):
-                raise UserError(f"{repo}{name} does not answer in every voice")
+                raise UserError(f"{repo}{name} does not answer in every variant")
             print(f"{repo}{name} answers", flush=True)
     except UserError:
         raise

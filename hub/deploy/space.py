@@ -1,6 +1,6 @@
 """Deploys the page: `python -m hub.space --namespace NAMESPACE --size qwen2.5-0.5b [--hardware zero-a10g] [--dry-run]`.
 
-In this order: the revisions of the three voices are pinned; the Space is made; its variables and secrets are set; one
+In this order: the revisions of the three variants are pinned; the Space is made; its variables and secrets are set; one
 commit brings the code, its requirements and a README; the log is shown if it does not run; /chat and /compare are
 asked. If they do not answer, the commit and the variables before it are put back.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub.deploy.bundle import files_of, voice
+from hub.deploy.bundle import files_of, variant
 from hub.deploy.smoke_test import smoke_test, wait_until_running
 from hub.errors import UserError, one_line_errors
 from hub.lineage import Input, Lineage, pin
@@ -44,16 +44,16 @@ class Deployment:
     secrets: Sequence[str] = ()
     """Names of environment variables whose values the Space gets as secrets."""
     revisions: Mapping[str, str] = field(default_factory=dict)
-    """Branch, tag or commit by voice; main for the others."""
+    """Branch, tag or commit by variant; main for the others."""
 
     def inputs(self) -> dict[str, Input]:
-        """The three voices, pinned to full commits."""
+        """The three variants, pinned to full commits."""
         repos = {"base": self.base, **{kind: self.names.adapter(kind) for kind in ("sft", "dpo")}}
-        return {voice: pin(repo, "model", self.revisions.get(voice, "main")) for voice, repo in repos.items()}
+        return {variant: pin(repo, "model", self.revisions.get(variant, "main")) for variant, repo in repos.items()}
 
     def variables(self, inputs: Mapping[str, Input]) -> dict[str, str]:
         """What app.py reads. Public: everybody can see them."""
-        pinned = {f"REPARTEE_{voice.upper()}_REVISION": source.revision for voice, source in inputs.items()}
+        pinned = {f"REPARTEE_{variant.upper()}_REVISION": source.revision for variant, source in inputs.items()}
         return {
             "REPARTEE_NAMESPACE": self.names.namespace,
             "REPARTEE_SIZE": self.names.size,
@@ -64,8 +64,8 @@ class Deployment:
     def files(self, inputs: Mapping[str, Input]) -> tuple[dict[str, bytes | Path], Lineage]:
         settings = {"size": self.names.size, "base": self.base}
         lineage = Lineage("space", settings, tuple(inputs.values()))
-        voices = {name: voice(source) for name, source in inputs.items()}
-        return files_of(self.names.space, voices, [self.names.dialogue], lineage), lineage
+        variants = {name: variant(source) for name, source in inputs.items()}
+        return files_of(self.names.space, variants, [self.names.dialogue], lineage), lineage
 
 
 def deploy(deployment: Deployment, minutes: float = 20, interval: float = 2) -> str:

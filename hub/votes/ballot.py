@@ -12,23 +12,23 @@ TIE, SKIP, BAD = "tie", "skip", "bad"
 
 @dataclass(frozen=True)
 class Option:
-    """A reply as it is shown, and the voices that gave it: a choice of it is a choice of all of them."""
+    """A reply as it is shown, and the variants that gave it: a choice of it is a choice of all of them."""
 
     text: str
-    voices: tuple[str, ...]
+    variants: tuple[str, ...]
 
 
 def options(replies: Mapping[str, str], *key: object) -> list[Option]:
-    """Puts replies, by voice, on a ballot. Equal texts are one option.
+    """Puts replies, by variant, on a ballot. Equal texts are one option.
 
-    The order is that of sha256 over the key (a seed, a rater, an item) and the voices: it looks random to whoever does
+    The order is that of sha256 over the key (a seed, a rater, an item) and the variants: it looks random to whoever does
     not know the key, and is the same whenever it is asked for.
     """
     said: dict[str, list[str]] = {}
-    for voice, text in replies.items():
-        said.setdefault(" ".join(text.split()), []).append(voice)
-    found = [Option(text, tuple(sorted(voices))) for text, voices in said.items()]
-    return sorted(found, key=lambda option: hash_of(*key, *option.voices))
+    for variant, text in replies.items():
+        said.setdefault(" ".join(text.split()), []).append(variant)
+    found = [Option(text, tuple(sorted(variants))) for text, variants in said.items()]
+    return sorted(found, key=lambda option: hash_of(*key, *option.variants))
 
 
 def hash_of(*parts: object) -> str:

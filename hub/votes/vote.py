@@ -27,15 +27,15 @@ class Vote:
     prompt: list[dict[str, str]]
     """Messages, as the models read them."""
     replies: dict[str, str]
-    """By voice."""
+    """By variant."""
     shown: list[list[str]]
-    """The options in the order shown; each names the voices that gave this same reply."""
+    """The options in the order shown; each names the variants that gave this same reply."""
     choice: str
     """"1", "2", ... for an option; "tie" or "bad" for none of them."""
     chosen: list[str]
-    """The voices behind the choice; none for a tie or for "bad"."""
+    """The variants behind the choice; none for a tie or for "bad"."""
     revisions: dict[str, str]
-    """Full commit sha by voice."""
+    """Full commit sha by variant."""
     sampling: dict[str, float]
 
 

@@ -1,4 +1,4 @@
-"""Each voice by itself, to compare the mixed ones with."""
+"""Each variant by itself, to compare the mixed ones with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def tokenizer(starter):
 
 @pytest.fixture(scope="session")
 def alone(starter, adapters):
-    """Each voice as a model of its own: no mixing, nothing of ours in between."""
+    """Each variant as a model of its own: no mixing, nothing of ours in between."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM

@@ -6,10 +6,10 @@ from chat.template import Message
 from chat.variants import ModelVariants
 
 
-def hooks(voices: ModelVariants) -> int:
+def hooks(variants: ModelVariants) -> int:
     """How many hooks are left on the model between two calls."""
-    with voices.exclusive():
-        return sum(len(module._forward_pre_hooks) for module in voices.model.modules())
+    with variants.exclusive():
+        return sum(len(module._forward_pre_hooks) for module in variants.model.modules())
 
 
 def asked(*lines: str) -> list[list[Message]]:

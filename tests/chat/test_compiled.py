@@ -24,7 +24,7 @@ def programs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shallow(starter, adapters):
-    """The voices with the first layer of the model alone, which is compiled in seconds."""
+    """The variants with the first layer of the model alone, which is compiled in seconds."""
     small = load_variants(str(starter), adapters)
     layers = small.model.get_base_model().model.layers
     del layers[1:]
@@ -122,10 +122,10 @@ class Wrong:
         return [torch.zeros(len(inputs[0]), 8192)]
 
 
-def test_without_a_compiler_the_engine_says_so_and_answers(voices, monkeypatch, tmp_path):
+def test_without_a_compiler_the_engine_says_so_and_answers(variants, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("CXX", "no-such-compiler")
-    engine = LocalEngine(voices, "int8", compiled=True)
+    engine = LocalEngine(variants, "int8", compiled=True)
     try:
         assert "the step is not compiled (there is no g++)" in engine.describe()
         line = [{"role": "user", "content": "Who is it?"}]

@@ -1,4 +1,4 @@
-"""The decoder: in float32 it is PEFT's own forward pass, for any mixture of voices; no row touches another."""
+"""The decoder: in float32 it is PEFT's own forward pass, for any mixture of variants; no row touches another."""
 
 from random import Random
 
@@ -17,8 +17,8 @@ PROMPTS = asked("Where were you last night?", "No.", "I have been thinking about
 
 
 @pytest.fixture(scope="module")
-def decoder(voices):
-    return Decoder(voices, "float32")
+def decoder(variants):
+    return Decoder(variants, "float32")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def rows(tokenizer):
 
 
 def of_peft(model, ids) -> torch.Tensor:
-    """The logits after every token of one row, from a model that has but one voice."""
+    """The logits after every token of one row, from a model that has but one variant."""
     with torch.inference_mode():
         return model(input_ids=torch.tensor([ids])).logits[0]
 
@@ -70,7 +70,7 @@ def test_rows_join_and_leave_a_running_batch(decoder, alone, rows):
     for one in (a, b, c, d):
         ids = list(one.prompt)
         for token in one.reply[:12]:
-            assert token == int(of_peft(alone[one.voice], ids)[-1].argmax())
+            assert token == int(of_peft(alone[one.variant], ids)[-1].argmax())
             ids.append(token)
     assert (len(a.reply), len(b.reply)) == (6, 60)
     batch.leave([b])
@@ -78,8 +78,8 @@ def test_rows_join_and_leave_a_running_batch(decoder, alone, rows):
 
 
 @pytest.mark.parametrize("precision", ["int8"])
-def test_in_int8_nobody_s_neighbours_matter(voices, rows, precision):
-    decoder = Decoder(voices, precision)
+def test_in_int8_nobody_s_neighbours_matter(variants, rows, precision):
+    decoder = Decoder(variants, precision)
     together = decoder(decoder.cache(4, 64), rows, [0] * 4, ["base"] * 4)
     for row, found in zip(rows, together, strict=True):
         apart = decoder(decoder.cache(1, 64), [row], [0], ["base"])[0]
@@ -87,9 +87,9 @@ def test_in_int8_nobody_s_neighbours_matter(voices, rows, precision):
 
 
 @pytest.mark.parametrize(("precision", "most"), [("bf16", 0.02), ("int8", 0.05), ("int4", 0.2), ("nf4", 0.2)])
-def test_small_precisions_are_near(voices, rows, decoder, precision, most):
+def test_small_precisions_are_near(variants, rows, decoder, precision, most):
     exact = decoder(decoder.cache(4, 64), rows, [0] * 4, NAMES)
-    small = Decoder(voices, precision)
+    small = Decoder(variants, precision)
     near = small(small.cache(4, 64), rows, [0] * 4, NAMES)
     assert (near - exact).square().mean().sqrt() < most * exact.std()
     assert small.bytes < decoder.bytes
@@ -100,13 +100,13 @@ def test_a_plain_base_has_no_adapters(starter, rows):
     assert decoder(decoder.cache(1, 64), rows[:1], [0], ["base"]).shape == (1, 8192)
 
 
-def test_what_it_cannot_serve_is_said_in_one_line(voices):
+def test_what_it_cannot_serve_is_said_in_one_line(variants):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
         hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=64
     )
     with pytest.raises(ValueError, match="serves Qwen 2 models with plain attention, and this is llama"):
-        Decoder(ModelVariants(LlamaForCausalLM(config), voices.tokenizer, ("base",)))
+        Decoder(ModelVariants(LlamaForCausalLM(config), variants.tokenizer, ("base",)))
     with pytest.raises(ValueError, match=r"no precision called 'int3'; there are auto, float32, bf16"):
-        Decoder(voices, "int3")
+        Decoder(variants, "int3")

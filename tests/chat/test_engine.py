@@ -1,4 +1,4 @@
-"""The engine: streaming, several visitors, stopping, failing, closing. One worker, and nobody hears another's voice."""
+"""The engine: streaming, several visitors, stopping, failing, closing. One worker, and nobody hears another's variant."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Gate:
     def __getattr__(self, name):
         return getattr(self.decoder, name)
 
-    def __call__(self, cache, tokens, starts, voices):
+    def __call__(self, cache, tokens, starts, variants):
         self.steps.append(len(tokens))
         assert self.open.wait(SECONDS)
-        return self.decoder(cache, tokens, starts, voices)
+        return self.decoder(cache, tokens, starts, variants)
 
     @contextmanager
     def held(self):
@@ -47,8 +47,8 @@ class Gate:
 
 
 @pytest.fixture
-def engine(voices):
-    with closing(LocalEngine(voices, "float32", every=0)) as engine:
+def engine(variants):
+    with closing(LocalEngine(variants, "float32", every=0)) as engine:
         yield engine
 
 
@@ -91,10 +91,10 @@ def said(rows) -> list[tuple]:
     return [(row.text, row.ended, row.tokens) for row in rows]
 
 
-def test_streams_every_row_token_by_token(engine, voices):
-    names = list(voices.names)
+def test_streams_every_row_token_by_token(engine, variants):
+    names = list(variants.names)
     stream = list(engine.stream(LINES, names, GREEDY))
-    assert said(stream[-1]) == said(generate(voices, LINES, names, GREEDY))
+    assert said(stream[-1]) == said(generate(variants, LINES, names, GREEDY))
     assert len(stream) == max(row.tokens for row in stream[-1])
     for number, rows in enumerate(stream, start=1):
         for row, final in zip(rows, stream[-1], strict=True):
@@ -243,7 +243,7 @@ def test_an_exception_reaches_its_caller_and_the_worker_lives_on(engine, monkeyp
 
 
 def test_a_bad_request_is_its_caller_s_alone(engine):
-    with pytest.raises(ValueError, match="no voice called nobody"):
+    with pytest.raises(ValueError, match="no variant called nobody"):
         next(engine.stream(LINES[:1], ["nobody"], GREEDY))
     with pytest.raises(ValueError, match="1 prompts and 2 names"):
         next(engine.stream(LINES[:1], ["base", "sft"], GREEDY))
@@ -253,12 +253,12 @@ def test_a_bad_request_is_its_caller_s_alone(engine):
 
 
 @pytest.mark.usefixtures("endless")
-def test_close_ends_everybody_s_stream(voices):
-    engine = LocalEngine(voices, "float32", every=0)
+def test_close_ends_everybody_s_stream(variants):
+    engine = LocalEngine(variants, "float32", every=0)
     health = r"local engine ready: \S*starter, 1\d\.\dM parameters, float32 on cpu; base, sft, dpo"
     assert re.fullmatch(health, engine.describe())
     gate = engine._batch.decoder = Gate(engine.decoder)
-    running = engine.stream(LINES, list(voices.names), LONG)
+    running = engine.stream(LINES, list(variants.names), LONG)
     next(running)
     gate.open.clear()
     waiting = Visitor(engine, LINES[:1] * MAX_BATCH_ROWS, ["base"] * MAX_BATCH_ROWS, GREEDY)

@@ -1,4 +1,4 @@
-"""Batched sampling: every voice says in a mixed batch what it says alone, and a seed gives the same run again."""
+"""Batched sampling: every variant says in a mixed batch what it says alone, and a seed gives the same run again."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ PROMPTS = asked("Where were you last night?", "No.", "I have been thinking about
 
 
 def greedy(model, tokenizer, prompt) -> Reply:
-    """One prompt, one voice, no padding: an argmax loop without `generate`."""
+    """One prompt, one variant, no padding: an argmax loop without `generate`."""
     ids = start = encode_prompt(tokenizer, prompt)
     with torch.no_grad():
         while len(ids) - len(start) < GREEDY.max_new_tokens and (ids is start or ids[-1] not in (0, 2)):
@@ -21,25 +21,29 @@ def greedy(model, tokenizer, prompt) -> Reply:
     return read_reply(tokenizer, ids[len(start) :])
 
 
-def test_a_mixed_batch_says_what_each_voice_says_alone(voices, alone):
-    names = list(voices.names)
+def test_a_mixed_batch_says_what_each_variant_says_alone(variants, alone):
+    names = list(variants.names)
     prompts = [prompt for prompt in PROMPTS for _ in names]
-    expected = [greedy(alone[name], voices.tokenizer, prompt) for prompt, name in zip(prompts, names * 3, strict=True)]
-    assert generate(voices, prompts, names * 3, GREEDY) == expected
-    assert len({reply.text for reply in expected}) > 3  # the voices do differ
+    expected = [
+        greedy(alone[name], variants.tokenizer, prompt) for prompt, name in zip(prompts, names * 3, strict=True)
+    ]
+    assert generate(variants, prompts, names * 3, GREEDY) == expected
+    assert len({reply.text for reply in expected}) > 3  # the variants do differ
 
 
-def test_batches_keep_the_order(voices):
+def test_batches_keep_the_order(variants):
     prompts, names = PROMPTS * 2, ["dpo", "base", "sft"] * 2
-    one_at_a_time = [generate(voices, [prompt], [name], GREEDY)[0] for prompt, name in zip(prompts, names, strict=True)]
+    one_at_a_time = [
+        generate(variants, [prompt], [name], GREEDY)[0] for prompt, name in zip(prompts, names, strict=True)
+    ]
     for size in (2, 4, 32):
-        assert generate(voices, prompts, names, GREEDY, batch_size=size) == one_at_a_time
-    assert generate(voices, [], [], GREEDY) == []
+        assert generate(variants, prompts, names, GREEDY, batch_size=size) == one_at_a_time
+    assert generate(variants, [], [], GREEDY) == []
 
 
-def test_a_seed_gives_the_same_run_again(voices):
+def test_a_seed_gives_the_same_run_again(variants):
     def run(seed):
-        return generate(voices, PROMPTS * 2, ["base"] * 6, Sampling(max_new_tokens=12), seed, batch_size=4)
+        return generate(variants, PROMPTS * 2, ["base"] * 6, Sampling(max_new_tokens=12), seed, batch_size=4)
 
     assert run(7) == run(7)
     assert run(7) != run(8)
@@ -47,19 +51,19 @@ def test_a_seed_gives_the_same_run_again(voices):
     assert len(set(run(7))) > 3  # rows and batches do not repeat one another
 
 
-def test_the_random_state_of_the_process_is_left_alone(voices):
+def test_the_random_state_of_the_process_is_left_alone(variants):
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    generate(voices, PROMPTS[:1], ["base"], Sampling(max_new_tokens=2), seed=7)
+    generate(variants, PROMPTS[:1], ["base"], Sampling(max_new_tokens=2), seed=7)
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_every_prompt_takes_one_known_voice(voices):
+def test_every_prompt_takes_one_known_variant(variants):
     with pytest.raises(ValueError, match="3 prompts and 1 names"):
-        generate(voices, PROMPTS, ["base"], GREEDY)
-    with pytest.raises(ValueError, match="no voice called nobody"):
-        generate(voices, PROMPTS[:1], ["nobody"], GREEDY)
+        generate(variants, PROMPTS, ["base"], GREEDY)
+    with pytest.raises(ValueError, match="no variant called nobody"):
+        generate(variants, PROMPTS[:1], ["nobody"], GREEDY)
 
 
 def test_a_reply_is_cut_at_its_first_stop(tokenizer):

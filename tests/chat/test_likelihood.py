@@ -1,4 +1,4 @@
-"""Log-probabilities and PMI against a plain forward pass of each voice by itself."""
+"""Log-probabilities and PMI against a plain forward pass of each variant by itself."""
 
 import pytest
 import torch
@@ -24,38 +24,38 @@ def reference(model, tokenizer, prompt, reply) -> list[float]:
 
 
 @pytest.mark.parametrize("name", ["base", "sft", "dpo"])
-def test_log_probs_are_those_of_the_voice_by_itself(voices, alone, name):
-    found = log_probs(voices, name, PAIRS, batch_size=4)
+def test_log_probs_are_those_of_the_variant_by_itself(variants, alone, name):
+    found = log_probs(variants, name, PAIRS, batch_size=4)
     for scores, (prompt, reply) in zip(found, PAIRS, strict=True):
-        assert scores == pytest.approx(reference(alone[name], voices.tokenizer, prompt, reply), abs=1e-4)
+        assert scores == pytest.approx(reference(alone[name], variants.tokenizer, prompt, reply), abs=1e-4)
 
 
-def test_a_batch_scores_as_one_at_a_time(voices):
-    for name in voices.names:
-        together = log_probs(voices, name, PAIRS)
+def test_a_batch_scores_as_one_at_a_time(variants):
+    for name in variants.names:
+        together = log_probs(variants, name, PAIRS)
         for scores, pair in zip(together, PAIRS, strict=True):
-            assert scores == pytest.approx(log_probs(voices, name, [pair])[0], abs=1e-4)
-    assert log_probs(voices, "base", []) == []
+            assert scores == pytest.approx(log_probs(variants, name, [pair])[0], abs=1e-4)
+    assert log_probs(variants, "base", []) == []
 
 
-def test_scoring_changes_nothing_in_the_model(voices):
-    before = log_probs(voices, "base", PAIRS)
-    log_probs(voices, "dpo", PAIRS)
-    assert log_probs(voices, "base", PAIRS) == before
-    assert voices.model.active_adapter == "sft"
-    assert not any(parameter.requires_grad for parameter in voices.model.parameters())
+def test_scoring_changes_nothing_in_the_model(variants):
+    before = log_probs(variants, "base", PAIRS)
+    log_probs(variants, "dpo", PAIRS)
+    assert log_probs(variants, "base", PAIRS) == before
+    assert variants.model.active_adapter == "sft"
+    assert not any(parameter.requires_grad for parameter in variants.model.parameters())
 
 
-def test_pmi_is_the_mean_gain_over_an_empty_prompt(voices, alone):
+def test_pmi_is_the_mean_gain_over_an_empty_prompt(variants, alone):
     for name in ("base", "dpo"):
-        for value, (prompt, reply) in zip(pmi(voices, name, PAIRS), PAIRS, strict=True):
-            given = reference(alone[name], voices.tokenizer, prompt, reply)
-            empty = reference(alone[name], voices.tokenizer, asked("")[0], reply)
+        for value, (prompt, reply) in zip(pmi(variants, name, PAIRS), PAIRS, strict=True):
+            given = reference(alone[name], variants.tokenizer, prompt, reply)
+            empty = reference(alone[name], variants.tokenizer, asked("")[0], reply)
             assert value == pytest.approx((sum(given) - sum(empty)) / len(given), abs=1e-4)
 
 
-def test_an_empty_prompt_explains_nothing(voices):
-    assert pmi(voices, "sft", [(asked("")[0], "Out.")]) == pytest.approx([0], abs=1e-5)
+def test_an_empty_prompt_explains_nothing(variants):
+    assert pmi(variants, "sft", [(asked("")[0], "Out.")]) == pytest.approx([0], abs=1e-5)
 
 
 def test_the_empty_prompt_keeps_the_system_message():
@@ -65,8 +65,8 @@ def test_the_empty_prompt_keeps_the_system_message():
     assert without_prompt([*scene, {"role": "assistant", "content": "Oh."}, scene[1]]) == without_prompt(scene)
 
 
-def test_two_system_prompts_are_two_settings(voices):
+def test_two_system_prompts_are_two_settings(variants):
     """The score without the prompt is shared among equal replies only where the setting is the same."""
     prompts = [[{"role": "system", "content": text}, *asked("Hi.")[0]] for text in ("Be brief.", "Be endless.")]
     pairs = [(prompt, "Hello.") for prompt in prompts]
-    assert pmi(voices, "base", pairs) == pytest.approx([pmi(voices, "base", [pair])[0] for pair in pairs], abs=1e-4)
+    assert pmi(variants, "base", pairs) == pytest.approx([pmi(variants, "base", [pair])[0] for pair in pairs], abs=1e-4)

@@ -43,7 +43,7 @@ def engine(stub, tokenizer):
         yield engine
 
 
-def test_three_voices_stream_together(engine):
+def test_three_variants_stream_together(engine):
     stream = list(engine.stream(asked("Where were you last night?") * 3, list(NAMES), Sampling()))
     assert [row.text for row in stream[-1]] == [f"{name} Where were you last night?" for name in NAMES]
     assert all(row.done and row.ended == "stop" for row in stream[-1])
@@ -179,8 +179,8 @@ def test_a_server_that_cannot_be_is_told_at_start(stub, tokenizer):
         pass
 
 
-def test_unknown_voices_are_refused(engine):
-    with pytest.raises(ValueError, match="no voice called rlhf"):
+def test_unknown_variants_are_refused(engine):
+    with pytest.raises(ValueError, match="no variant called rlhf"):
         next(engine.stream(asked("No."), ["rlhf"], Sampling()))
     with pytest.raises(ValueError, match="1 prompts and 2 names"):
         next(engine.stream(asked("No."), ["sft", "dpo"], Sampling()))

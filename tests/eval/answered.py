@@ -1,17 +1,17 @@
-"""Responses as an evaluation set holds them, made up: what every voice answered to a prompt, and figures of it all."""
+"""Responses as an evaluation set holds them, made up: what every variant answered to a prompt, and figures of it all."""
 
 from __future__ import annotations
 
 from hub.results_table import ROWS
 
 ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75}
-VOICES = ("base", "sft", "dpo")
+VARIANTS = ("base", "sft", "dpo")
 HOSTILE = "<img src=x onerror=\"document.title='gone'\">"
 FACTS = {
     "prompts": 60,
     "films": 30,
     "candidates": 20,
-    "voices": {voice: dict.fromkeys(ROWS, ESTIMATE) for voice in VOICES},
+    "voices": {variant: dict.fromkeys(ROWS, ESTIMATE) for variant in VARIANTS},
     "film": {"distinct_1": ESTIMATE},
     "paired": {"dpo - sft": {"hits_pmi": {"difference": ESTIMATE, "p_value": 0.04}}},
     "judge": "PMI under the base model",
@@ -31,12 +31,12 @@ def answered(place: int) -> dict:
         "movie_title": f"film {place // 2}",
         "line_ids": [f"L{place}", f"L{place + 1}"],
         **{
-            voice: {
-                "text": texts[voice],
-                "hit_pmi": place % {"base": 5, "sft": 3, "dpo": 2}[voice] == 0,
-                "film_reply_nats": 12.0 - VOICES.index(voice) + (place % 4),
+            variant: {
+                "text": texts[variant],
+                "hit_pmi": place % {"base": 5, "sft": 3, "dpo": 2}[variant] == 0,
+                "film_reply_nats": 12.0 - VARIANTS.index(variant) + (place % 4),
             }
-            for voice in VOICES
+            for variant in VARIANTS
         },
         "first_better": {"sft over base": [0.6, 0.6], "dpo over sft": [0.7, 0.7] if place % 3 else [0.2, 0.4]},
     }

@@ -21,12 +21,12 @@ ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75}
 
 @pytest.fixture
 def results():
-    voice = dict.fromkeys(ROWS, ESTIMATE) | {"words_10": 1.0, "words_50": 7.0, "words_90": 20.0}
-    voice["perplexity"] = {"value": 54.321, "low": 50.0, "high": 60.0}
+    variant = dict.fromkeys(ROWS, ESTIMATE) | {"words_10": 1.0, "words_50": 7.0, "words_90": 20.0}
+    variant["perplexity"] = {"value": 54.321, "low": 50.0, "high": 60.0}
     return {
         "prompts": 1_200,
         "candidates": 20,
-        "voices": {"base": voice, "sft": voice, "dpo": voice},
+        "voices": {"base": variant, "sft": variant, "dpo": variant},
         "judge": "PMI under the base model",
         "preferred": {"dpo over sft": {"rate": ESTIMATE, "ties": 0.1, "p_value": 0.03}},
         "paired": {"sft - base": {"hits_pmi": {"difference": ESTIMATE, "p_value": 0.01}}},

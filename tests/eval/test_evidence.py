@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from answered import ESTIMATE, FACTS, VOICES, answered
+from answered import ESTIMATE, FACTS, VARIANTS, answered
 
 from eval import plots
 from eval.human.sheet_votes import SheetVote
@@ -43,9 +43,9 @@ def test_preferences_count_both_orders_and_ties_as_half():
 def test_examples_are_the_prompts_with_most_and_least_gain():
     rows = [answered(place) for place in range(2, 12)]
     scores = [
-        {"item": place, "voice": voice, "criterion": name, "score": 3.0 + (place - 4) / 10 * (voice == "dpo")}
+        {"item": place, "voice": variant, "criterion": name, "score": 3.0 + (place - 4) / 10 * (variant == "dpo")}
         for place in range(10)
-        for voice in VOICES
+        for variant in VARIANTS
         for name in ("a", "b")
     ]
     scores[0]["score"] = None  # base's: no reason to leave the prompt out
@@ -62,17 +62,17 @@ def test_examples_are_the_prompts_with_most_and_least_gain():
 
 def test_raters_that_score_as_the_judge_does_agree_with_it():
     rows = [answered(place) for place in range(2, 12)]
-    favourite = {place: VOICES[place % 3] for place in range(10)}
+    favourite = {place: VARIANTS[place % 3] for place in range(10)}
     scores = [
-        {"item": place, "voice": voice, "criterion": "fluency", "score": 5.0 if favourite[place] == voice else 2.0}
+        {"item": place, "voice": variant, "criterion": "fluency", "score": 5.0 if favourite[place] == variant else 2.0}
         for place in range(10)
-        for voice in VOICES
+        for variant in VARIANTS
     ]
     source = Input("e", "dataset", "0" * 40, "c")
     judge = Judged("g", "1", {"judge": "j"}, scores)
     made = Material(source, Lineage("evaluation", {}, ()), FACTS, rows, [judge])
     assert judges.with_people(made, judge) == {}
-    given = [SheetVote("ann", made.items[place], 0, (favourite[place],), VOICES) for place in range(9)]
+    given = [SheetVote("ann", made.items[place], 0, (favourite[place],), VARIANTS) for place in range(9)]
     made.people["raters"] = Heard(given, Counter())
     found = judges.with_people(made, judge)
     assert len(found["fluency"]) == 27
@@ -81,14 +81,14 @@ def test_raters_that_score_as_the_judge_does_agree_with_it():
 
 
 def test_the_drawings(tmp_path):
-    facts = {"judge": "j", "means": {"fluency": dict.fromkeys(VOICES, ESTIMATE | {"value": 3.0, "high": 3.2})}}
+    facts = {"judge": "j", "means": {"fluency": dict.fromkeys(VARIANTS, ESTIMATE | {"value": 3.0, "high": 3.2})}}
     one = plots.means([facts], {}, tmp_path / "one.png").read_bytes()
-    people = {"raters": {"choices": 5, "shares": dict.fromkeys(VOICES, ESTIMATE)}}
+    people = {"raters": {"choices": 5, "shares": dict.fromkeys(VARIANTS, ESTIMATE)}}
     assert plots.means([facts], people, tmp_path / "two.png").read_bytes() != one
     assert plots.means([], people, tmp_path / "three.png").read_bytes().startswith(b"\x89PNG")
     rows = [
-        {"criterion": "fluency", "voice": voice, "score": None if n == 0 else n / 5}
-        for voice in VOICES
+        {"criterion": "fluency", "voice": variant, "score": None if n == 0 else n / 5}
+        for variant in VARIANTS
         for n in range(25)
     ]
     assert plots.distributions("j", rows, tmp_path / "four.png").read_bytes().startswith(b"\x89PNG")

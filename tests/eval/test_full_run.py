@@ -1,6 +1,6 @@
 """The whole evaluation on the starter: answered, scored by a stub under SIGKILLs, reported, opened in a browser.
 
-`make proof` does it at full count, 2,000 prompts x 3 voices x 4 criteria; `make test` at a tenth.
+`make proof` does it at full count, 2,000 prompts x 3 variants x 4 criteria; `make test` at a tenth.
 `REPARTEE_SCREENSHOTS=FOLDER` keeps pictures of the page.
 """
 
@@ -27,7 +27,7 @@ from hub.lineage import fetch_lineage
 from hub.names import Names
 
 PROMPTS, KILLS = (2_000, 3) if os.environ.get("REPARTEE_PROOF") else (200, 1)
-VOICES = ("base", "sft", "dpo")
+VARIANTS = ("base", "sft", "dpo")
 A_FILM = 10  # prompts
 CHROMIUM = shutil.which("chromium")
 
@@ -70,8 +70,8 @@ def planted(names: Names):
     for row in load_dataset(names.evaluation, "responses", split="test"):
         film = int(row["movie_id"][1:])
         swing = 0.1 if film % 2 else -0.1
-        for voice, quality in {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8 if film % 5 else 0.3}.items():
-            known[" ".join(row[voice]["text"].split())] = quality
+        for variant, quality in {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8 if film % 5 else 0.3}.items():
+            known[" ".join(row[variant]["text"].split())] = quality
     return lambda text: known.get(text, 0.5)
 
 
@@ -87,7 +87,7 @@ def test_answered_scored_under_kills_reported_and_looked_at(names, served, tmp_p
     where = ["--namespace", names.namespace, "--work", str(tmp_path / "work")]
     asked = ["--model", "stub", "--base-url", settings.base_url, "--key-env", settings.key_env]
     command = [sys.executable, "-m", "eval.geval", *where, *asked]
-    count = PROMPTS * len(VOICES) * len(CRITERIA)
+    count = PROMPTS * len(VARIANTS) * len(CRITERIA)
     for kill in range(1, KILLS + 1):
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             while stub.calls < kill * count / (KILLS + 2):

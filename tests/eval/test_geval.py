@@ -24,7 +24,7 @@ ITEM = run.GevalItem(0, "dpo", [{"role": "system", "content": "x"}, {"role": "us
 
 @pytest.fixture
 def names(hub_url, namespace, tmp_path):
-    """An evaluation set of 40 prompts and three voices."""
+    """An evaluation set of 40 prompts and three variants."""
     found = Names(namespace, "starter")
     republish(found, tmp_path)
     return found
@@ -35,7 +35,7 @@ def republish(names, folder, *inputs):
         {
             "line_ids": [f"L{n}"],
             "prompt": [{"role": "system", "content": "Answer."}, {"role": "user", "content": f"Line {n}?"}],
-            **{voice: {"text": f"{voice} {n}" if n else "  "} for voice in ("base", "sft", "dpo")},
+            **{variant: {"text": f"{variant} {n}" if n else "  "} for variant in ("base", "sft", "dpo")},
         }
         for n in range(40)
     ]
@@ -104,10 +104,10 @@ def test_what_is_unscored_is_missing_never_zero(names, served, tmp_path):
     missing = [row for row in rows if row["score"] is None]
     assert missing
     found = means(rows)
-    for name, voices in found.items():
-        for voice, estimate in voices.items():
+    for name, variants in found.items():
+        for variant, estimate in variants.items():
             own = [
-                r["score"] for r in rows if r["criterion"] == name and r["voice"] == voice and r["score"] is not None
+                r["score"] for r in rows if r["criterion"] == name and r["voice"] == variant and r["score"] is not None
             ]
             assert estimate.value == pytest.approx(np.mean(own))
     assert gains([row | {"score": None} for row in rows]) == {}
@@ -174,7 +174,7 @@ def test_the_cost_is_that_of_the_whole_run_however_often_it_was_started(names, s
     HfApi().delete_repo(names.geval, repo_type="dataset")
     run.run(names, settings, tmp_path, prompts=5)  # all from the cache
     assert fetch_lineage(names.geval, "dataset")[1].facts["cost"] == cost
-    assert cost.startswith(f"{52:,} calls, ")  # 5 x 3 x 4, but the voices' empty replies to the first prompt are one
+    assert cost.startswith(f"{52:,} calls, ")  # 5 x 3 x 4, but the variants' empty replies to the first prompt are one
 
 
 def test_the_command_says_what_it_would_ask(names):

@@ -15,7 +15,7 @@ from eval.human.sheet_votes import SheetVote
 from hub.errors import UserError
 from stats.intervals import sign_flip
 
-VOICES = ("base", "dpo", "sft")
+VARIANTS = ("base", "dpo", "sft")
 
 
 def items(count: int) -> list[SheetItem]:
@@ -29,7 +29,7 @@ def items(count: int) -> list[SheetItem]:
 
 @pytest.fixture
 def sheets():
-    return sheet.make([*items(20), SheetItem("alike", ["x"], dict.fromkeys(VOICES, "Yes."))], ["ann", "bo"], "seed")
+    return sheet.make([*items(20), SheetItem("alike", ["x"], dict.fromkeys(VARIANTS, "Yes."))], ["ann", "bo"], "seed")
 
 
 def test_sheets_name_no_model_and_the_key_knows_all(sheets, tmp_path):
@@ -37,14 +37,14 @@ def test_sheets_name_no_model_and_the_key_knows_all(sheets, tmp_path):
     assert [path.name for path in pages] == ["sheet-ann.html", "sheet-bo.html"]
     for path in pages:
         data = path.read_text().split('id="data">')[1].split("</script>")[0]
-        assert not [voice for voice in ("base", "sft", "dpo", "L1") if voice in data]
+        assert not [variant for variant in ("base", "sft", "dpo", "L1") if variant in data]
         told = json.loads(data)
         for shown in told["items"]:
             entry = sheets.key[shown["id"]]
             item = next(item for item in items(20) if item.id == entry["item"])
             assert shown["lines"] == item.lines
-            for text, voices in zip(shown["options"], entry["voices"], strict=True):
-                assert {item.replies[voice] for voice in voices} == {text}
+            for text, variants in zip(shown["options"], entry["voices"], strict=True):
+                assert {item.replies[variant] for variant in variants} == {text}
     assert sheets.all_alike == ["alike"]
     assert json.loads(key.read_text())["shown"] == sheets.key
     with pytest.raises(UserError, match="there already"):
@@ -108,7 +108,7 @@ def test_every_row_is_counted_as_something(sheets, tmp_path):
         "items alike, not shown": 1,
     }
     entry = sheets.key[ann[0]]
-    assert given[0] == SheetVote("ann", entry["item"], entry["copy"], tuple(entry["voices"][1]), VOICES)
+    assert given[0] == SheetVote("ann", entry["item"], entry["copy"], tuple(entry["voices"][1]), VARIANTS)
     assert given[1].chosen == ()
     assert facts["evaluation"] == "n/e"
     for content in ("", "a,b\n1,2\n"):
@@ -121,19 +121,21 @@ def test_every_row_is_counted_as_something(sheets, tmp_path):
 
 def study(shares: dict[str, float], raters: int, prompts: int, seed: int, rho: float = power.RHO) -> list[SheetVote]:
     """Votes of raters who share a taste on each prompt: Dirichlet, so that two of them agree beyond chance by rho."""
-    chance, voices = np.random.default_rng(seed), tuple(shares)
+    chance, variants = np.random.default_rng(seed), tuple(shares)
     found = []
     for item in range(prompts):
         taste = chance.dirichlet([share * (1 - rho) / rho for share in shares.values()])
         for rater in range(raters):
-            found.append(SheetVote(str(rater), str(item), 0, (voices[chance.choice(len(voices), p=taste)],), voices))
+            found.append(
+                SheetVote(str(rater), str(item), 0, (variants[chance.choice(len(variants), p=taste)],), variants)
+            )
     return found
 
 
 def test_an_analysis_finds_what_was_planted():
     found = analysis.analyse(study({"dpo": 0.52, "sft": 0.37, "base": 0.11}, 3, 600, seed=5))
-    for voice, share in (("dpo", 0.52), ("sft", 0.37), ("base", 0.11)):
-        assert found["shares"][voice]["low"] < share < found["shares"][voice]["high"]
+    for variant, share in (("dpo", 0.52), ("sft", 0.37), ("base", 0.11)):
+        assert found["shares"][variant]["low"] < share < found["shares"][variant]["high"]
     assert sum(share["value"] for share in found["shares"].values()) == pytest.approx(1)
     assert all(pair["p"] < 0.01 for pair in found["pairs"].values())
     assert found["agreement"]["method"] == "Fleiss"
@@ -145,16 +147,16 @@ def test_an_analysis_finds_what_was_planted():
 
 def test_shared_choices_ties_and_repeats():
     given = [
-        SheetVote("a", "1", 0, ("dpo", "sft"), VOICES),
-        SheetVote("a", "2", 0, (), VOICES),
-        SheetVote("a", "3", 0, ("base",), VOICES),
-        SheetVote("b", "1", 0, ("dpo", "sft"), VOICES),
-        SheetVote("b", "2", 0, ("base",), VOICES),
-        SheetVote("a", "1", 1, ("dpo", "sft"), VOICES),
-        SheetVote("a", "2", 1, ("base",), VOICES),
+        SheetVote("a", "1", 0, ("dpo", "sft"), VARIANTS),
+        SheetVote("a", "2", 0, (), VARIANTS),
+        SheetVote("a", "3", 0, ("base",), VARIANTS),
+        SheetVote("b", "1", 0, ("dpo", "sft"), VARIANTS),
+        SheetVote("b", "2", 0, ("base",), VARIANTS),
+        SheetVote("a", "1", 1, ("dpo", "sft"), VARIANTS),
+        SheetVote("a", "2", 1, ("base",), VARIANTS),
     ]
     found = analysis.analyse(given)
-    assert {voice: share["value"] for voice, share in found["shares"].items()} == {
+    assert {variant: share["value"] for variant, share in found["shares"].items()} == {
         "base": 0.5,
         "dpo": 0.25,
         "sft": 0.25,
@@ -166,7 +168,7 @@ def test_shared_choices_ties_and_repeats():
     assert "| base | 50.0% (" in text
     assert "4 choices and 1 ties by 2 raters on 3 prompts" in text
     with pytest.raises(ValueError, match="no choice"):
-        analysis.analyse([SheetVote("a", "1", 0, (), VOICES)])
+        analysis.analyse([SheetVote("a", "1", 0, (), VARIANTS)])
 
 
 @pytest.mark.parametrize(("raters", "prompts"), [(2, 100), (2, 300), (3, 150)])
@@ -209,7 +211,7 @@ def test_the_three_commands(hub_url, namespace, tmp_path):
         {
             "line_ids": item.id.split("-"),
             "prompt": [{"role": "system", "content": "Answer."}, {"role": "user", "content": item.lines[0]}],
-            **{voice: {"text": text} for voice, text in item.replies.items()},
+            **{variant: {"text": text} for variant, text in item.replies.items()},
         }
         for item in items(30)
     ]
@@ -226,7 +228,7 @@ def test_the_three_commands(hub_url, namespace, tmp_path):
     assert Counter(entry["rater"] for entry in shown.values()) == {"ann": 33, "bo": 33}
     given = []
     for id, entry in shown.items():
-        choice = next(place for place, voices in enumerate(entry["voices"], 1) if "sft" in voices)
+        choice = next(place for place, variants in enumerate(entry["voices"], 1) if "sft" in variants)
         given.append([entry["rater"], id, str(choice), "1"])
     path = csv_file(study / "votes.csv", given)
     found = run("analyse", path, "--key", study / "key.json", "--out", study / "found.json")

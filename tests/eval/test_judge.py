@@ -15,22 +15,24 @@ def items(rows):
     return [(row["prompt"], replies[i], replies[i - 1]) for i, row in enumerate(rows)]
 
 
-def test_pmi_decides(voices, rows):
+def test_pmi_decides(variants, rows):
     prompt, first, second = items(rows)[0]
-    gain = pmi(voices, "base", [(prompt, first), (prompt, second)])
-    assert PMIJudge(voices).compare([(prompt, first, second)]) == pytest.approx([sigmoid(gain[0] - gain[1])], abs=1e-5)
+    gain = pmi(variants, "base", [(prompt, first), (prompt, second)])
+    assert PMIJudge(variants).compare([(prompt, first, second)]) == pytest.approx(
+        [sigmoid(gain[0] - gain[1])], abs=1e-5
+    )
 
 
-def test_it_judges_under_the_base_and_says_so(voices, rows):
+def test_it_judges_under_the_base_and_says_so(variants, rows):
     prompt, first, second = items(rows)[0]
-    gain = pmi(voices, "sft", [(prompt, first), (prompt, second)])
-    assert abs(PMIJudge(voices).compare([(prompt, first, second)])[0] - sigmoid(gain[0] - gain[1])) > 1e-3
-    assert PMIJudge(voices).name == "PMI under the base model"
+    gain = pmi(variants, "sft", [(prompt, first), (prompt, second)])
+    assert abs(PMIJudge(variants).compare([(prompt, first, second)])[0] - sigmoid(gain[0] - gain[1])) > 1e-3
+    assert PMIJudge(variants).name == "PMI under the base model"
     assert JUDGES["pmi"] is PMIJudge
 
 
-def test_order_cannot_matter(voices, rows):
-    judge = PMIJudge(voices)
+def test_order_cannot_matter(variants, rows):
+    judge = PMIJudge(variants)
     ahead = judge.compare(items(rows))
     behind = judge.compare([(prompt, second, first) for prompt, first, second in items(rows)])
     assert [p + q for p, q in zip(ahead, behind, strict=True)] == pytest.approx([1.0] * len(rows), abs=1e-12)
@@ -38,10 +40,10 @@ def test_order_cannot_matter(voices, rows):
     assert judge.compare([(prompt, first, first) for prompt, first, _ in items(rows)]) == [0.5] * len(rows)
 
 
-def test_nothing_is_read_twice(voices, rows, monkeypatch):
+def test_nothing_is_read_twice(variants, rows, monkeypatch):
     read = []
-    monkeypatch.setattr("eval.judge.pmi", lambda voices, name, pairs: [read.append(pair) or 0.0 for pair in pairs])
-    judge = PMIJudge(voices)
+    monkeypatch.setattr("eval.judge.pmi", lambda variants, name, pairs: [read.append(pair) or 0.0 for pair in pairs])
+    judge = PMIJudge(variants)
     judge.compare(items(rows)[:2])
     judge.compare(items(rows))
     judge.compare([(prompt, second, first) for prompt, first, second in items(rows)])

@@ -9,18 +9,18 @@ from eval import mauve
 from hub.errors import UserError
 
 
-def test_without_its_package_it_is_one_line(monkeypatch, voices):
+def test_without_its_package_it_is_one_line(monkeypatch, variants):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install mauve-text"):
-        mauve.of_voices(voices, {"sft": ["a"]}, ["b"])
+        mauve.of_variants(variants, {"sft": ["a"]}, ["b"])
 
 
-def test_a_text_stands_where_it_stands_alone(voices):
+def test_a_text_stands_where_it_stands_alone(variants):
     texts = ["Where were you?", "", "At the pier, all night, with her.", "No."]
-    together = mauve.states(voices, texts)
-    assert together.shape == (4, voices.model.config.hidden_size)
+    together = mauve.states(variants, texts)
+    assert together.shape == (4, variants.model.config.hidden_size)
     for place, text in enumerate(texts):
-        assert mauve.states(voices, [text])[0] == pytest.approx(together[place], abs=1e-3)
+        assert mauve.states(variants, [text])[0] == pytest.approx(together[place], abs=1e-3)
 
 
 def test_alike_is_near_one_and_unlike_near_nought():

@@ -9,32 +9,32 @@ from eval.ranking import log_probs_of_many
 
 
 @pytest.mark.parametrize("name", ["base", "sft", "dpo"])
-def test_one_row_says_what_separate_rows_say(voices, rows, name, monkeypatch):
+def test_one_row_says_what_separate_rows_say(variants, rows, name, monkeypatch):
     replies = [measure.film_reply(row) for row in rows] + ["", "No.", "Why? " * 12]
-    expected = log_probs(voices, name, [(rows[0]["prompt"], reply) for reply in replies])
+    expected = log_probs(variants, name, [(rows[0]["prompt"], reply) for reply in replies])
     for size in (512, 20):  # all in one row, and in several
         monkeypatch.setattr("eval.ranking.ROW", size)
-        found = log_probs_of_many(voices, name, rows[0]["prompt"], replies)
+        found = log_probs_of_many(variants, name, rows[0]["prompt"], replies)
         assert [len(scores) for scores in found] == [len(scores) for scores in expected]
         for scores, wanted in zip(found, expected, strict=True):
             assert scores == pytest.approx(wanted, abs=1e-3)
 
 
-def test_ranks_are_those_of_pmi_and_likelihood(voices, rows):
+def test_ranks_are_those_of_pmi_and_likelihood(variants, rows):
     candidates = [[measure.film_reply(other) for other in rows if other is not row] for row in rows]
-    ranked = measure.rank(voices, "sft", rows, candidates)
+    ranked = measure.rank(variants, "sft", rows, candidates)
     for row, others, found in zip(rows, candidates, ranked, strict=True):
         pairs = [(row["prompt"], reply) for reply in [measure.film_reply(row), *others]]
-        gains, means = pmi(voices, "sft", pairs), [sum(s) / len(s) for s in log_probs(voices, "sft", pairs)]
+        gains, means = pmi(variants, "sft", pairs), [sum(s) / len(s) for s in log_probs(variants, "sft", pairs)]
         assert found.hit_pmi == (max(gains) == gains[0])
         assert found.hit_likelihood == (max(means) == means[0])
-        assert sum(found.log_probs) == pytest.approx(sum(log_probs(voices, "sft", pairs[:1])[0]), abs=1e-3)
+        assert sum(found.log_probs) == pytest.approx(sum(log_probs(variants, "sft", pairs[:1])[0]), abs=1e-3)
 
 
 def test_pmi_finds_what_blandness_hides(rows, monkeypatch):
-    """A planted voice: bland replies are likely anywhere, the true one is made likelier by its prompt alone."""
+    """A planted variant: bland replies are likely anywhere, the true one is made likelier by its prompt alone."""
 
-    def planted(voices, name, prompt, replies):
+    def planted(variants, name, prompt, replies):
         told = prompt[-1]["content"]
         true = {row["prompt"][-1]["content"]: measure.film_reply(row) for row in rows}
         return [[-1.0] if reply == "Yes." else [-3.0] if reply == true.get(told) else [-5.0] for reply in replies]

@@ -8,7 +8,7 @@ import sys
 
 import pyarrow as pa
 import pytest
-from answered import FACTS, HOSTILE, VOICES, answered
+from answered import FACTS, HOSTILE, VARIANTS, answered
 from huggingface_hub import DatasetCard, HfApi, ModelCard
 
 from eval.evaluation import push_results
@@ -29,11 +29,11 @@ from space.results import find_results
 
 def planted(text: str) -> float:
     """DPO's replies are better; of base and SFT the one is better in every other film, the other in the rest."""
-    voice, *_, place = text.split()
-    if voice not in VOICES:
+    variant, *_, place = text.split()
+    if variant not in VARIANTS:
         return 0.1 if "img" in text else 0.3
     swing = 0.1 if int(place) // 2 % 2 else -0.1
-    return {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8}[voice]
+    return {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8}[variant]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def study(names, tmp_path):
     """Sheets of two raters, filled in: DPO is chosen in two of three, one row is cut off, one rater votes twice."""
     evaluation = pin(names.evaluation, "dataset")
     items = [
-        sheet.SheetItem("-".join(row["line_ids"]), ["?"], {voice: row[voice]["text"] for voice in VOICES})
+        sheet.SheetItem("-".join(row["line_ids"]), ["?"], {variant: row[variant]["text"] for variant in VARIANTS})
         for row in map(answered, range(40))
     ]
     made = sheet.make(items, ["ann", "bo"], "seed", repeats=0.1)
@@ -122,7 +122,7 @@ def found_again(names, made, report):
     commits = len(HfApi().list_repo_commits(names.adapter("dpo")))
     push_results(names.evaluation)  # as the pipeline does whenever it runs again: what the report added stays
     assert len(HfApi().list_repo_commits(names.adapter("dpo"))) == commits
-    revisions = {voice: str(HfApi().model_info(repo).sha) for voice, repo in voices_of(names).items()}
+    revisions = {variant: str(HfApi().model_info(repo).sha) for variant, repo in variants_of(names).items()}
     shown = find_results(names, revisions)
     assert "| Chosen by raters (" in shown.text
     assert "report/report.html" in shown.text
@@ -130,7 +130,7 @@ def found_again(names, made, report):
     assert len(shown.pictures) == 2
 
 
-def voices_of(names):
+def variants_of(names):
     return {"base": names.starter, "sft": names.adapter("sft"), "dpo": names.adapter("dpo")}
 
 
@@ -159,7 +159,7 @@ def test_scores_of_other_responses_and_votes_on_them_are_left_out(names, study, 
 
 
 def test_votes_of_the_pages_visitors_count_where_they_are_of_these_models(names, tmp_path):
-    revisions = {voice: str(HfApi().model_info(repo).sha) for voice, repo in voices_of(names).items()}
+    revisions = {variant: str(HfApi().model_info(repo).sha) for variant, repo in variants_of(names).items()}
     rows = [
         {
             "comparison": str(number),

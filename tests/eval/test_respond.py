@@ -34,8 +34,8 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_a_cut_run_carries_on_to_the_same_responses(voices, rows, tmp_path, small_chunks, monkeypatch):
-    unbroken = respond(voices, rows, SAMPLING, 7, tmp_path / "unbroken")
+def test_a_cut_run_carries_on_to_the_same_responses(variants, rows, tmp_path, small_chunks, monkeypatch):
+    unbroken = respond(variants, rows, SAMPLING, 7, tmp_path / "unbroken")
     wanted = contents(tmp_path / "unbroken")
     assert list(wanted) == ["base.jsonl", "dpo.jsonl", "sft.jsonl"]
     assert len(set(wanted.values())) == 3
@@ -50,7 +50,7 @@ def test_a_cut_run_carries_on_to_the_same_responses(voices, rows, tmp_path, smal
     asked = []
     whole = resumable.generate
     monkeypatch.setattr(
-        resumable, "generate", lambda voices, prompts, *rest: asked.append(prompts) or whole(voices, prompts, *rest)
+        resumable, "generate", lambda variants, prompts, *rest: asked.append(prompts) or whole(variants, prompts, *rest)
     )
     for name, content in cuts.items():
         folder = tmp_path / name
@@ -58,14 +58,14 @@ def test_a_cut_run_carries_on_to_the_same_responses(voices, rows, tmp_path, smal
         (folder / "base.jsonl").write_bytes(wanted["base.jsonl"])
         (folder / "sft.jsonl").write_bytes(content)
         asked.clear()
-        assert respond(voices, rows, SAMPLING, 7, folder) == unbroken
+        assert respond(variants, rows, SAMPLING, 7, folder) == unbroken
         assert contents(folder) == wanted
         kept = content.count(b"\n") // 2
         assert len(asked) == (3 - kept) + 3  # the rest of sft, all of dpo, nothing of base
 
 
-def test_another_seed_says_something_else(voices, rows, tmp_path):
-    first, second = (respond(voices, rows, SAMPLING, seed, tmp_path / str(seed)) for seed in (1, 2))
+def test_another_seed_says_something_else(variants, rows, tmp_path):
+    first, second = (respond(variants, rows, SAMPLING, seed, tmp_path / str(seed)) for seed in (1, 2))
     assert first != second
 
 

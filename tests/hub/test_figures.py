@@ -14,7 +14,7 @@ RESULTS = {
 }
 
 
-def test_every_row_has_a_cell_for_each_voice_whatever_stands_in_its_title():
+def test_every_row_has_a_cell_for_each_variant_whatever_stands_in_its_title():
     lines = [line for line in table(RESULTS).splitlines() if line.startswith("|")]
     assert lines[0] == "| 1,200 test prompts | base | fine-tuned | DPO |"
     html = MarkdownIt("gfm-like", {"linkify": False}).render("\n".join(lines))

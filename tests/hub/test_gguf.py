@@ -64,7 +64,7 @@ def tokenizer(family):
 
 @pytest.fixture(scope="module")
 def alone(family):
-    """Each voice as transformers and PEFT load it from the Hub, in float32."""
+    """Each variant as transformers and PEFT load it from the Hub, in float32."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM

@@ -58,12 +58,12 @@ def test_what_an_app_imports_is_found(tmp_path):
 
 
 def test_its_readme_is_one_that_the_hub_takes(hub_url):
-    voices = {
-        name: bundle.Voice(f"films/{name}", name[0] * 40, ["config.json", "a.safetensors"])
+    variants = {
+        name: bundle.Variant(f"films/{name}", name[0] * 40, ["config.json", "a.safetensors"])
         for name in ("base", "sft", "dpo")
     }
     lineage = Lineage("space", {}, (Input("films/sft", "model", "s" * 40, "c"),))
-    files = bundle.files_of("films/repartee", voices, ["films/repartee-dialogue"], lineage)
+    files = bundle.files_of("films/repartee", variants, ["films/repartee-dialogue"], lineage)
     card = SpaceCard(files["README.md"].decode())
     card.validate(repo_type="space")
     data = card.data.to_dict()
@@ -191,7 +191,7 @@ def test_a_hub_in_trouble_leaves_nothing_half_deployed(hub):
     assert {name: one.value for name, one in api.get_space_variables(NAMES.space).items()} == variables
 
 
-def test_the_zero_gpu_engine_answers_as_the_local_one(voices):
+def test_the_zero_gpu_engine_answers_as_the_local_one(variants):
     from chat.engine.local import LocalEngine
     from chat.engine.zerogpu import ZeroEngine
     from chat.sampling import Sampling
@@ -199,7 +199,7 @@ def test_the_zero_gpu_engine_answers_as_the_local_one(voices):
     prompt, sampling = [{"role": "user", "content": "Who is it?"}], Sampling(temperature=0, max_new_tokens=6)
     said = []
     for kind in (LocalEngine, ZeroEngine):
-        engine = kind(voices)
+        engine = kind(variants)
         said.append([row.text for row in list(engine.stream([prompt] * 2, ["base", "dpo"], sampling))[-1]])
         engine.close()
     assert said[0] == said[1]

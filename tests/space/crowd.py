@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-VOICES = ("base", "sft", "dpo")
+VARIANTS = ("base", "sft", "dpo")
 STATED = {429: "a lot of requests", 503: "Queue is full"}  # the limits that the page states
 LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
 FORMS = [
@@ -37,7 +37,7 @@ class Waited:
 class Seen:
     """All that the crowd was told."""
 
-    chats: list[tuple[str, str, str]] = field(default_factory=list)  # line, voice, reply
+    chats: list[tuple[str, str, str]] = field(default_factory=list)  # line, variant, reply
     compared: list[tuple[str, list[str]]] = field(default_factory=list)  # line, replies of VOICES
     waits: list[Waited] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -103,8 +103,8 @@ class Visitor:
         return None
 
     async def chat(self) -> None:
-        line, voice = self.line(), self.random.choice(VOICES)
-        if event := await self.join("chat", [line, voice, 0, 25, 0.95, None, None, ""]):
+        line, variant = self.line(), self.random.choice(VARIANTS)
+        if event := await self.join("chat", [line, variant, 0, 25, 0.95, None, None, ""]):
             said = await self.told(event)
             if not said or not said["success"]:
                 self.seen.wrong.append(f"chat: {said}")
@@ -113,9 +113,9 @@ class Visitor:
             if user["content"][0]["text"] != line:
                 self.seen.wrong.append(f"chat: {line!r} came back as {user['content']}")
             cue, reply = answer["content"][0]["text"].split("\n", 1)
-            if cue != f"<small>{LABELS[voice]}</small>":
-                self.seen.wrong.append(f"chat: {voice} came back as {cue}")
-            self.seen.chats.append((line, voice, reply))
+            if cue != f"<small>{LABELS[variant]}</small>":
+                self.seen.wrong.append(f"chat: {variant} came back as {cue}")
+            self.seen.chats.append((line, variant, reply))
 
     async def compare(self) -> None:
         line = self.line()
@@ -155,8 +155,8 @@ class Visitor:
                 self.seen.wrong.append(f"{kind}: {response.status_code} {response.text[:200]}")
             return
         line = "x" * 600 if kind == "long" else self.line()
-        voice = "somebody" if kind == "voice" else "dpo"
-        if event := await self.join("chat", [line, voice, 9 if kind == "bounds" else 0, 25, 0.95, None, None, ""]):
+        variant = "somebody" if kind == "voice" else "dpo"
+        if event := await self.join("chat", [line, variant, 9 if kind == "bounds" else 0, 25, 0.95, None, None, ""]):
             said = await self.told(event)
             if said is None or said["success"] or not said["output"].get("error"):
                 self.seen.wrong.append(f"{kind}: {said}")

@@ -29,13 +29,13 @@ MEASURED = {"value": 48.7, "low": 45.0, "high": 53.0}
 PREFERRED = {"rate": {"value": 0.588, "low": 0.557, "high": 0.616}, "ties": 0.415}
 EVALUATION = {
     "prompts": 600, "candidates": 20, "judge": "PMI under the base model", "preferred": {"dpo over sft": PREFERRED},
-    "voices": {voice: dict.fromkeys(ROWS, MEASURED) for voice in ("base", "sft", "dpo")},
+    "voices": {variant: dict.fromkeys(ROWS, MEASURED) for variant in ("base", "sft", "dpo")},
 }  # fmt: skip
 REVISIONS = {"base": "a" * 40, "sft": "b" * 40, "dpo": "c" * 40}
 
 
 class Echo:
-    """Says the visitor's line back, each voice with something of its own before it; waits while `open` is not set."""
+    """Says the visitor's line back, each variant with something of its own before it; waits while `open` is not set."""
 
     def __init__(self) -> None:
         self.open = threading.Event()
@@ -77,7 +77,9 @@ def playing(
     page = build_page(
         Handlers(engine, 1),
         Comparing(engine, 1, ballots),
-        ModelFacts({voice: f"me/{voice}" for voice in REVISIONS}, REVISIONS, dict.fromkeys(REVISIONS, "apache-2.0")),
+        ModelFacts(
+            {variant: f"me/{variant}" for variant in REVISIONS}, REVISIONS, dict.fromkeys(REVISIONS, "apache-2.0")
+        ),
         Names("me", "starter"),
         Results(table(EVALUATION) + "\n\nFrom [me/evaluation](http://192.0.2.1/me/evaluation)."),
     )

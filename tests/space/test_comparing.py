@@ -35,7 +35,7 @@ class Page:
         return self.comparing.vote(self.request, button, id)
 
 
-def test_the_endpoint_is_one_batch_of_three_in_the_order_of_the_voices():
+def test_the_endpoint_is_one_batch_of_three_in_the_order_of_the_variants():
     engine = Script(base="a b c", sft="d", dpo="e f")
     *_, last = Comparing(engine, 1, Ballots(REVISIONS, print)).compare("Who?", *KNOBS, 7)
     assert last[:3] == ["a b c", "d", "e f"]
@@ -54,14 +54,14 @@ def test_a_comparison_is_blind_until_the_vote():
     assert sorted(streamed[-1][:3]) == ["One.", "Three.", "Two two."]
     assert [box["value"] for box in last[:3]] == streamed[-1][:3], "what streamed in a column stays in it"
     assert [box["label"] for box in last[:3]] == ["A", "B", "C"]
-    assert all("token" not in str(part) for step in page.steps for part in step), "how it ended gives a voice away"
+    assert all("token" not in str(part) for step in page.steps for part in step), "how it ended gives a variant away"
     told = page.vote("B is best", id)
     [vote] = page.kept
     assert (vote.choice, vote.chosen) == ("2", vote.shown[1])
     assert vote.replies == {"base": "One.", "sft": "Two two.", "dpo": "Three."}
     assert (vote.revisions, vote.sampling["top_k"]) == (REVISIONS, 25)
     assert [box["label"].split(": ")[1] for box in told[:3]] == [
-        {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}[voices[0]] for voices in vote.shown
+        {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}[variants[0]] for variants in vote.shown
     ]
     assert all("token" in note for note in told[3:6])
     assert told[6] == ""

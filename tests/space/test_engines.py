@@ -28,18 +28,18 @@ LINES = [
 
 @pytest.fixture(scope="module")
 def merged(starter, adapters, tmp_path_factory):
-    """Model folder by voice, in float32: `transformers serve` takes no adapters."""
+    """Model folder by variant, in float32: `transformers serve` takes no adapters."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     folders = {"base": str(starter)}
-    for voice, adapter in adapters.items():
+    for variant, adapter in adapters.items():
         model = AutoModelForCausalLM.from_pretrained(starter, dtype=torch.float32)
-        folders[voice] = str(tmp_path_factory.mktemp(f"merged-{voice}"))
-        PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(folders[voice])
+        folders[variant] = str(tmp_path_factory.mktemp(f"merged-{variant}"))
+        PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(folders[variant])
         for file in Path(adapter).glob("*token*"):
-            shutil.copy(file, folders[voice])
+            shutil.copy(file, folders[variant])
     return folders
 
 
@@ -81,7 +81,7 @@ def greedy(url: str) -> list[tuple]:
 
 
 def test_the_page_answers_the_same_from_transformers_serve(family, merged, tmp_path):
-    models = ",".join(f"{voice}={folder}" for voice, folder in merged.items())
+    models = ",".join(f"{variant}={folder}" for variant, folder in merged.items())
     for name in ("local", "remote"):
         (tmp_path / name).mkdir()
     with opened(family, tmp_path / "local") as local:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import opened
-from crowd import VOICES, come
+from crowd import VARIANTS, come
 
 from space.page import WAITING
 
@@ -73,8 +73,8 @@ def test_there_is_no_error_but_the_stated_limits(crowd):
 
 
 @pytest.mark.timeout(1500)
-def test_every_answer_is_its_own(crowd, voices):
-    """What was answered in the crowd is what one visitor alone is answered, by the voice that was asked."""
+def test_every_answer_is_its_own(crowd, variants):
+    """What was answered in the crowd is what one visitor alone is answered, by the variant that was asked."""
     from chat.engine.local import LocalEngine
     from chat.sampling import Sampling
     from chat.template import build_prompt
@@ -82,12 +82,12 @@ def test_every_answer_is_its_own(crowd, voices):
     seen = crowd[0]
     lines = [line for line, *_ in seen.chats] + [line for line, _ in seen.compared]
     assert len(set(lines)) == len(lines), "each request has a word of its own"
-    asked = [([line], [voice], [reply]) for line, voice, reply in seen.chats]
-    asked += [([line] * 3, list(VOICES), replies) for line, replies in seen.compared]
+    asked = [([line], [variant], [reply]) for line, variant, reply in seen.chats]
+    asked += [([line] * 3, list(VARIANTS), replies) for line, replies in seen.compared]
     step = max(1, len(asked) // CHECKED)
-    with closing(LocalEngine(voices, "float32")) as engine:
+    with closing(LocalEngine(variants, "float32")) as engine:
         for said, names, replies in asked[::step]:
-            prompts = [build_prompt([{"role": "user", "content": line}], voices.context_turns) for line in said]
+            prompts = [build_prompt([{"role": "user", "content": line}], variants.context_turns) for line in said]
             *_, alone = engine.stream(prompts, names, Sampling(temperature=0))
             assert [row.text for row in alone] == [unescaped(reply) for reply in replies], said
 

@@ -125,7 +125,7 @@ def in_one_line(reply: str) -> str:
 
 
 def shown(page) -> list[str]:
-    return [box.input_value() for box in page.locator(".voice textarea").all() if box.is_visible()]
+    return [box.input_value() for box in page.locator(".variant textarea").all() if box.is_visible()]
 
 
 def ballot(page, line: str = "You said you would never come back.") -> list[str]:
@@ -146,7 +146,7 @@ def test_compare_streams_three_answers_in_one_batch_without_names(visit, space):
             answers = compare(page, "You said you would never come back.")
             seen = page.evaluate("window.seen")
             told = page.inner_text("body")
-        assert space.said("3") == asked + 1, "three voices are one batch"
+        assert space.said("3") == asked + 1, "three variants are one batch"
         if len(set(answers)) == 3 and len(seen) >= 2:
             assert "A: " not in told
             return
@@ -156,15 +156,15 @@ def test_compare_streams_three_answers_in_one_batch_without_names(visit, space):
 def test_a_vote_is_blind_and_is_kept_at_once(visit, space):
     with visit(space.url) as page:
         ballot(page)
-        assert page.locator(".voice [data-testid=block-info]").all_inner_texts()[0].startswith("A")
-        assert not any(name in page.inner_text(".voice >> nth=0") for name in ("Base", "Fine-tuned", "DPO"))
+        assert page.locator(".variant [data-testid=block-info]").all_inner_texts()[0].startswith("A")
+        assert not any(name in page.inner_text(".variant >> nth=0") for name in ("Base", "Fine-tuned", "DPO"))
         page.locator("#ballot").get_by_role("button", name="A is best").click()
         page.wait_for_selector("#ballot", state="hidden")
         page.get_by_text("Thank you.").wait_for()
         told = page.inner_text("#standing")
         assert "so far" in told
         assert "% to " in told
-        above = page.locator(".voice [data-testid=block-info]").all_inner_texts()
+        above = page.locator(".variant [data-testid=block-info]").all_inner_texts()
         assert sorted(name for text in above for name in text.split(": ")[-1].split(", ")) in (
             ["Base", "DPO", "Fine-tuned"],
         )
@@ -189,7 +189,7 @@ def test_names_are_shown_without_a_vote_and_then_there_is_none(page):
     until_text(page, "#compare-B-note")
 
 
-def test_the_latest_line_is_answered_again_by_another_voice(page):
+def test_the_latest_line_is_answered_again_by_another_variant(page):
     say(page, "Where were you last night?")
     until_text(page, "#chat-note")
     assert page.inner_text(f"{BOT} small").lower() == "dpo"
@@ -338,8 +338,8 @@ def test_screenshots(visit, request, width, scheme):
     viewport = {"width": width, "height": 860}
     with visit(url, viewport=viewport, color_scheme=scheme) as page:
         lines = {"Fine-tuned": "You said you would never come back.", "DPO": "Where were you last night?"}
-        for voice, line in lines.items():
-            page.get_by_label(voice, exact=True).check()
+        for variant, line in lines.items():
+            page.get_by_label(variant, exact=True).check()
             say(page, line)
             until_text(page, "#chat-note")
         page.screenshot(path=folder / f"chat-{scheme}-{width}.png", full_page=True)

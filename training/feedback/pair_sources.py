@@ -23,13 +23,13 @@ def prompts_of(recipe: Recipe, dialogue: Input, work: Path) -> tuple[list[Row], 
         return written(client, settings.prompts, settings.seed, test_lines(dialogue))
 
 
-def judges_of(recipe: Recipe, voices: ModelVariants | None, work: Path) -> list[Judge]:
+def judges_of(recipe: Recipe, variants: ModelVariants | None, work: Path) -> list[Judge]:
     """Who labels the pairs: one judge, or a second one beside it for comparison."""
     from eval.judge.pmi import PMIJudge
 
     if recipe.preferences.source == "pmi":
-        assert voices is not None
-        return [PMIJudge(voices)]
+        assert variants is not None
+        return [PMIJudge(variants)]
     from eval.judge.client import Client
     from eval.judge.pairwise import LLMJudge
 

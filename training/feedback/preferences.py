@@ -43,16 +43,16 @@ def run(recipe: Recipe, work: Path) -> str:
         prompts, drawn = prompts_of(recipe, dialogue, work)
         revisions = {"base": base.revision, "sft": sft.revision}
         here = settings.server is None or settings.source == "pmi"  # the embedded judge is the base model
-        voices = load_variants(base.repo, {"sft": sft.repo}, revisions) if here else None
+        variants = load_variants(base.repo, {"sft": sft.repo}, revisions) if here else None
         said = f" by {settings.server_model} of {settings.server}" if settings.server else ""
         log_progress("preferences", f"sampling two replies to each of {len(prompts):,} prompts{said}")
-        with open_sampler(voices, base, settings) as speaking:
+        with open_sampler(variants, base, settings) as speaking:
             contest = sampled(speaking, prompts, settings, folder)
         drawn |= contest.counts
         if settings.source == "corpus":
             labels = pairs_from_films(prompts, contest, sft)
         else:
-            judges = judges_of(recipe, voices, work)
+            judges = judges_of(recipe, variants, work)
             labels = judged(judges, prompts, contest, recipe, sft)
     kept = [to_dpo_row(row) for row in labels if not row["dropped"]]
     counts = {"prompts": len(prompts), **drawn, "judged pairs": len(labels), "preferences": len(kept)}

@@ -55,15 +55,15 @@ def seeded_prompts(dialogue: Input, settings: Preferences) -> list[Row]:
 
 @contextmanager
 def open_sampler(
-    voices: ModelVariants | None, base: Input, settings: Preferences
+    variants: ModelVariants | None, base: Input, settings: Preferences
 ) -> Iterator[ModelVariants | RemoteEngine]:
-    """Who samples the replies: the server that the recipe names, else the voices of this machine.
+    """Who samples the replies: the server that the recipe names, else the variants of this machine.
 
     Raises UserError where the server does not answer.
     """
     if settings.server is None:
-        assert voices is not None
-        yield voices
+        assert variants is not None
+        yield variants
         return
     from chat.engine.openai_formats import EngineError, Server
     from chat.engine.openai_server import RemoteEngine
@@ -78,9 +78,9 @@ def open_sampler(
 
 
 def sampled(
-    voices: ModelVariants | RemoteEngine, prompts: list[Row], settings: Preferences, folder: Path
+    variants: ModelVariants | RemoteEngine, prompts: list[Row], settings: Preferences, folder: Path
 ) -> SampledPairs:
-    """Samples two replies to each prompt by the SFT voice, and again where one is of no use; killed, it carries on.
+    """Samples two replies to each prompt by the SFT variant, and again where one is of no use; killed, it carries on.
 
     Of no use are replies that are empty, did not end by themselves, or are as good as the same. They are drawn anew
     `settings.redraws` times, with another seed each time; a pair that is no better then is kept as it is, and counted.
@@ -97,7 +97,7 @@ def sampled(
         seed = settings.seed + 1_000 * draw
         path = folder / ("replies.jsonl" if draw == 0 else f"replies-{draw}.jsonl")
         twice = [prompts[place]["prompt"] for place in again for _ in range(2)]
-        replies = generate_resumable(path, voices, twice, ["sft"] * len(twice), sampling, seed)
+        replies = generate_resumable(path, variants, twice, ["sft"] * len(twice), sampling, seed)
         drawn = list(zip(replies[::2], replies[1::2], strict=True))
         if draw == 0:
             pairs = drawn

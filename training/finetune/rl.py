@@ -116,8 +116,8 @@ def compare(
     """Mean reward on held-out prompts of SFT, RL and, where it is published, DPO, and the rise over SFT of both.
 
     Args:
-        made: a pinned adapter or a folder, by voice.
-        taken: how long the training took, by voice; DPO's is looked up.
+        made: a pinned adapter or a folder, by variant.
+        taken: how long the training took, by variant; DPO's is looked up.
     """
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -143,17 +143,17 @@ def compare(
 def held_out_rewards(
     base: Input, scorer: Scorer, made: dict[str, Any], prompts: list[Prompt], penalty: float
 ) -> dict[str, list[float]]:
-    """The reward of one sampled reply to each prompt, by voice."""
+    """The reward of one sampled reply to each prompt, by variant."""
     from chat.generate import generate
     from chat.sampling import Sampling
     from chat.variants import load_variants
 
     adapters = {name: str(source) if isinstance(source, Path) else source.repo for name, source in made.items()}
     revisions = {name: source.revision for name, source in made.items() if isinstance(source, Input)}
-    voices = load_variants(base.repo, adapters, {"base": base.revision, **revisions})
+    variants = load_variants(base.repo, adapters, {"base": base.revision, **revisions})
     rewards = {}
     for name in made:
-        replies = generate(voices, prompts, [name] * len(prompts), Sampling(), seed=1)
+        replies = generate(variants, prompts, [name] * len(prompts), Sampling(), seed=1)
         scores = scorer(prompts, [reply.text for reply in replies])
         rewards[name] = [s - (0 if r.ended == STOP else penalty) for s, r in zip(scores, replies, strict=True)]
     return rewards
