@@ -19,7 +19,7 @@ from chat.template import Message
 from hub.errors import explain
 from hub.votes.ballot import BAD, TIE, Option
 from hub.votes.log import VoteLog
-from hub.votes.vote import Row, Vote, votes
+from hub.votes.vote import Vote, votes
 from stats.intervals import Estimate, wilson
 
 MOST = 10_000  # ballots open at one time
@@ -94,7 +94,7 @@ class Ballots:
             vote = as_vote(id, ballot, choice, self.revisions)
             self._keep(vote)
             del self._open[id]
-        self.count([vars(vote)])
+        self.count([vote])
         return ballot
 
     def _find(self, id: str, session: str) -> Ballot:
@@ -104,12 +104,12 @@ class Ballots:
             raise NotOpen
         return ballot
 
-    def count(self, rows: Iterable[Row]) -> None:
+    def count(self, votes: Iterable[Vote]) -> None:
         """Takes votes into the standing, those on these very models, each comparison once."""
         found = {
-            row["comparison"]: tuple(row["chosen"]) or (row["choice"],)
-            for row in rows
-            if row["revisions"] == self.revisions
+            vote.comparison: tuple(vote.chosen) or (vote.choice,)
+            for vote in votes
+            if vote.revisions == self.revisions
         }
         with self._lock:
             self._choices |= found
@@ -155,7 +155,7 @@ def load_earlier(ballots: Ballots, log: VoteLog) -> None:
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        ballots.count(log.rows())
+        ballots.count(log.votes())
         ballots.count(votes(log.repo))
     except RepositoryNotFoundError:
         return  # nobody has voted yet

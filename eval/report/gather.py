@@ -143,26 +143,26 @@ def add_visitors(made: Material, repo: str) -> None:
     from hub.votes.vote import votes
 
     try:
-        rows = votes(repo)
+        found = votes(repo)
     except RepositoryNotFoundError:
         made.missing.append(f"No votes of the page's visitors: there is no dataset {repo} yet.")
         return
     models = dict(zip(made.variants, made.lineage.inputs, strict=False))
-    counts: Counter[str] = Counter(rows=len(rows))
+    counts: Counter[str] = Counter(rows=len(found))
     given = []
     same: dict[tuple[str, str], bool] = {}
-    for row in rows:
-        for variant, revision in row["revisions"].items():
+    for vote in found:
+        for variant, revision in vote.revisions.items():
             if (variant, revision) not in same:
                 same[variant, revision] = variant in models and unchanged(models[variant], revision)
-        if not all(same[place] for place in row["revisions"].items()):
+        if not all(same[place] for place in vote.revisions.items()):
             counts["of other models"] += 1
             continue
-        shown = tuple(sorted(variant for option in row["shown"] for variant in option))
-        item = hash_of(*(message["content"] for message in row["prompt"]))
-        given.append(SheetVote(row["comparison"], item, 0, tuple(row["chosen"]), shown))
+        shown = tuple(sorted(variant for option in vote.shown for variant in option))
+        item = hash_of(*(message["content"] for message in vote.prompt))
+        given.append(SheetVote(vote.comparison, item, 0, tuple(vote.chosen), shown))
     counts["votes"] = len(given)
     if any(vote.chosen for vote in given):
         made.people["visitors"] = Heard(given, counts)
     else:
-        made.missing.append(f"None of the {len(rows):,} votes in {repo} is a choice among these models.")
+        made.missing.append(f"None of the {len(found):,} votes in {repo} is a choice among these models.")

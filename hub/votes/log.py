@@ -15,12 +15,11 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from hub.cards import dataset_card
 from hub.errors import explain
-from hub.votes.vote import FOLDER, Row, Vote, rows_of, whole_lines
+from hub.votes.vote import FOLDER, Vote, read_votes, whole_lines
 
 EVERY = 300.0  # seconds between two commits; the Hub asks for no more than one in five minutes
 METADATA = {
@@ -56,7 +55,7 @@ class VoteLog:
 
     def add(self, vote: Vote) -> None:
         """Appends a vote; when it returns, the vote is on the disk. Raises OSError where the disk does not take it."""
-        line = json.dumps(asdict(vote), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        line = json.dumps(vote.to_row(), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         with self._writing:
             if self._file is None:
                 self._file = locked(self._path)
@@ -69,10 +68,10 @@ class VoteLog:
                 os.ftruncate(self._file, before)  # so that the next vote begins a line
                 raise
 
-    def rows(self) -> list[Row]:
+    def votes(self) -> list[Vote]:
         """Every vote that is on this disk."""
         with self._writing:
-            return [row for path in sorted(self.folder.glob("*.jsonl")) for row in rows_of(path)]
+            return [vote for path in sorted(self.folder.glob("*.jsonl")) for vote in read_votes(path)]
 
     def push(self) -> int:
         """Brings what is new to the Hub, in one commit; returns how many files it took.

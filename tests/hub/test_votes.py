@@ -22,7 +22,7 @@ VOTER = """
 import sys, time
 from pathlib import Path
 from test_votes import vote
-from hub.votes import VoteLog
+from hub.votes.log import VoteLog
 
 repo, folder, first, last = *sys.argv[1:3], *map(int, sys.argv[3:])
 log = VoteLog(repo, Path(folder), every=0.3)
@@ -61,13 +61,13 @@ def test_votes_reach_the_dataset_once_and_are_read_back(hub_url, namespace, tmp_
     log = VoteLog(repo, tmp_path)
     log.add(vote(1))
     log.add(vote(2))
-    assert [row["comparison"] for row in log.rows()] == ["c1", "c2"]
+    assert [vote.comparison for vote in log.votes()] == ["c1", "c2"]
     assert (log.push(), log.push()) == (1, 0)
     log.add(vote(3))
     log.close()
     read = votes(repo)
-    assert [row["comparison"] for row in read] == ["c1", "c2", "c3"]
-    assert read[0] == json.loads(json.dumps(vars(vote(1))))
+    assert [vote.comparison for vote in read] == ["c1", "c2", "c3"]
+    assert read[0] == vote(1)
     assert HfApi().list_repo_files(repo, repo_type="dataset").count("README.md") == 1
     commits = [commit.title for commit in HfApi().list_repo_commits(repo, repo_type="dataset")]
     assert commits.count("Votes") == 2
@@ -108,11 +108,11 @@ def test_files_of_the_dead_are_pushed_and_deleted_and_those_of_the_living_are_no
         torn.write(b'{"comparison": "c9", "ti')  # cut off while it was written: nobody was told that it counts
     later = VoteLog(repo, tmp_path, every=600)
     later.close()
-    assert [row["comparison"] for row in votes(repo)] == ["c1"]
+    assert [vote.comparison for vote in votes(repo)] == ["c1"]
     assert not gone._path.exists()
     assert living._path.exists()
     living.close()
-    assert sorted(row["comparison"] for row in votes(repo)) == ["c1", "c2"]
+    assert sorted(vote.comparison for vote in votes(repo)) == ["c1", "c2"]
 
 
 def test_a_file_under_lock_is_never_taken_for_a_dead_ones(tmp_path):
@@ -137,7 +137,7 @@ def test_a_disk_that_takes_half_a_vote_spoils_no_other(tmp_path, monkeypatch):
         log.add(vote(2))
     monkeypatch.undo()
     log.add(vote(3))
-    assert [row["comparison"] for row in log.rows()] == ["c1", "c3"]
+    assert [vote.comparison for vote in log.votes()] == ["c1", "c3"]
     dead(log)
 
 
@@ -159,7 +159,7 @@ def test_votes_of_many_threads_are_whole_lines(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(int(row["comparison"][1:]) for row in log.rows()) == list(range(80))
+    assert sorted(int(vote.comparison[1:]) for vote in log.votes()) == list(range(80))
     dead(log)
 
 

@@ -81,13 +81,13 @@ def pairs_from_votes(votes: Input) -> tuple[list[Row], list[Row], dict[str, int]
     labels, prompts, counts = [], [], Counter[str]()
     for vote in read(votes.repo, votes.revision):
         counts["votes"] += 1
-        counts["votes for none"] += not vote["chosen"]
-        scene = {"comparison": vote["comparison"], "time": vote["time"]}
-        prompts.append({"prompt": vote["prompt"], "scene": scene, "film_reply": None})
-        chosen = vote["replies"][vote["chosen"][0]] if vote["chosen"] else None
-        for option in vote["shown"]:
-            other = vote["replies"][option[0]]
-            if chosen is None or option[0] in vote["chosen"]:
+        counts["votes for none"] += not vote.chosen
+        scene = {"comparison": vote.comparison, "time": vote.time}
+        prompts.append({"prompt": vote.prompt, "scene": scene, "film_reply": None})
+        chosen = vote.replies[vote.chosen[0]] if vote.chosen else None
+        for option in vote.shown:
+            other = vote.replies[option[0]]
+            if chosen is None or option[0] in vote.chosen:
                 continue
             label = {
                 **prompts[-1],
@@ -99,7 +99,7 @@ def pairs_from_votes(votes: Input) -> tuple[list[Row], list[Row], dict[str, int]
                 "probability": 1.0,
                 "second_judge": None,
                 "second_first_wins": None,
-                "sft_revision": vote["revisions"].get("sft"),
+                "sft_revision": vote.revisions.get("sft"),
             }
             labels.append(label | {"dropped": text_defect(label)})
     if not labels:
