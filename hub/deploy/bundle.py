@@ -35,10 +35,18 @@ def modules(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def card_templates(path: Path) -> Iterator[str]:
+    """The cards that a file renders by name: `dataset_card("votes", ...)` is one of hub/templates/votes.md.jinja."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.Call(func=ast.Name(id="model_card" | "dataset_card"), args=[ast.Constant(value=str(card)), *_]):
+                yield card
+
+
 def shipped(root: Path = ROOT) -> dict[str, Path]:
     """The app and every file of ours that it needs, by path in the Space.
 
-    Style sheets lie beside their code; the card that a module writes is `templates/` and the module's name.
+    Style sheets lie beside their code; a card that a module renders by name has its template in `hub/templates`.
     """
     found: dict[str, Path] = {}
     waiting = [root / APP]
@@ -53,8 +61,8 @@ def shipped(root: Path = ROOT) -> dict[str, Path]:
             for beside in path.parent.iterdir()
             if path.parent != root and beside.suffix in (".css", ".js", ".svg", ".html")
         }
-        if (card := path.parent / "templates" / f"{path.stem}.md.jinja").exists():
-            found[card.relative_to(root).as_posix()] = card
+        for card in card_templates(path):
+            found[f"hub/templates/{card}.md.jinja"] = root / "hub" / "templates" / f"{card}.md.jinja"
         for module in modules(path):
             parts = module.split(".")
             waiting += [root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")]

@@ -24,8 +24,10 @@ SECRET = "value-never-to-be-printed"
 
 def test_the_space_has_what_the_app_needs_and_nothing_else():
     files = bundle.shipped()
-    assert {name.split("/")[0] for name in files} == {"app.py", "chat", "hub", "space"}
-    assert {"space/page.css", "chat/engine/local.py", "hub/errors.py"} <= set(files)
+    assert {name.split("/")[0] for name in files} == {"app.py", "chat", "hub", "space", "stats"}
+    assert {"space/page.css", "chat/engine/local.py", "hub/errors.py", "hub/votes/vote.py"} <= set(files)
+    assert all(path.is_file() for path in files.values())
+    assert all(f"{folder}/__init__.py" in files for folder in ("chat", "chat/engine", "hub", "hub/votes", "stats"))
     assert [name for name in files if name.endswith(".jinja")] == ["hub/templates/votes.md.jinja"]
     assert not {"hub/publish.py", "chat/likelihood.py", "hub/deploy/space.py"} & set(files)
 
