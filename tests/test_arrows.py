@@ -1,4 +1,4 @@
-"""The structure of the code: who imports whom, no circles, no file too long, one name for one thing, nothing left behind.
+"""The structure of the code: who imports whom, no circles, no file too long, one name for one thing.
 
 The arrows are the list in pyproject.toml, `[tool.repartee.arrows]`; the wheel's packages are its top level.
 """

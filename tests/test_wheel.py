@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = [
-    *(f"training.{name}" for name in "pipeline prepare base pretrain sft dpo reward rl merge sweep".split()),
-    *(f"training.{name}" for name in "packing prompts preferences jobs".split()),
-    *(f"hub.{name}" for name in "local lineage release space gguf".split()),
-    *(f"eval.{name}" for name in "evaluation geval report human agreement judge.stub".split()),
-    *(f"benchmarks.{name}" for name in "starter hub judge eval train prepare serve".split()),
-    "app",
-]
+ROOMS = {
+    "training": ["pipeline", "prepare", "base", "pretrain", "sft", "dpo", "reward", "rl", "merge", "sweep", "packing"]
+    + ["prompts", "preferences", "jobs"],
+    "hub": ["local", "lineage", "release", "space", "gguf"],
+    "eval": ["evaluation", "geval", "report", "human", "agreement", "judge.stub"],
+    "benchmarks": ["starter", "hub", "judge", "eval", "train", "prepare", "serve"],
+}
+COMMANDS = ["app", *(f"{room}.{name}" for room, names in ROOMS.items() for name in names)]
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "gradio", "pandas", "scipy")
 """Packages that take seconds to import: whoever asks for help, or has mistyped a key, does not wait for them."""
 HELP = f"""

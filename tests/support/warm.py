@@ -18,15 +18,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 IMPORTED = ["torch", "transformers", "trl", "peft", "datasets", "pyarrow.parquet", "matplotlib.figure"]
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "datasets",
-    "pyarrow.parquet",
-    "matplotlib.figure",
-    "huggingface_hub",
-]
 _context: ForkServerContext | None = None
 
 
