@@ -1,4 +1,4 @@
-"""The pages hold: length of the README, links, paths, commands, recipes, code and settings; each check has a planted fault."""
+"""The pages hold: the README's length, links, paths, commands, recipes, code, settings. Each check has a planted fault."""
 
 import argparse
 import ast
@@ -182,19 +182,18 @@ def check_command(words: list[str]) -> None:
         assert program in OTHERS, f"{program} is a program that nobody knows"
 
 
-def commands(text: str) -> Iterator[list[str]]:
-    """The commands of a script: comments left out, continued lines joined."""
-    for line in text.replace("\\\n", " ").splitlines():
-        reader = shlex.shlex(line, posix=True, punctuation_chars="&|;")
-        reader.whitespace_split = True
-        words: list[str] = []
-        for word in [*reader, ";"]:
-            if set(word) <= set("&|;"):
-                if words:
-                    yield words
-                words = []
-            else:
-                words.append(word)
+def commands(line: str) -> Iterator[list[str]]:
+    """The commands of a line of a script, its comment left out. Raises ValueError where a quotation is left open."""
+    reader = shlex.shlex(line, posix=True, punctuation_chars="&|;")
+    reader.whitespace_split = True
+    words: list[str] = []
+    for word in [*reader, ";"]:
+        if set(word) <= set("&|;"):
+            if words:
+                yield words
+            words = []
+        else:
+            words.append(word)
 
 
 # ---- what can be wrong with a page
@@ -235,11 +234,12 @@ def path_faults(text: str, page: Path) -> Iterator[str]:
 def command_faults(text: str) -> Iterator[str]:
     for language, content in blocks(text):
         if language == "bash":
-            for words in commands(content):
+            for line in content.replace("\\\n", " ").splitlines():
                 try:
-                    check_command(words)
+                    for words in commands(line):
+                        check_command(words)
                 except (AssertionError, UserError, ValueError, IndexError) as error:
-                    yield wrong(shlex.join(words), error)
+                    yield wrong(line, error)
         elif language == "" and re.search(r"^(make|python|\S*/python|\$) ", content, re.MULTILINE):
             yield wrong("a block of commands that is not called bash", content)
     for span in spans(text):
@@ -283,7 +283,11 @@ def content_faults(text: str, folder: Path) -> Iterator[str]:
 
 @functools.cache
 def code() -> str:
-    files = [ROOT / "app.py", ROOT / "Makefile", *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))]
+    files = [
+        ROOT / "app.py",
+        ROOT / "Makefile",
+        *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")),
+    ]
     return "\n".join(path.read_text("utf-8") for path in files if path != Path(__file__))
 
 
@@ -320,7 +324,8 @@ def test_a_page_holds(page, tmp_path):
 
 
 def test_the_pages_that_the_readme_promises_are_there():
-    promised = "data training feedback evaluation page engine export hub architecture results contributing".split()
+    promised = ["data", "training", "feedback", "evaluation", "page", "engine", "export", "hub"]
+    promised += ["architecture", "results", "contributing"]
     assert {path.stem for path in (ROOT / "docs").glob("*.md")} == set(promised)
     text = (ROOT / "README.md").read_text("utf-8")
     assert all(f"](docs/{name}.md)" in text for name in promised)
