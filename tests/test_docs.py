@@ -1,4 +1,4 @@
-"""The pages hold: the README's length, links, paths, commands, recipes, code, settings. Each check has a planted fault."""
+"""The pages: README length, links, paths, commands, recipes, code, settings. Each check has a planted fault."""
 
 import argparse
 import ast
