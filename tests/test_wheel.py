@@ -13,8 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = {
-    "training": ["pipeline", "prepare", "base", "pretrain", "sft", "dpo", "reward", "rl", "merge", "sweep", "packing"]
-    + ["prompts", "preferences", "jobs"],
+    "training": [
+        *("pipeline", "prepare", "packing", "base", "pretrain", "sft", "dpo", "reward", "rl", "merge", "sweep"),
+        *("prompts", "preferences", "jobs"),
+    ],
     "hub": ["local", "lineage", "release", "space", "gguf"],
     "eval": ["evaluation", "geval", "report", "human", "agreement", "judge.stub"],
     "benchmarks": ["starter", "hub", "judge", "eval", "train", "prepare", "serve"],
