@@ -5,6 +5,9 @@ RECIPE ?= training/recipes/starter.yaml
 CORPUS ?=
 TOKENIZER ?= Qwen/Qwen2.5-0.5B
 PORT ?= 7860
+WORKERS ?= 2
+LANE ?=
+STRICT := chat stats eval hub --exclude hub/local
 HUB := .repartee/hub
 OVERRIDES := $(if $(CORPUS),data.sources=$(CORPUS))
 
@@ -25,8 +28,13 @@ demo: setup
 chain: setup  # the chain alone, without the page
 	$(PY) -m hub.local run --data $(HUB) -- $(PY) -m training.pipeline --recipe $(RECIPE) $(OVERRIDES)
 
-test: setup browser git-lfs
-	$(PY) -m pytest
+# Threads that wait sleep: with a busy neighbour, spinning ones take a hundred times as long.
+export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 0
+test proof: export OMP_NUM_THREADS ?= 1
+
+test: setup browser git-lfs  # LANE="browser", "not slow", ...: the tests of one lane; WORKERS=N
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(if $(LANE),-m "$(LANE)")
 
 # The browser tests drive Debian's Chromium; elsewhere, install Chromium so that `chromium` is on the PATH.
 browser:
@@ -41,7 +49,7 @@ git-lfs:
 	  || echo "git-lfs not found: the tests of git clone will be skipped (apt-get install git-lfs)"
 
 proof: setup browser git-lfs  # the long proofs at full count: the same tests, more repetitions
-	REPARTEE_PROOF=1 $(PY) -m pytest
+	REPARTEE_PROOF=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile $(if $(LANE),-m "$(LANE)")
 
 # The bounds are for the real corpus and Qwen's tokenizer. LLAMA_PYTHON has llama-cpp-python and gguf: see benchmarks/serve.py
 bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER] [LLAMA_PYTHON=PYTHON]
@@ -55,4 +63,4 @@ bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER] [LLAM
 	$(PY) -m benchmarks.serve --corpus $(CORPUS) $(if $(LLAMA_PYTHON),--llama-python $(LLAMA_PYTHON))
 
 check: setup
-	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+	$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && $(PY) -m mypy --strict $(STRICT)

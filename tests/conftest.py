@@ -15,6 +15,11 @@ from hub.local import client_environment, free_port, running
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="repartee-tests-"))
 _PORT = free_port()
+LANES = {
+    "localhub": {"hub_url", "hub_data", "namespace"},
+    "browser": {"browser", "visit", "page"},
+}
+"""A test is of a lane where it uses one of these fixtures."""
 os.environ.pop("HF_TOKEN", None)
 os.environ.update(client_environment(f"http://127.0.0.1:{_PORT}", _FOLDER / "hub"))
 os.environ.update(
@@ -22,9 +27,18 @@ os.environ.update(
     HF_HUB_DISABLE_PROGRESS_BARS="1",
     REPARTEE_COMPILED="0",  # minutes of compiling: `tests/chat/test_compiled.py` has them
     OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", "2"),
+    OMP_WAIT_POLICY="PASSIVE",  # another test, or another worker, may be computing too
+    GOMP_SPINCOUNT="0",
     TOKENIZERS_PARALLELISM="false",
     TQDM_DISABLE="1",
 )
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for lane, fixtures in LANES.items():
+            if fixtures & set(item.fixturenames):
+                item.add_marker(lane)
 
 
 def pytest_unconfigure():

@@ -3,12 +3,13 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support import warm
 
 SMALL = [
     "sft.pairs=60",
@@ -37,23 +38,26 @@ ADAPTER_FILES = {
 }
 
 
-def command(namespace: str, work: Path, *overrides: str) -> list[str]:
-    pipeline = [sys.executable, "-m", "training.pipeline", "--work", str(work)]
-    return [*pipeline, f"hub.namespace={namespace}", *SMALL, *overrides]
+def arguments(namespace: str, work: Path, *overrides: str) -> list[str]:
+    return ["--work", str(work), f"hub.namespace={namespace}", *SMALL, *overrides]
 
 
 def run(namespace: str, work: Path, *overrides: str) -> str:
-    done = subprocess.run(command(namespace, work, *overrides), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    (work / "said.log").write_text(done.stdout + done.stderr)
-    return done.stdout
+    """The chain in a warm process; what it printed."""
+    command = warm.run("training.pipeline", arguments(namespace, work, *overrides), work / "said.log")
+    assert command.process.exitcode == 0, command.output[-4000:]
+    return command.output
 
 
 @pytest.fixture(scope="module")
 def chain(hub_url, tmp_path_factory):
-    """A namespace with a finished chain, and the work folder that it was made in."""
+    """A namespace with a finished chain, and the work folder that it was made in: the command as a user starts it."""
     namespace, work = "chain", tmp_path_factory.mktemp("work")
-    assert "the whole chain" in run(namespace, work)
+    command = [sys.executable, "-m", "training.pipeline", *arguments(namespace, work)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    (work / "said.log").write_text(done.stdout + done.stderr)
+    assert "the whole chain" in done.stdout
     return namespace, work
 
 
@@ -157,7 +161,7 @@ def test_published_trees_are_exact(chain):
 
 def test_no_secret_lies_in_any_repository_log_or_card(chain, hub_data):
     """The token that everything was published with is in nothing that the Hub keeps or that was printed."""
-    from hub_scan import everything
+    from tests.hub_scan import everything
 
     token, places = os.environ["HF_TOKEN"].encode(), 0
     for place, content in everything(hub_data, chain[1]):
@@ -177,25 +181,38 @@ def test_hf_command_downloads(chain, tmp_path):
     assert all(len(source["revision"]) == 40 for source in lineage["inputs"])
 
 
+ADAPTERS = ("repartee-starter-sft", "repartee-starter-dpo")
+REACHED = {  # what is in the work folder once a stage has work to lose
+    "prepare": "prepare-*",
+    "sft": "sft-*/checkpoints/checkpoint-*/trainer_state.json",
+    "preferences": "preferences-*/*.jsonl",
+    "dpo": "dpo-*/checkpoints/checkpoint-*/trainer_state.json",
+    "evaluation": "evaluation-*/*.jsonl",
+}
+
+
+def in_stage(command: warm.Command) -> str:
+    """The stage that a chain has come to, by what it printed."""
+    found = re.findall(r"^== \d/\d (\w+)", command.output, re.MULTILINE)
+    return found[-1] if found else ""
+
+
 def test_killed_in_every_stage_it_ends_with_the_same_artifacts(chain, tmp_path):
     from huggingface_hub import HfApi
 
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    for number, _stage in enumerate(STAGES, 1):
-        process = subprocess.Popen(
-            command("killed", tmp_path), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-        )
-        assert process.stdout
-        for line in process.stdout:
-            if line.startswith(f"== {number}/"):
-                try:
-                    process.wait(timeout=2.5)
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                break
-        process.wait()
-        process.stdout.close()
-    run("killed", tmp_path)
+    landed = []
+    for stage in STAGES:
+        command = warm.start("training.pipeline", arguments("killed", tmp_path), tmp_path / f"{stage}.log")
+
+        def reached(stage: str = stage, command: warm.Command = command) -> bool:
+            if in_stage(command) != stage:
+                return False
+            return any(path.stat().st_size for path in tmp_path.glob(REACHED[stage])) if stage in REACHED else True
+
+        command.kill_when(reached)
+        landed.append(in_stage(command))
+    assert landed == list(STAGES)  # each kill was in its stage, and what came before was not done again
+    assert run("killed", tmp_path).count("up to date") >= 1
     api = HfApi()
     for name, kind in (
         ("repartee-dialogue", "dataset"),
@@ -213,6 +230,9 @@ def test_killed_in_every_stage_it_ends_with_the_same_artifacts(chain, tmp_path):
         if name == "repartee-dialogue":
             same = [path for path in trees[0] if path.endswith(".parquet")]
             assert all(trees[0][path].blob_id == trees[1][path].blob_id for path in same)
+        if name in ADAPTERS:  # trained in several pieces, and in one: the same weights, to the bit
+            weights = [tree["adapter_model.safetensors"].lfs.sha256 for tree in trees]
+            assert weights[0] == weights[1], name
 
 
 @pytest.mark.parametrize(
@@ -226,13 +246,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_artifacts(chain, tmp_path):
     ],
 )
 def test_bad_input_is_one_line_and_a_status(hub_url, tmp_path, overrides, environment, says):
-    done = subprocess.run(
-        command("bad", tmp_path, *overrides),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | environment,
-    )
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    assert says in done.stderr.strip().splitlines()[-1]
+    command = warm.run("training.pipeline", arguments("bad", tmp_path, *overrides), tmp_path / "log", environment)
+    assert command.process.exitcode != 0
+    assert "Traceback" not in command.output
+    assert says in command.output.strip().splitlines()[-1]

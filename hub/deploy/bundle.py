@@ -1,4 +1,7 @@
-"""What the Space is made of: the app with what it imports and nothing else, requirements of its own, and its README."""
+"""What the Space is made of: the app with what it imports and nothing else, requirements of its own, and its README.
+
+The Space's metadata (title, colours, sdk and so on) are the front matter of this repository's README.md: one source.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ import ast
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hub.cards import space_card
+from hub.errors import UserError
 from hub.lineage import Input, Lineage
 
 ROOT = Path(__file__).parents[2]
 APP = "app.py"
-PYTHON = "3.12.12"
-"""What ZeroGPU runs; the code runs on 3.11 and later."""
+README = "README.md"
 TORCH = "torch>=2.8,<2.12"
 """What ZeroGPU has. On a CPU or a GPU of one's own the pipeline's newer one is as good."""
 BESIDE = ("accelerate",)
@@ -93,6 +96,21 @@ def requirements(files: Mapping[str, Path], root: Path = ROOT) -> str:
     return "".join(f"{known[name]}\n" for name in wanted)
 
 
+def front_matter(root: Path = ROOT) -> dict[str, Any]:
+    """The YAML at the head of this repository's README.md: the Space's title, colours, sdk, Python and so on.
+
+    Raises:
+        UserError: there is no such README, as where only the package is installed.
+    """
+    import yaml
+
+    path = root / README
+    text = path.read_text("utf-8") if path.exists() else ""
+    if not text.startswith("---\n"):
+        raise UserError(f"no {path} with the Space's front matter; deploy from a clone of the repository")
+    return yaml.safe_load(text.split("---\n")[1])
+
+
 class Variant(NamedTuple):
     """A model that answers: Hub id, full commit, and the files that the Space's image is built with."""
 
@@ -113,23 +131,12 @@ def variant(source: Input) -> Variant:
 def files_of(
     repo: str, variants: Mapping[str, Variant], datasets: list[str], lineage: Lineage
 ) -> dict[str, bytes | Path]:
-    """Everything that the Space holds but its lineage, by path."""
-    found = shipped()
-    metadata = {
-        "title": "Repartee",
-        "emoji": "🎬",
-        "colorFrom": "red",
-        "colorTo": "yellow",
-        "sdk": "gradio",
-        "sdk_version": pins()["gradio"].split("==")[1],
-        "python_version": PYTHON,
-        "app_file": APP,
+    """Everything that the Space holds but its lineage, by path. Raises UserError as `front_matter` does."""
+    metadata = front_matter() | {
         "models": [one.repo for one in variants.values()],
         "datasets": datasets,
-        "tags": ["repartee", "dialogue", "film"],
-        "license": "apache-2.0",
-        "short_description": "Say a film line; three small models answer.",
         "preload_from_hub": [f"{one.repo} {','.join(one.files)} {one.revision}" for one in variants.values()],
     }
+    found = shipped()
     card = space_card(metadata, repo=repo, variants=variants, lineage=lineage)
-    return {**found, "README.md": card.encode(), "requirements.txt": requirements(found).encode()}
+    return {**found, README: card.encode(), "requirements.txt": requirements(found).encode()}

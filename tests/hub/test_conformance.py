@@ -1,4 +1,4 @@
-"""Each row of the table of client calls, against one local Hub over real HTTP; the README has this table."""
+"""Each row of the table of client calls, against one local Hub over real HTTP; docs/hub.md has this table."""
 
 import httpx2
 import pytest

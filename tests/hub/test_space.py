@@ -17,6 +17,7 @@ from hub.names import Names
 
 NAMES = Names("films", "starter")
 SECRET = "value-never-to-be-printed"
+ZERO_GPU_PYTHON = "3.12.12"  # what ZeroGPU runs; the code runs on 3.11 and later
 
 
 # ---- what it is made of
@@ -70,9 +71,29 @@ def test_its_readme_is_one_that_the_hub_takes(hub_url):
     card.validate(repo_type="space")
     data = card.data.to_dict()
     assert data["preload_from_hub"][1] == f"films/sft config.json,a.safetensors {'s' * 40}"
-    assert (data["app_file"], data["sdk"], data["python_version"]) == ("app.py", "gradio", "3.12.12")
-    assert len(data["short_description"]) <= 60
+    assert data["models"] == ["films/base", "films/sft", "films/dpo"]
+    assert data["datasets"] == ["films/repartee-dialogue"]
+    given = bundle.front_matter()
+    assert {key: value for key, value in data.items() if key not in ("preload_from_hub", "models", "datasets")} == given
     assert "s" * 40 in card.text
+
+
+def test_its_metadata_are_the_front_matter_of_our_readme(tmp_path):
+    given = bundle.front_matter()
+    assert set(given) == {
+        "title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file", "license",
+        "short_description", "tags",
+    }  # fmt: skip
+    assert f"{given['sdk']}=={given['sdk_version']}" == bundle.pins()["gradio"]
+    assert given["python_version"] == ZERO_GPU_PYTHON
+    assert given["app_file"] == bundle.APP
+    assert len(given["short_description"]) <= 60  # the Hub refuses a longer one
+    with pytest.raises(UserError, match="deploy from a clone") as caught:
+        bundle.front_matter(tmp_path)
+    assert "\n" not in str(caught.value)
+    (tmp_path / "README.md").write_text("# Somebody else's\n")
+    with pytest.raises(UserError, match="deploy from a clone"):
+        bundle.front_matter(tmp_path)
 
 
 def test_a_secret_is_no_variable_and_comes_from_the_environment(monkeypatch, hub_url):
