@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from itertools import pairwise
 
 import pytest
-from remote_stub import Stub, serving
+from tests.support.remote_stub import Stub, serving
 from scenes import asked
 
 from chat.engine.local import Partial

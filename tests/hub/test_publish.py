@@ -5,7 +5,6 @@ import random
 
 import httpx2
 import pytest
-from fault_proxy import FaultProxy
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
@@ -14,6 +13,7 @@ from hub.errors import UserError, explain
 from hub.lineage import Input, Lineage
 from hub.local import free_port
 from hub.publish import publish
+from tests.support.fault_proxy import FaultProxy
 
 
 def lineage(**settings):

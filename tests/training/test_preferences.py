@@ -130,7 +130,7 @@ def test_the_film_is_preferred(family, tmp_path):
 
 
 def test_a_server_samples_the_replies(family, starter, tmp_path, capsys):
-    from remote_stub import Stub, serving
+    from tests.support.remote_stub import Stub, serving
     from transformers import AutoTokenizer
 
     from chat.template import configure_tokenizer

@@ -1,7 +1,7 @@
-"""`.venv/bin/python tests/hub/conformance.py` writes the table of client calls into docs/hub.md.
+"""`.venv/bin/python -m tests.support.conformance` writes the table of client calls into docs/hub.md.
 
 Each row is a call that a client of somebody else's making sends to the local Hub, and what must come of it. The tests
-run every row (test_conformance.py) and hold the table of that page to be this one.
+run every row (tests/hub/local/test_conformance.py) and hold the table of that page to be this one.
 """
 
 import importlib
@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "hub.md"
-PARTS = tuple(f"conformance_{part}" for part in ("repos", "files", "downloads", "spaces", "hf", "tools", "libraries"))
+PAGE = Path(__file__).parents[3] / "docs" / "hub.md"
+PARTS = tuple(f"{__name__}.{part}" for part in ("repos", "files", "downloads", "spaces", "hf", "tools", "libraries"))
 LARGE = 10 * 1024 * 1024 + 1  # one byte more than a regular file may have
 START, END = "<!-- conformance: start -->", "<!-- conformance: end -->"
 UNSUPPORTED = {
@@ -119,9 +119,3 @@ def table() -> str:
 
 def in_readme() -> str:
     return PAGE.read_text().split(START)[1].split(END)[0].strip()
-
-
-if __name__ == "__main__":
-    sys.modules["conformance"] = sys.modules["__main__"]
-    before, rest = PAGE.read_text().split(START)
-    PAGE.write_text(f"{before}{START}\n{table()}\n{END}{rest.split(END)[1]}")

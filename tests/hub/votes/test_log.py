@@ -9,13 +9,13 @@ import threading
 import time
 from pathlib import Path
 
-import fault_proxy
 import pytest
 from huggingface_hub import DatasetCard, HfApi
 
 from hub.errors import UserError
 from hub.votes.log import VoteLog, locked
 from hub.votes.vote import Vote, votes
+from tests.support import fault_proxy
 
 COUNT, KILLS = (1_000, 3) if os.environ.get("REPARTEE_PROOF") else (100, 3)
 VOTER = """

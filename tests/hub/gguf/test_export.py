@@ -89,7 +89,7 @@ def lines():
 def ask(model: Path, lora: Path | None, prompts: list[list[int]], texts: list[str]) -> dict:
     job = {"model": str(model), "lora": str(lora) if lora else None, "prompts": prompts, "texts": texts}
     done = subprocess.run(
-        [os.environ["REPARTEE_LLAMA_PYTHON"], str(Path(__file__).with_name("llama_greedy.py"))],
+        [os.environ["REPARTEE_LLAMA_PYTHON"], str(Path(__file__).parents[2] / "support" / "llama_greedy.py")],
         input=json.dumps(job | {"stops": [0, 2], "most": MOST}), capture_output=True, text=True, check=False,
         timeout=250,
     )  # fmt: skip

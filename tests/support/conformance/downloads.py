@@ -5,7 +5,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from conformance import LARGE, Hub, row
 from huggingface_hub import (
     CommitScheduler,
     HfFileSystem,
@@ -18,6 +17,8 @@ from huggingface_hub import (
     snapshot_download,
 )
 from huggingface_hub.errors import EntryNotFoundError
+
+from tests.support.conformance import LARGE, Hub, row
 
 HFAPI = "huggingface_hub"
 

@@ -1,6 +1,5 @@
 """What the local Hub refuses, and what it shows to nobody."""
 
-import http.client
 import json
 import os
 import shutil
@@ -10,40 +9,11 @@ from contextlib import suppress
 
 import httpx2
 import pytest
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import HfApi
 
 from hub.local import running
 from hub.local.tokens import token_of
-
-
-@pytest.fixture
-def api(hub_url):
-    return HfApi()
-
-
-@pytest.fixture
-def repo(api, namespace):
-    name = f"{namespace}/repo"
-    api.create_repo(name)
-    return name
-
-
-def add(path, content):
-    return CommitOperationAdd(path, content)
-
-
-def post(url, **options):
-    headers = {"Authorization": f"Bearer {os.environ['HF_TOKEN']}"}
-    return httpx2.post(url, headers=headers, **options)
-
-
-def raw(url, path, method="GET", headers=None):
-    """Status and body of an address that is sent as it stands: clients tidy `..` away."""
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=10)
-    connection.request(method, path, headers=headers or {"Authorization": f"Bearer {os.environ['HF_TOKEN']}"})
-    answer = connection.getresponse()
-    return answer.status, answer.read()
-
+from tests.support.hub_http import add, post, raw
 
 # ---- paths
 

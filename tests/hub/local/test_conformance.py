@@ -2,8 +2,9 @@
 
 import httpx2
 import pytest
-from conformance import PARTS, ROWS, Hub, in_readme, table
 from huggingface_hub.errors import HfHubHTTPError
+
+from tests.support.conformance import PARTS, ROWS, Hub, in_readme, table
 
 pytest.register_assert_rewrite(*PARTS)  # before `table` imports them
 
@@ -45,6 +46,6 @@ def test_what_is_not_supported_is_refused(hub_url, tmp_path):
 
 
 def test_the_readme_has_this_table():
-    assert in_readme() == TABLE, "write it anew: .venv/bin/python tests/hub/conformance.py"
+    assert in_readme() == TABLE, "write it anew: .venv/bin/python -m tests.support.conformance"
     assert len(ROWS) >= 60
     assert len({str(row) for row in ROWS}) == len(ROWS)

@@ -3,7 +3,7 @@
 import json
 import os
 
-from conformance import Hub, row
+from tests.support.conformance import Hub, row
 
 
 @row("hf", "hf auth whoami", "the user of the token")

@@ -1,46 +1,16 @@
 """Who may read and write on the local Hub, and what a stranger is told."""
 
 import base64
-import http.client
 import os
-import urllib.parse
 
 import httpx2
 import pytest
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import HfApi
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError, RepositoryNotFoundError
 
 from hub.local import running
 from hub.local.tokens import add_token, token_of
-
-
-@pytest.fixture
-def api(hub_url):
-    return HfApi()
-
-
-@pytest.fixture
-def repo(api, namespace):
-    name = f"{namespace}/repo"
-    api.create_repo(name)
-    return name
-
-
-def add(path, content):
-    return CommitOperationAdd(path, content)
-
-
-def post(url, **options):
-    headers = {"Authorization": f"Bearer {os.environ['HF_TOKEN']}"}
-    return httpx2.post(url, headers=headers, **options)
-
-
-def raw(url, path, method="GET", headers=None):
-    """Status and body of an address that is sent as it stands: clients tidy `..` away."""
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=10)
-    connection.request(method, path, headers=headers or {"Authorization": f"Bearer {os.environ['HF_TOKEN']}"})
-    answer = connection.getresponse()
-    return answer.status, answer.read()
+from tests.support.hub_http import add, post
 
 
 def test_a_read_token_reads_everything_and_writes_nothing(tmp_path):

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import pytest
-from conformance import LARGE, Hub, row
 from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationCopy,
@@ -13,6 +12,8 @@ from huggingface_hub import (
     hf_hub_download,
 )
 from huggingface_hub.errors import BadRequestError, EntryNotFoundError, HfHubHTTPError
+
+from tests.support.conformance import LARGE, Hub, row
 
 HFAPI = "huggingface_hub"
 

@@ -142,11 +142,6 @@ def test_an_app_dies_with_its_server(tmp_path, number):
 
 
 @pytest.fixture
-def api(hub_url):
-    return HfApi()
-
-
-@pytest.fixture
 def space(api, namespace):
     publish(api, f"{namespace}/space", APP)
     return f"{namespace}/space"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from conformance import Hub, row
+
+from tests.support.conformance import Hub, row
 
 HUB_JS = "@huggingface/hub@2.17.5"
 

@@ -1,9 +1,10 @@
 """Rows of HfApi about collections and Spaces."""
 
 import pytest
-from conformance import Hub, row
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
+
+from tests.support.conformance import Hub, row
 
 HFAPI = "huggingface_hub"
 

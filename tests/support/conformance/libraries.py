@@ -4,7 +4,8 @@ import io
 import json
 
 import pytest
-from conformance import Hub, row
+
+from tests.support.conformance import Hub, row
 
 ROWS_OF = {"line": ["Where were you?", "Here.", "Since when?"], "film": [1, 1, 2]}
 
@@ -182,7 +183,7 @@ def tokenizers(hub: Hub):
 @row(
     "gradio_client",
     'Client("NAMESPACE/SPACE")',
-    "not running is said; a running one is in test_local_spaces.py",
+    "not running is said; a running one is in tests/hub/local/test_spaces.py",
 )
 def gradio(hub: Hub):
     from gradio_client import Client

@@ -1,0 +1,44 @@
+"""Licences and citations, inherited from what an artifact was made from."""
+
+import pytest
+
+from hub.lineage import Input, Lineage
+from hub.publish import publish
+from hub.rights import APACHE, UNKNOWN, Citation, Rights, combine_rights, note, of_base, stated
+from tests.support.cards import CITATION
+
+
+@pytest.mark.parametrize(
+    ("base", "licence"),
+    [
+        ("Qwen/Qwen2.5-0.5B", "apache-2.0"),
+        ("Qwen/Qwen2.5-1.5B", "apache-2.0"),
+        ("Qwen/Qwen2.5-3B", "qwen-research"),
+        ("unsloth/qwen2.5-3b-bnb-4bit", "qwen-research"),
+        ("Qwen/Qwen2.5-72B", "as-the-base-model"),
+        ("somebody/else", "as-the-base-model"),
+    ],
+)
+def test_an_adapter_inherits_the_licence_of_its_base(hub_url, base, licence):
+    fields = of_base(Input(base, "model", "b" * 40, "c")).license
+    assert fields.get("license_name", fields["license"]) == licence
+    assert ("license_link" in fields) == (fields["license"] == "other")
+
+
+def test_rights_are_handed_on_from_a_base_of_ours(namespace):
+    rights = Rights({"license": "other", "license_name": "films", "license_link": "http://films"}, (CITATION,))
+    lineage = Lineage("base", {}, (), facts={"rights": rights.as_fact()})
+    revision = publish(f"{namespace}/base", "model", {}, lineage, "base")
+    assert of_base(Input(f"{namespace}/base", "model", revision, "c")) == rights
+    assert note(rights) == (
+        "The base was trained on the Corpus of Films, and inherits what is said of it below; so does this adapter."
+    )
+
+
+def test_rights_of_several_sources_name_a_licence_only_where_they_agree():
+    other = Citation("Other", "Free.", "@book{other}")
+    one, two, three = Rights(APACHE, (CITATION,)), Rights(APACHE, (other, CITATION)), Rights({"license": "mit"})
+    assert combine_rights([one, two]) == Rights(APACHE, (CITATION, other))
+    assert combine_rights([one, three]) == Rights(UNKNOWN.license, (CITATION,))
+    assert stated(one.as_fact()) == one
+    assert stated(None) == UNKNOWN
