@@ -25,7 +25,7 @@ from hub.model_index import model_index, publish_results
 from hub.names import Names
 from hub.parquet import write_tables
 from hub.publish import publish
-from hub.results_table import TITLES, measured, shown, table
+from hub.results_table import TITLES, fetch_results, table, variant_metrics
 from hub.rights import inherited_rights
 from hub.task import Task
 
@@ -86,11 +86,11 @@ def push_results(evaluation: str) -> None:
     assert found
     revision, lineage = found
     _, *adapters, data = lineage.inputs
-    results = measured(evaluation, revision)
+    results = fetch_results(evaluation, revision)
     told = f"{table(results)}\n\nFrom [{evaluation}]({address(evaluation)})."
     names = [name for name in TITLES if name in results["voices"]]  # a lineage keeps its facts sorted by name
     for name, source in zip(names[1:], adapters, strict=True):
-        index = model_index(source.repo, data, shown(results, name), evaluation)
+        index = model_index(source.repo, data, variant_metrics(results, name), evaluation)
         publish_results(source.repo, source.revision, index, told)
 
 

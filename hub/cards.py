@@ -17,6 +17,7 @@ def model_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
     """Renders a model card.
 
     Args:
+        template: name of a file of hub/templates, without its ending.
         metadata: fields of the front matter; `license` and `library_name` must be among them.
         values: what the template asks for, in the comment at its top.
 

@@ -97,5 +97,5 @@ def _http(error: object, endpoint: str) -> str:
     )
     if response.headers.get("X-Error-Code") == "GatedRepo":
         cure = f"its owners ask you to accept their terms first; open the repository's page at {endpoint}"
-    said = getattr(error, "server_message", "")
-    return f"{address.path} at {endpoint} answered {status}{f' ({said})' if said else ''}: {cure}"
+    message = getattr(error, "server_message", "")
+    return f"{address.path} at {endpoint} answered {status}{f' ({message})' if message else ''}: {cure}"

@@ -17,9 +17,9 @@ from typing import Any
 from hub.errors import UserError
 
 VERSION = "0.1.0"
-FILE = "lineage.json"
+LINEAGE_FILE = "lineage.json"
 REPORT = "report/"
-"""Folder of what is told of an artifact after it was made; no part of its content."""
+"""Folder of reports on an artifact, made after it; no part of its content."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Input:
 
 @dataclass(frozen=True)
 class Lineage:
+    """What an artifact was made from: stage, settings and inputs; `lineage.json` of its repository."""
+
     stage: str
     settings: dict[str, Any]
     inputs: tuple[Input, ...]
@@ -51,6 +53,7 @@ class Lineage:
         return hashlib.sha256(identity.encode()).hexdigest()
 
     def to_json(self) -> str:
+        """The text of `lineage.json`, fingerprint included."""
         return json.dumps({**asdict(self), "fingerprint": self.fingerprint}, indent=2, sort_keys=True) + "\n"
 
     @classmethod
@@ -87,11 +90,11 @@ def unchanged(source: Input, revision: str) -> bool:
 
 def content_hash(hashes: Mapping[str, str]) -> str:
     """sha256 over the paths and hashes of files; cards, figures and reports left out."""
-    files = sorted((path, name) for path, name in hashes.items() if not about_it(path))
+    files = sorted((path, name) for path, name in hashes.items() if not is_description(path))
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
-def about_it(path: str) -> bool:
+def is_description(path: str) -> bool:
     """Whether a file tells of an artifact, and is no part of it."""
     return path == "README.md" or path.endswith(".png") or path.startswith(REPORT)
 
@@ -115,13 +118,15 @@ def fetch_lineage(repo: str, type: str, revision: str | None = None) -> tuple[st
 
     try:
         sha = str(HfApi().repo_info(repo, repo_type=type, revision=revision).sha)
-        path = hf_hub_download(repo, FILE, repo_type=type, revision=sha)
+        path = hf_hub_download(repo, LINEAGE_FILE, repo_type=type, revision=sha)
     except (RepositoryNotFoundError, RevisionNotFoundError, RemoteEntryNotFoundError):
         return None
     try:
         return sha, Lineage.from_json(Path(path).read_text("utf-8"))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{FILE} of {type} {repo}@{sha} is not one of Repartee's; use another namespace") from error
+        raise UserError(
+            f"{LINEAGE_FILE} of {type} {repo}@{sha} is not one of Repartee's; use another namespace"
+        ) from error
 
 
 def training_minutes(model: Input) -> float | None:
@@ -141,22 +146,22 @@ def up_to_date(repo: str, type: str, lineage: Lineage) -> str | None:
 
 def differences(old: Lineage, new: Lineage) -> list[str]:
     """Why an artifact is stale: the settings and inputs in which its lineage differs from the one it would have."""
-    before, after = dict(flat(old.settings)), dict(flat(new.settings))
+    before, after = dict(flatten(old.settings)), dict(flatten(new.settings))
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    told = [f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in changed]
+    reasons = [f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in changed]
     known = {(source.repo, source.type): source.content for source in old.inputs}
-    return told + [
+    return reasons + [
         f"{source.repo} {'has changed' if (source.repo, source.type) in known else 'is new'}"
         for source in new.inputs
         if known.get((source.repo, source.type)) != source.content
     ]
 
 
-def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Nested settings as `section.key` and value, as JSON has them."""
     for key, value in json.loads(json.dumps(settings, default=list)).items():
         if isinstance(value, dict):
-            yield from flat(value, f"{above}{key}.")
+            yield from flatten(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
 

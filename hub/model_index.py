@@ -15,6 +15,8 @@ def publish_report(evaluation: str, revision: str, files: Mapping[str, bytes]) -
     """Puts a report beside an evaluation set, in one commit on `revision`; returns it, or None for no change.
 
     Args:
+        evaluation: Hub id of the evaluation set.
+        revision: the full commit that the report is about.
         files: the whole of the report's folder, and the card. Older files of the folder are deleted.
 
     Raises:
@@ -22,11 +24,11 @@ def publish_report(evaluation: str, revision: str, files: Mapping[str, bytes]) -
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    from hub.publish import plan_of
+    from hub.publish import plan_commit
 
     info = HfApi().repo_info(evaluation, repo_type="dataset", revision=revision, files_metadata=True)
     present = {path: name for path, name in file_hashes(info).items() if path in files or path.startswith(REPORT)}
-    plan = plan_of([CommitOperationAdd(path, content) for path, content in files.items()], present)
+    plan = plan_commit([CommitOperationAdd(path, content) for path, content in files.items()], present)
     if not plan.operations:
         return None
     commit = HfApi().create_commit(
@@ -39,6 +41,7 @@ def model_index(repo: str, dataset: Input, metrics: Mapping[str, float], evaluat
     """The metadata that makes the Hub show a model's results.
 
     Args:
+        repo: Hub id of the model.
         dataset: the dialogue dataset, as pinned, on whose test split they were measured.
         metrics: value by name, as in the results table.
         evaluation: the published evaluation set that holds every response.
@@ -72,12 +75,12 @@ def with_results(card: str, index: dict[str, Any], table: str) -> str:
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    made = ModelCard(between(card, f"## Results\n\n{table}"))
+    made = ModelCard(replace_between_marks(card, f"## Results\n\n{table}"))
     made.data = ModelCardData(**{**made.data.to_dict(), "model-index": None}, **index)
     return str(made)
 
 
-def between(card: str, text: str) -> str:
+def replace_between_marks(card: str, text: str) -> str:
     """A card with a text between its two marks, in place of what stood there.
 
     Raises ValueError where the card has no such marks.

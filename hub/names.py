@@ -17,22 +17,27 @@ class Names:
 
     @property
     def dialogue(self) -> str:
+        """Dataset: prompts and completions from the corpus."""
         return self._repo("dialogue")
 
     @property
     def starter(self) -> str:
+        """Model: the small base of our own."""
         return self._repo("starter")
 
     @property
     def preferences(self) -> str:
+        """Dataset: judged pairs of replies."""
         return self._repo(f"{self.size}-preferences")
 
     @property
     def evaluation(self) -> str:
+        """Dataset: responses, metrics and the report."""
         return self._repo(f"{self.size}-evaluation")
 
     @property
     def geval(self) -> str:
+        """Dataset: an LLM judge's scores."""
         return self._repo(f"{self.size}-geval")
 
     @property
@@ -42,6 +47,7 @@ class Names:
 
     @property
     def votes(self) -> str:
+        """Dataset: blind votes of the visitors."""
         return self._repo("votes")
 
     @property
@@ -51,6 +57,7 @@ class Names:
 
     @property
     def space(self) -> str:
+        """Space: the page."""
         return f"{self.namespace}/repartee"
 
     def adapter(self, kind: str) -> str:

@@ -29,9 +29,7 @@ def write_tables(
     for path in paths.values():
         path.parent.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as pool:  # compression lets other threads run
-        list(
-            pool.map(lambda place: pq.write_table(tables[place[0]][place[1]], paths[place], compression="zstd"), paths)
-        )
+        list(pool.map(lambda key: pq.write_table(tables[key[0]][key[1]], paths[key], compression="zstd"), paths))
     files: dict[str, bytes | Path] = {f"{config}/{split}.parquet": path for (config, split), path in paths.items()}
     infos: dict[str, DatasetInfo] = {}
     configs: list[dict[str, Any]] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.errors import NO_TOKEN, UserError
-from hub.lineage import FILE, Lineage, file_hashes
+from hub.lineage import LINEAGE_FILE, Lineage, file_hashes
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -36,6 +36,12 @@ def publish(
     of theirs if they touched none of its paths.
 
     Args:
+        repo: Hub id; made where it does not exist.
+        type: model, dataset or space.
+        files: content, or where it lies, by path in the repository.
+        lineage: written beside them as lineage.json.
+        message: of the commit; the first line is its title.
+        private: how the repository is made.
         creation: further arguments of `create_repo`, for a Space.
 
     Raises:
@@ -51,7 +57,7 @@ def publish(
     if token in message + lineage.to_json():
         raise UserError(f"{repo}: the Hub token stands in the commit message or in the settings; take it out")
     api, wanted = HfApi(), additions_of(files, lineage)
-    plan: Plan | None = None
+    plan: CommitPlan | None = None
     before: dict[str, str] = {}
     parent = ""
     for attempt in range(1, ATTEMPTS + 1):
@@ -59,13 +65,13 @@ def publish(
             api.create_repo(repo, repo_type=type, private=private, exist_ok=True, **creation)
             present, main = _present(api, repo, type)
             if plan is None:
-                plan, before, parent = plan_of(wanted, present), present, main
+                plan, before, parent = plan_commit(wanted, present), present, main
                 if not plan.operations:
                     print(f"unchanged {repo}@{main}", flush=True)
                     return main
             elif main != parent:
-                if plan.stands_in(present):  # it had landed, and its answer was lost
-                    ours = _titled(api, repo, type, message) or main
+                if plan.is_applied(present):  # it had landed, and its answer was lost
+                    ours = _newest_with_title(api, repo, type, message) or main
                     print(f"published {repo}@{ours}", flush=True)
                     return ours
                 touched = {path for path in {**before, **present} if before.get(path) != present.get(path)}
@@ -80,24 +86,26 @@ def publish(
             print(f"published {repo}@{commit.oid}", flush=True)
             return commit.oid
         except (HfHubHTTPError, httpx2.TransportError, RuntimeError) as error:
-            status, retry_after = trouble(error)
+            status, retry_after = retry_status(error)
             if status is None or attempt == ATTEMPTS:
                 raise
         time.sleep(_seconds(retry_after, attempt))
     raise AssertionError("the last attempt returns or raises")
 
 
-class Change(NamedTuple):
+class FileChange(NamedTuple):
+    """What a commit does to one file."""
+
     path: str
     size: int  # bytes; of what is deleted 0
     state: str  # new, changed, unchanged or deleted
 
 
 @dataclass
-class Plan:
+class CommitPlan:
     """What a commit does to a repository."""
 
-    changes: list[Change]
+    changes: list[FileChange]
     operations: list[CommitOperationAdd | CommitOperationDelete]
     hashes: dict[str, tuple[str, str]]
     """By path, the two names that the Hub may know the new content by."""
@@ -107,7 +115,7 @@ class Plan:
         """What it touches."""
         return {change.path for change in self.changes if change.state != "unchanged"}
 
-    def stands_in(self, present: Mapping[str, str]) -> bool:
+    def is_applied(self, present: Mapping[str, str]) -> bool:
         """Whether a repository with these files, by path and hash, is as the commit leaves it."""
         return all(
             path not in present if path not in self.hashes else present.get(path) in self.hashes[path]
@@ -116,15 +124,16 @@ class Plan:
 
 
 def additions_of(files: Mapping[str, bytes | Path], lineage: Lineage) -> list[CommitOperationAdd]:
+    """The files and their lineage.json as operations of a commit."""
     from huggingface_hub import CommitOperationAdd
 
-    content = {**files, FILE: lineage.to_json().encode()}
+    content = {**files, LINEAGE_FILE: lineage.to_json().encode()}
     return [
         CommitOperationAdd(path, str(value) if isinstance(value, Path) else value) for path, value in content.items()
     ]
 
 
-def plan_of(additions: list[CommitOperationAdd], present: Mapping[str, str]) -> Plan:
+def plan_commit(additions: list[CommitOperationAdd], present: Mapping[str, str]) -> CommitPlan:
     """What makes a repository of the files `present`, by path and hash, hold exactly the additions."""
     from huggingface_hub import CommitOperationDelete
 
@@ -133,14 +142,14 @@ def plan_of(additions: list[CommitOperationAdd], present: Mapping[str, str]) -> 
     for addition in additions:
         path = addition.path_in_repo
         state = "new" if path not in present else "unchanged" if present[path] in hashes[path] else "changed"
-        changes.append(Change(path, addition.upload_info.size, state))
+        changes.append(FileChange(path, addition.upload_info.size, state))
         if state != "unchanged":
             operations.append(addition)
     for path in present:
         if path not in hashes and path != ".gitattributes":
-            changes.append(Change(path, 0, "deleted"))
+            changes.append(FileChange(path, 0, "deleted"))
             operations.append(CommitOperationDelete(path))
-    return Plan(changes, operations, hashes)
+    return CommitPlan(changes, operations, hashes)
 
 
 def preview_publish(repo: str, type: str, files: Mapping[str, bytes | Path], lineage: Lineage) -> None:
@@ -152,16 +161,16 @@ def preview_publish(repo: str, type: str, files: Mapping[str, bytes | Path], lin
         present, main = _present(HfApi(), repo, type)
     except RepositoryNotFoundError:
         present, main = {}, "not there yet"
-    plan = plan_of(additions_of(files, lineage), present)
+    plan = plan_commit(additions_of(files, lineage), present)
     verb = "would be one commit on" if plan.operations else "holds all of it already:"
     print(f"{type} {repo}: {verb} {main}")
     for path, size, state in plan.changes:
         print(f"  {state:<9} {path}" + (f" ({size:,} bytes)" if state != "deleted" else ""))
     if "README.md" in plan.paths and "README.md" in files:
-        print("\n".join(card_changes(repo, type, files["README.md"], "README.md" in present)), flush=True)
+        print("\n".join(card_diff(repo, type, files["README.md"], "README.md" in present)), flush=True)
 
 
-def card_changes(repo: str, type: str, card: bytes | Path, there: bool) -> Iterator[str]:
+def card_diff(repo: str, type: str, card: bytes | Path, there: bool) -> Iterator[str]:
     """The unified diff from the published card to a new one."""
     from huggingface_hub import hf_hub_download
 
@@ -172,7 +181,7 @@ def card_changes(repo: str, type: str, card: bytes | Path, there: bool) -> Itera
     )
 
 
-def trouble(error: BaseException | None) -> tuple[int | None, str | None]:
+def retry_status(error: BaseException | None) -> tuple[int | None, str | None]:
     """What stands behind an error of huggingface_hub: a status worth another look (412, 429, 5xx) and its Retry-After.
 
     A connection that broke counts as 503. 412 is worth a look because the commit that came first may be our own, whose
@@ -194,8 +203,8 @@ def trouble(error: BaseException | None) -> tuple[int | None, str | None]:
 
 def _seconds(retry_after: str | None, attempt: int) -> float:
     """How long to wait: what the Hub asked for, else 1, 2, 4... seconds; never longer than LONGEST_WAIT."""
-    asked = float(retry_after) if retry_after and retry_after.isdigit() else 0.5 * 2**attempt
-    return min(asked, LONGEST_WAIT)
+    seconds = float(retry_after) if retry_after and retry_after.isdigit() else 0.5 * 2**attempt
+    return min(seconds, LONGEST_WAIT)
 
 
 def _present(api: HfApi, repo: str, type: str) -> tuple[dict[str, str], str]:
@@ -204,7 +213,7 @@ def _present(api: HfApi, repo: str, type: str) -> tuple[dict[str, str], str]:
     return file_hashes(info), str(info.sha)
 
 
-def _titled(api: HfApi, repo: str, type: str, message: str) -> str | None:
+def _newest_with_title(api: HfApi, repo: str, type: str, message: str) -> str | None:
     """The newest commit of main with this message."""
     commits = api.list_repo_commits(repo, repo_type=type)
     return next((commit.commit_id for commit in commits if commit.title == message.split("\n")[0]), None)

@@ -1,4 +1,4 @@
-"""Whose words an artifact holds: licence and citation, handed on from the corpus to all that is made of it.
+"""Licence and citation of whose words an artifact holds, inherited from the corpus by all that is made of it.
 
 The reader of a corpus states them; they travel in the `facts` of each lineage, and every card shows them.
 """
@@ -32,6 +32,8 @@ class Citation:
 
 @dataclass(frozen=True)
 class Rights:
+    """Licence and citations of an artifact."""
+
     license: dict[str, str]
     """`license` of a card's front matter, with `license_name` and `license_link` where that is "other"."""
     citations: tuple[Citation, ...] = ()
@@ -44,15 +46,15 @@ class Rights:
 UNKNOWN = Rights({"license": "unknown"})
 
 
-def stated(fact: dict[str, Any] | None) -> Rights:
-    """Reads `Rights.as_fact`; nothing said is UNKNOWN."""
+def rights_from_fact(fact: dict[str, Any] | None) -> Rights:
+    """Reads `Rights.as_fact`; None is UNKNOWN."""
     return Rights(fact["license"], tuple(Citation(**one) for one in fact["citations"])) if fact else UNKNOWN
 
 
 def inherited_rights(source: Input) -> Rights:
     """The rights that the lineage of a published input states."""
     found = fetch_lineage(source.repo, source.type, source.revision) if source.type != "file" else None
-    return stated(found[1].facts.get("rights")) if found else UNKNOWN
+    return rights_from_fact(found[1].facts.get("rights")) if found else UNKNOWN
 
 
 def combine_rights(rights: Iterable[Rights]) -> Rights:
@@ -63,7 +65,7 @@ def combine_rights(rights: Iterable[Rights]) -> Rights:
     return Rights(every[0].license if agreed else UNKNOWN.license, tuple(citations))
 
 
-def of_base(base: Input) -> Rights:
+def rights_of_base(base: Input) -> Rights:
     """What an adapter inherits from its base.
 
     Qwen 2.5 is Apache-2.0 from 0.5B to 32B but for the 3B, which is for research. A base of ours states its own;
@@ -81,7 +83,7 @@ def of_base(base: Input) -> Rights:
     return Rights({"license": "other", "license_name": "as-the-base-model", "license_link": link})
 
 
-def note(rights: Rights) -> str:
+def license_note(rights: Rights) -> str:
     """The sentence in which an adapter's card says what its base, which has these rights, allows."""
     licence = rights.license
     if licence == QWEN_RESEARCH:

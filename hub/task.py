@@ -1,4 +1,4 @@
-"""What a stage is about to make, told before it is made: `--dry-run` of every stage prints it."""
+"""Dry run: what a stage would make and from what, and whether that is published already."""
 
 from __future__ import annotations
 

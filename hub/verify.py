@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from hub.lineage import FILE, Input, Lineage, content_hash, fetch_lineage, file_hashes
+from hub.lineage import LINEAGE_FILE, Input, Lineage, content_hash, fetch_lineage, file_hashes
 
 
 def verify(repo: str, type: str, revision: str | None = None) -> Iterator[tuple[bool, str]]:
@@ -48,11 +48,11 @@ def _below(source: Input, seen: dict[tuple[str, str, str], str]) -> Iterator[tup
         yield not wrong, f"{name}: " + (f"{', '.join(wrong)} not as the Hub says" if wrong else f"{len(hashes)} files")
     if source.content and seen[key] != source.content:
         yield False, f"{name}: its content is not the one that was recorded when it was used"
-    if first and FILE in hashes:
+    if first and LINEAGE_FILE in hashes:
         found = fetch_lineage(source.repo, source.type, sha)
         assert found
-        if stated_fingerprint(source, sha) != found[1].fingerprint:
-            yield False, f"{name}: {FILE} has been changed, its fingerprint is another's"
+        if recorded_fingerprint(source, sha) != found[1].fingerprint:
+            yield False, f"{name}: {LINEAGE_FILE} has been changed, its fingerprint is another's"
         yield from _inputs(found[1], seen)
 
 
@@ -77,8 +77,9 @@ def fetched_hash(source: Input, sha: str, path: str, expected: str) -> str:
     return digest.hexdigest()
 
 
-def stated_fingerprint(source: Input, sha: str) -> str:
+def recorded_fingerprint(source: Input, sha: str) -> str:
+    """The fingerprint that lineage.json states, as it was written."""
     from huggingface_hub import hf_hub_download
 
-    path = hf_hub_download(source.repo, FILE, repo_type=source.type, revision=sha)
+    path = hf_hub_download(source.repo, LINEAGE_FILE, repo_type=source.type, revision=sha)
     return str(json.loads(Path(path).read_text("utf-8")).get("fingerprint"))

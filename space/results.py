@@ -10,7 +10,7 @@ from pathlib import Path
 from hub.errors import explain
 from hub.lineage import Lineage, fetch_lineage, unchanged
 from hub.names import Names
-from hub.results_table import measured, table
+from hub.results_table import fetch_results, table
 from space.chat_handlers import LABELS
 
 DRAWN = ("report/means.png", "metrics.png")
@@ -47,7 +47,7 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
         if found is None:
             return Results(f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub.")
         sha, lineage = found
-        figures = measured(repo, sha)
+        figures = fetch_results(repo, sha)
         told = table(figures)
         there = list_repo_files(repo, repo_type="dataset", revision=sha)
         drawn = [name for name in DRAWN if name in there]

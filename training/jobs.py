@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hub.deploy.jobs import Job, preview, run
+from hub.deploy.jobs import Job, preview_job, run_job
 from hub.errors import UserError, one_line_errors
 from training.recipe import load
 
@@ -45,7 +45,7 @@ def main() -> None:
     arguments = parser.parse_intermixed_args()
     with one_line_errors():
         job = job_of(arguments.stage, arguments.recipe, arguments.overrides)
-        (preview if arguments.dry_run else run)(job)
+        (preview_job if arguments.dry_run else run_job)(job)
 
 
 if __name__ == "__main__":

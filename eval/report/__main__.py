@@ -26,10 +26,10 @@ from eval.report.gather import Material, gather
 from eval.report.page import data_addresses, render
 from hub.errors import UserError, one_line_errors
 from hub.lineage import REPORT, VERSION
-from hub.model_index import BEGIN, between, publish_report
+from hub.model_index import BEGIN, publish_report, replace_between_marks
 from hub.names import Names
 from hub.results_table import TITLES, table
-from hub.trace import address, tree
+from hub.trace import commit_url, lineage_tree
 
 HTML = "report.html"
 
@@ -114,7 +114,7 @@ def values(made: Material, results: dict[str, Any], found: list[Evidence], pictu
         "examples": {"by": by, "best": best, "worst": worst, "titles": TITLES},
         "counts": tables.counts(made),
         "costs": tables.costs(made),
-        "lineage": list(tree(made.evaluation.repo, "dataset", made.evaluation.revision)),
+        "lineage": list(lineage_tree(made.evaluation.repo, "dataset", made.evaluation.revision)),
     }
 
 
@@ -139,7 +139,7 @@ def told(one: Evidence) -> dict[str, Any]:
 
 
 def linked(source: Any) -> tuple[str, str]:
-    return f"{source.repo}@{source.revision[:7]}", address(source.repo, source.type, source.revision)
+    return f"{source.repo}@{source.revision[:7]}", commit_url(source.repo, source.type, source.revision)
 
 
 def publish(made: Material, report: Made) -> str | None:
@@ -151,7 +151,7 @@ def publish(made: Material, report: Made) -> str | None:
     old = Path(hf_hub_download(repo, "README.md", repo_type="dataset", revision=revision)).read_text("utf-8")
     if BEGIN in old:
         link = f"The whole report: [{REPORT}{HTML}]({REPORT}{HTML}), one page that needs nothing beside it."
-        files["README.md"] = between(old, f"{table(report.results)}\n\n{link}").encode()
+        files["README.md"] = replace_between_marks(old, f"{table(report.results)}\n\n{link}").encode()
     commit = publish_report(repo, revision, files)
     print(f"report beside {repo}@{commit}" if commit else f"{repo} has this very report already", flush=True)
     push_results(repo)

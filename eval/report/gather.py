@@ -14,7 +14,7 @@ from eval.judge_overlap import labellers
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, fetch_lineage, pin, unchanged
 from hub.names import Names
-from hub.results_table import measured
+from hub.results_table import fetch_results
 from hub.votes.ballot import hash_of
 
 Row = dict[str, Any]
@@ -104,7 +104,7 @@ def gather(names: Names, votes: Sequence[Path] = (), key: Path | None = None) ->
 
 def named_before(evaluation: Input) -> Input:
     """The evaluation set at the commit that its report names: a report is a commit too, and would name itself."""
-    told = measured(evaluation.repo, evaluation.revision).get("revision")
+    told = fetch_results(evaluation.repo, evaluation.revision).get("revision")
     return replace(evaluation, revision=told) if told and unchanged(evaluation, told) else evaluation
 
 

@@ -20,15 +20,15 @@ APP = "app.py"
 README = "README.md"
 TORCH = "torch>=2.8,<2.12"
 """What ZeroGPU has. On a CPU or a GPU of one's own the pipeline's newer one is as good."""
-BESIDE = ("accelerate",)
-"""Imported by nobody here, but asked for by transformers."""
+INDIRECT = ("accelerate",)
+"""Imported by nobody here, but required by transformers."""
 PROVIDED = ("gradio", "gradio_client")
 """Installed by the Space itself, in the version that its README names."""
-LEFT_OUT = ("bitsandbytes",)
+OPTIONAL = ("bitsandbytes",)
 """For a precision that the Space does not choose by itself, and that says so where it is missing."""
 
 
-def modules(path: Path) -> Iterator[str]:
+def imported_modules(path: Path) -> Iterator[str]:
     """Every module that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -66,16 +66,18 @@ def shipped(root: Path = ROOT) -> dict[str, Path]:
         }
         for card in card_templates(path):
             found[f"hub/templates/{card}.md.jinja"] = root / "hub" / "templates" / f"{card}.md.jinja"
-        for module in modules(path):
+        for module in imported_modules(path):
             parts = module.split(".")
             waiting += [root.joinpath(*parts).with_suffix(".py"), root.joinpath(*parts, "__init__.py")]
             waiting += [root.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts))]
     return dict(sorted(found.items()))
 
 
-def foreign(files: Mapping[str, Path]) -> set[str]:
+def third_party_imports(files: Mapping[str, Path]) -> set[str]:
     """The packages of others that these files import."""
-    tops = {module.split(".")[0] for path in files.values() if path.suffix == ".py" for module in modules(path)}
+    tops = {
+        module.split(".")[0] for path in files.values() if path.suffix == ".py" for module in imported_modules(path)
+    }
     ours = {name.split("/")[0].removesuffix(".py") for name in files}
     return tops - ours - set(sys.stdlib_module_names)
 
@@ -92,7 +94,7 @@ def requirements(files: Mapping[str, Path], root: Path = ROOT) -> str:
     Raises KeyError for a package that the pipeline does not pin.
     """
     known = {**pins(root), "torch": TORCH, "spaces": "spaces>=0.51"}
-    wanted = sorted((foreign(files) | set(BESIDE)) - set(PROVIDED) - set(LEFT_OUT))
+    wanted = sorted((third_party_imports(files) | set(INDIRECT)) - set(PROVIDED) - set(OPTIONAL))
     return "".join(f"{known[name]}\n" for name in wanted)
 
 
@@ -111,7 +113,7 @@ def front_matter(root: Path = ROOT) -> dict[str, Any]:
     return yaml.safe_load(text.split("---\n")[1])
 
 
-class Variant(NamedTuple):
+class PreloadedModel(NamedTuple):
     """A model that answers: Hub id, full commit, and the files that the Space's image is built with."""
 
     repo: str
@@ -119,17 +121,17 @@ class Variant(NamedTuple):
     files: list[str]
 
 
-def variant(source: Input) -> Variant:
+def preloaded_model(source: Input) -> PreloadedModel:
     """The files of a model that loading it reads, whatever it is sharded into."""
     from huggingface_hub import HfApi
 
     files = HfApi().list_repo_files(source.repo, revision=source.revision)
     read = [file for file in files if file.endswith((".json", ".safetensors", ".jinja", ".txt")) and "/" not in file]
-    return Variant(source.repo, source.revision, sorted(read))
+    return PreloadedModel(source.repo, source.revision, sorted(read))
 
 
-def files_of(
-    repo: str, variants: Mapping[str, Variant], datasets: list[str], lineage: Lineage
+def space_files(
+    repo: str, variants: Mapping[str, PreloadedModel], datasets: list[str], lineage: Lineage
 ) -> dict[str, bytes | Path]:
     """Everything that the Space holds but its lineage, by path. Raises UserError as `front_matter` does."""
     metadata = front_matter() | {

@@ -18,6 +18,7 @@ from pathlib import Path
 
 
 def main() -> None:
+    """Fetches the code, writes the recipe and runs the module of REPARTEE_JOB."""
     from huggingface_hub import snapshot_download
 
     job = json.loads(os.environ["REPARTEE_JOB"])

@@ -17,9 +17,9 @@ from hub.lineage import Lineage
 from hub.publish import publish
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("chat", "eval", "hub", "training")
+CODE_FOLDERS = ("chat", "eval", "hub", "training")
 SCRIPT = Path(__file__).with_name("job_entrypoint.py")
-LEFT_OUT = (".pyc", ".pt")
+EXCLUDED_SUFFIXES = (".pyc", ".pt")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Job:
 
     @property
     def name(self) -> str:
+        """The name of the job on the Hub: `repartee-` and the stage."""
         return f"repartee-{self.module.split('.')[-1]}"
 
 
@@ -51,8 +52,8 @@ def requirements(root: Path = ROOT) -> list[str]:
 
 def code_files(root: Path = ROOT) -> dict[str, bytes | Path]:
     """Our code and the small files beside it, by path."""
-    found = [path for room in ROOMS for path in sorted((root / room).rglob("*")) if path.is_file()]
-    kept = [path for path in found if path.suffix not in LEFT_OUT and "__pycache__" not in path.parts]
+    found = [path for room in CODE_FOLDERS for path in sorted((root / room).rglob("*")) if path.is_file()]
+    kept = [path for path in found if path.suffix not in EXCLUDED_SUFFIXES and "__pycache__" not in path.parts]
     return {path.relative_to(root).as_posix(): path for path in [*kept, root / "requirements.txt"]}
 
 
@@ -71,7 +72,7 @@ def secrets_of(job: Job) -> dict[str, str]:
     return {"HF_TOKEN": token, **{name: os.environ[name] for name in job.secrets}}
 
 
-def run(job: Job) -> str:
+def run_job(job: Job) -> str:
     """Sends the job, follows its log to the end, and returns its id.
 
     Ctrl-C leaves the job running, and says how to follow and to cancel it.
@@ -83,12 +84,12 @@ def run(job: Job) -> str:
 
     api, secrets = HfApi(), secrets_of(job)
     revision = publish(job.code, "dataset", code_files(), Lineage("code", {}, ()), "Code", private=True)
-    told: dict[str, Any] = {"code": job.code, "revision": revision, "module": job.module}
-    told |= {"arguments": list(job.arguments), "recipe": job.recipe}
+    payload: dict[str, Any] = {"code": job.code, "revision": revision, "module": job.module}
+    payload |= {"arguments": list(job.arguments), "recipe": job.recipe}
     info = api.run_uv_job(
         str(SCRIPT),
         dependencies=requirements(),
-        env={"REPARTEE_JOB": json.dumps(told)},
+        env={"REPARTEE_JOB": json.dumps(payload)},
         secrets=secrets,
         flavor=job.flavor,
         timeout=job.timeout,
@@ -110,7 +111,7 @@ def run(job: Job) -> str:
     return info.id
 
 
-def preview(job: Job) -> None:
+def preview_job(job: Job) -> None:
     """Prints what would be sent, secrets by name alone, and sends nothing. Raises as `run` where one is missing."""
     files = code_files()
     size = sum(path.stat().st_size for path in files.values() if isinstance(path, Path))

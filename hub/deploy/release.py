@@ -18,6 +18,8 @@ COLLECTION = "Repartee"
 
 
 class Member(NamedTuple):
+    """A published repository of the family, and its tags."""
+
     repo: str
     type: str
     head: str
@@ -67,6 +69,8 @@ def release(names: Names, dry_run: bool = False, private: bool = False) -> str:
     """Tags what lacks the tag and completes the collection; returns the tag.
 
     Args:
+        names: of the family.
+        dry_run: print what would be tagged, and change nothing.
         private: make the collection private, where it is not there yet.
     """
     from huggingface_hub import HfApi
@@ -74,8 +78,8 @@ def release(names: Names, dry_run: bool = False, private: bool = False) -> str:
     members = family(names)
     tag, lacking = next_tag(members)
     for member in members:
-        said = "to be tagged" if member in lacking else "has it"
-        print(f"{tag} {member.type} {member.repo}@{member.head}: {said}", flush=True)
+        state = "to be tagged" if member in lacking else "has it"
+        print(f"{tag} {member.type} {member.repo}@{member.head}: {state}", flush=True)
     if dry_run:
         return tag
     api = HfApi()
@@ -95,11 +99,12 @@ def release(names: Names, dry_run: bool = False, private: bool = False) -> str:
 
 
 def main() -> None:
+    """The command line of `python -m hub.release`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--size", default="starter", help="of the models: part of their names (default: %(default)s)")
     parser.add_argument("--private", action="store_true", help="make the collection private")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be tagged, and change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be tagged, and change nothing")
     arguments = parser.parse_args()
     with one_line_errors():
         release(Names(arguments.namespace, arguments.size), arguments.dry_run, arguments.private)

@@ -18,23 +18,24 @@ def wait_until_running(api: HfApi, repo: str, commit: str, minutes: float, inter
     Raises:
         UserError: it ended otherwise, or did not get there in time; the end of its log is printed.
     """
-    until, said = time.monotonic() + 60 * minutes, ""
+    until, stage = time.monotonic() + 60 * minutes, ""
     while time.monotonic() < until:
         runtime = api.get_space_runtime(repo)
-        if runtime.stage != said:
-            said = runtime.stage
-            print(f"{repo}: {said}", flush=True)
+        if runtime.stage != stage:
+            stage = runtime.stage
+            print(f"{repo}: {stage}", flush=True)
         current = (runtime.raw or {}).get("sha", commit) == commit  # not every Hub says it
-        if said == "RUNNING" and current:
+        if stage == "RUNNING" and current:
             return
-        if current and (said in ("PAUSED", "STOPPED", "NO_APP_FILE", "CONFIG_ERROR") or said.endswith("_ERROR")):
+        if current and (stage in ("PAUSED", "STOPPED", "NO_APP_FILE", "CONFIG_ERROR") or stage.endswith("_ERROR")):
             break
         time.sleep(interval)
-    print_log(api, repo, build=said == "BUILD_ERROR")
-    raise UserError(f"{repo} does not run: its stage is {said}, see its log above")
+    print_log(api, repo, build=stage == "BUILD_ERROR")
+    raise UserError(f"{repo} does not run: its stage is {stage}, see its log above")
 
 
 def print_log(api: HfApi, repo: str, build: bool, lines: int = 60) -> None:
+    """Prints the last lines of the build or run log of a Space."""
     import httpx2
 
     try:
@@ -53,15 +54,15 @@ def smoke_test(api: HfApi, repo: str) -> None:
     from gradio_client import Client
     from huggingface_hub import get_token
 
-    line, knobs = "Where were you last night?", (0.9, 25, 0.95)
-    asked = {
-        "/compare": ((line, *knobs), lambda said: all(said[3:])),  # after the replies, how each of them ended
-        "/chat": ((line, "dpo", *knobs), any),
+    line, sampling = "Where were you last night?", (0.9, 25, 0.95)
+    calls = {
+        "/compare": ((line, *sampling), lambda answer: all(answer[3:])),  # after the replies, how each of them ended
+        "/chat": ((line, "dpo", *sampling), any),
     }
     try:
         client = Client(repo, token=get_token(), verbose=False)
-        for name, (arguments, whole) in asked.items():
-            if not whole(client.predict(*arguments, api_name=name)):
+        for name, (arguments, is_complete) in calls.items():
+            if not is_complete(client.predict(*arguments, api_name=name)):
                 raise UserError(f"{repo}{name} does not answer in every variant")
             print(f"{repo}{name} answers", flush=True)
     except UserError:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hub.deploy.bundle import files_of, variant
+from hub.deploy.bundle import preloaded_model, space_files
 from hub.deploy.smoke_test import smoke_test, wait_until_running
 from hub.errors import UserError, one_line_errors
 from hub.lineage import Input, Lineage, pin
@@ -62,10 +62,11 @@ class Deployment:
         }
 
     def files(self, inputs: Mapping[str, Input]) -> tuple[dict[str, bytes | Path], Lineage]:
+        """Everything that the Space holds but its lineage, by path, and the lineage."""
         settings = {"size": self.names.size, "base": self.base}
         lineage = Lineage("space", settings, tuple(inputs.values()))
-        variants = {name: variant(source) for name, source in inputs.items()}
-        return files_of(self.names.space, variants, [self.names.dialogue], lineage), lineage
+        variants = {name: preloaded_model(source) for name, source in inputs.items()}
+        return space_files(self.names.space, variants, [self.names.dialogue], lineage), lineage
 
 
 def deploy(deployment: Deployment, minutes: float = 20, interval: float = 2) -> str:
@@ -79,9 +80,9 @@ def deploy(deployment: Deployment, minutes: float = 20, interval: float = 2) -> 
     from huggingface_hub.errors import HfHubHTTPError
 
     api, repo = HfApi(), deployment.names.space
-    secrets = {name: secret(name) for name in deployment.secrets}
+    secrets = {name: secret_from_environment(name) for name in deployment.secrets}
     inputs = deployment.inputs()
-    variables = checked(deployment.variables(inputs), secrets)
+    variables = check_public(deployment.variables(inputs), secrets)
     files, lineage = deployment.files(inputs)
     creation: dict[str, Any] = {"space_sdk": "gradio", "space_hardware": deployment.hardware}
     try:
@@ -102,16 +103,16 @@ def deploy(deployment: Deployment, minutes: float = 20, interval: float = 2) -> 
         wait_until_running(api, repo, commit, minutes, interval)
         smoke_test(api, repo)
     except BaseException as error:  # Ctrl-C and a Hub in trouble as well: what is half deployed does not stay
-        said = put_back(api, repo, before, old, variables, first)
+        outcome = restore(api, repo, before, old, variables, first)
         if isinstance(error, UserError):
-            raise UserError(f"{error}. {said}") from error
-        print(said, flush=True)
+            raise UserError(f"{error}. {outcome}") from error
+        print(outcome, flush=True)
         raise
     print(f"{repo}@{commit} runs and answers", flush=True)
     return commit
 
 
-def put_back(
+def restore(
     api: HfApi, repo: str, before: str, old: Mapping[str, str], variables: Mapping[str, str], first: bool
 ) -> str:
     """Brings back the commit and the variables from before a deployment, or pauses a first one; says what it did."""
@@ -123,13 +124,14 @@ def put_back(
     return f"Put back what ran before: {repo}@{restored}"
 
 
-def secret(name: str) -> str:
+def secret_from_environment(name: str) -> str:
+    """The value of an environment variable that the Space gets as a secret. Raises UserError where it is not set."""
     if value := os.environ.get(name):
         return value
     raise UserError(f"--secret {name}: no such variable in the environment; export it first, never write it here")
 
 
-def checked(variables: dict[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
+def check_public(variables: dict[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
     """The variables, which everybody can read, after a look for what nobody should."""
     from huggingface_hub import get_token
 
@@ -164,20 +166,21 @@ def roll_back(api: HfApi, repo: str, revision: str) -> str:
     return api.create_commit(repo, operations, commit_message=message, repo_type="space").oid
 
 
-def preview(deployment: Deployment) -> None:
+def preview_deployment(deployment: Deployment) -> None:
     """Prints what `deploy` would do, and does nothing."""
     inputs = deployment.inputs()
     print(f"Space {deployment.names.space} on {deployment.hardware}{', private' if deployment.private else ''}")
-    for name, value in checked(deployment.variables(inputs), {}).items():
+    for name, value in check_public(deployment.variables(inputs), {}).items():
         print(f"  variable {name}={value}")
     for name in deployment.secrets:
-        secret(name)
+        secret_from_environment(name)
         print(f"  secret {name} from the environment")
     files, lineage = deployment.files(inputs)
     preview_publish(deployment.names.space, "space", files, lineage)
 
 
 def main() -> None:
+    """The command line of `python -m hub.space`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--size", default="starter", help="of the models: part of their names (default: %(default)s)")
@@ -195,7 +198,7 @@ def main() -> None:
         base = given.base or named_base(names.adapter("dpo"))
         deployment = Deployment(names, base, given.hardware, given.private, given.secret)
         if given.dry_run:
-            preview(deployment)
+            preview_deployment(deployment)
         else:
             deploy(deployment, given.minutes)
 

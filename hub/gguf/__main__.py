@@ -11,6 +11,7 @@ from hub.names import Names
 
 
 def main() -> None:
+    """The command line of `python -m hub.gguf`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: base sft dpo)")
     parser.add_argument("--namespace", required=True)

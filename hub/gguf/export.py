@@ -16,14 +16,14 @@ from hub.gguf.writer import write_adapter, write_model
 from hub.lineage import Input, Lineage, pin
 from hub.names import Names
 from hub.publish import preview_publish, publish
-from hub.rights import combine_rights, inherited_rights, note, of_base
+from hub.rights import combine_rights, inherited_rights, license_note, rights_of_base
 from hub.task import Task, log_progress
 
 KINDS = ("base", "sft", "dpo", "rl")
 
 
-class Asking(NamedTuple):
-    """How a model is asked: what a chat template puts in, and how a reply is drawn."""
+class ChatSettings(NamedTuple):
+    """What llama.cpp needs to chat: system prompt, chat template and sampling."""
 
     system: str
     template: str
@@ -32,7 +32,7 @@ class Asking(NamedTuple):
     """By Ollama's names."""
 
 
-def task(names: Names, kind: str, types: list[str]) -> Task:
+def gguf_task(names: Names, kind: str, types: list[str]) -> Task:
     """The GGUF repository of a kind, from the adapter (of `base` the DPO adapter, for its tokenizer) and its base."""
     from huggingface_hub import hf_hub_download
 
@@ -49,20 +49,20 @@ def export(names: Names, kind: str, types: list[str], private: bool = False, dry
 
     Raises UserError for a model that is no Qwen2, RepositoryNotFoundError where there is no such adapter.
     """
-    made = task(names, kind, types)
+    made = gguf_task(names, kind, types)
     if revision := made.done():
         return revision
     if dry_run:
         made.preview()
     with tempfile.TemporaryDirectory(prefix="repartee-gguf-") as folder:
-        files = write(made, kind, types, Path(folder))
+        files = write_files(made, kind, types, Path(folder))
         if dry_run:
             preview_publish(made.repo, made.type, files, made.lineage)
             return None
         return publish(made.repo, made.type, files, made.lineage, "GGUF files", private=private)
 
 
-def write(made: Task, kind: str, types: list[str], folder: Path) -> dict[str, bytes | Path]:
+def write_files(made: Task, kind: str, types: list[str], folder: Path) -> dict[str, bytes | Path]:
     """Writes everything that is published of a kind, by path in its repository."""
     import torch
     from peft import PeftConfig, PeftModel
@@ -76,38 +76,39 @@ def write(made: Task, kind: str, types: list[str], folder: Path) -> dict[str, by
     model: Any = AutoModelForCausalLM.from_pretrained(base.repo, revision=base.revision, dtype=torch.float32)
     if kind != "base":
         config: Any = PeftConfig.from_pretrained(adapter.repo, **pinned)
-        plain = model.get_input_embeddings().weight.detach().clone()
+        untrained = model.get_input_embeddings().weight.detach().clone()
         model = PeftModel.from_pretrained(model, adapter.repo, **pinned).merge_and_unload()
-        added = model.get_input_embeddings().weight.detach() - plain
-        rows = {token: added[token] for token in trained_tokens(config)}
+        added = model.get_input_embeddings().weight.detach() - untrained
+        rows = {token: added[token] for token in trained_token_ids(config)}
         tensors = adapter_tensors(adapter)
         path = folder / f"{name}-lora.gguf"
-        files[path.name] = write_adapter(path, tensors, float(config.lora_alpha), rows, len(plain))
+        files[path.name] = write_adapter(path, tensors, float(config.lora_alpha), rows, len(untrained))
     for type in types:
         path = folder / f"{name}-{type.upper()}.gguf"
         files[path.name] = write_model(path, model, tokenizer, name, type, own_head=kind == "base")
         log_progress("gguf", f"{path.name}: {path.stat().st_size:,} bytes")
-    asking = asking_of(tokenizer, GenerationConfig.from_pretrained(adapter.repo, **pinned))
+    chat = chat_settings(tokenizer, GenerationConfig.from_pretrained(adapter.repo, **pinned))
     if kind != "base":
-        files |= for_ollama(asking, f"{name}-{types[-1].upper()}.gguf")
-    files["README.md"] = card(made, kind, list(files), asking).encode()
+        files |= ollama_files(chat, f"{name}-{types[-1].upper()}.gguf")
+    files["README.md"] = gguf_card(made, kind, list(files), chat).encode()
     return files
 
 
-def trained_tokens(config: Any) -> list[int]:
+def trained_token_ids(config: Any) -> list[int]:
     """The ids whose embeddings an adapter holds; none where it has none."""
     given = config.trainable_token_indices or []
     return next(iter(given.values())) if isinstance(given, dict) else given
 
 
 def adapter_tensors(adapter: Input) -> dict[str, Any]:
+    """The tensors of an adapter's safetensors file, by PEFT's names."""
     from huggingface_hub import hf_hub_download
     from safetensors.torch import load_file
 
     return load_file(hf_hub_download(adapter.repo, "adapter_model.safetensors", revision=adapter.revision))
 
 
-def asking_of(tokenizer: Any, settings: Any) -> Asking:
+def chat_settings(tokenizer: Any, settings: Any) -> ChatSettings:
     """Read from the tokenizer's chat template and the generation config."""
     turn = {"role": "user", "content": "{{ .Prompt }}"}
     whole = tokenizer.apply_chat_template([turn], tokenize=False)
@@ -118,25 +119,26 @@ def asking_of(tokenizer: Any, settings: Any) -> Asking:
     stops = tokenizer.convert_ids_to_tokens(settings.eos_token_id)
     drawn = {"temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p, "min_p": 0.0}
     rest = {"repeat_penalty": 1.0, "num_predict": settings.max_new_tokens, "stop": stops}
-    return Asking(system, template, drawn | rest)
+    return ChatSettings(system, template, drawn | rest)
 
 
-def for_ollama(asking: Asking, file: str) -> dict[str, bytes | Path]:
+def ollama_files(chat: ChatSettings, file: str) -> dict[str, bytes | Path]:
     """`system`, `template` and `params`, which `ollama run hf.co/...` reads, and a Modelfile for a downloaded file."""
-    lines = [f"FROM ./{file}", f'TEMPLATE """{asking.template}"""', f'SYSTEM "{asking.system}"']
-    for name, value in asking.parameters.items():
+    lines = [f"FROM ./{file}", f'TEMPLATE """{chat.template}"""', f'SYSTEM "{chat.system}"']
+    for name, value in chat.parameters.items():
         lines += [f"PARAMETER {name} {json.dumps(one)}" for one in (value if isinstance(value, list) else [value])]
     return {
         "Modelfile": "\n".join([*lines, ""]).encode(),
-        "system": asking.system.encode(),
-        "template": asking.template.encode(),
-        "params": json.dumps(asking.parameters, indent=2).encode(),
+        "system": chat.system.encode(),
+        "template": chat.template.encode(),
+        "params": json.dumps(chat.parameters, indent=2).encode(),
     }
 
 
-def card(made: Task, kind: str, files: list[str], asking: Asking) -> str:
+def gguf_card(made: Task, kind: str, files: list[str], chat: ChatSettings) -> str:
+    """The model card of a GGUF repository."""
     base, adapter = made.lineage.inputs
-    inherited = of_base(base)
+    inherited = rights_of_base(base)
     return model_card(
         "gguf",
         {
@@ -153,8 +155,8 @@ def card(made: Task, kind: str, files: list[str], asking: Asking) -> str:
         base_gguf=made.repo.replace(f"-{kind}-gguf", "-base-gguf"),
         files=[file for file in files if file.endswith(".gguf") and not file.endswith("-lora.gguf")],
         lora=next((file for file in files if file.endswith("-lora.gguf")), None),
-        asking=asking,
-        rights_note=note(inherited),
+        chat=chat,
+        rights_note=license_note(inherited),
         citations=combine_rights([inherited, inherited_rights(adapter)]).citations,
         lineage=made.lineage,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0")
 """What the matrices may be stored as; vectors (norms and biases) are always float32."""
-SPLITS = (
+QWEN2_SPLIT_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 """How Qwen 2.5's tokenizer takes text apart before its merges; llama.cpp has it by the name qwen2."""
@@ -29,7 +29,10 @@ def write_model(path: Path, model: Any, tokenizer: Any, name: str, type: str = "
     """Writes a whole model: weights, hyperparameters, vocabulary and chat template.
 
     Args:
+        path: of the file to write.
         model: a Qwen2ForCausalLM.
+        tokenizer: a Qwen 2.5 tokenizer, with its chat template.
+        name: for the metadata.
         type: one of TYPES.
         own_head: store a tied output head once more, under its own name. llama.cpp cannot add to the one tensor as
             embedding and as head, so a base that adapters with trained tokens stand on needs it.
@@ -57,13 +60,13 @@ def write_model(path: Path, model: Any, tokenizer: Any, name: str, type: str = "
 
 
 def write_adapter(path: Path, tensors: Mapping[str, Any], alpha: float, rows: Mapping[int, Any], size: int) -> Path:
-    """Writes a LoRA adapter.
+    """Writes a LoRA adapter, trained tokens as a rank-n update of the embedding and of the head.
 
-    Trained tokens fit into LoRA's own form, exactly: what n of them add to the embeddings is a product of rank n, of a
-    matrix that picks their rows and one that holds what is added. It is told for the embedding and for the head, which
-    the base must have as a tensor of its own (`write_model` with `own_head`).
+    What n trained tokens add to the embeddings is exactly a product of rank n: a matrix that picks their rows, times
+    one that holds what is added. The base must have an untied head as a tensor (`write_model` with `own_head`).
 
     Args:
+        path: of the file to write.
         tensors: of PEFT's adapter_model.safetensors, float32.
         alpha: llama.cpp multiplies each product with alpha over its rank, as PEFT does.
         rows: what is added to the embedding of each trained token, (width,), by id.
@@ -107,24 +110,24 @@ def _add_shape(writer: GGUFWriter, config: Any) -> None:
 
 
 def _add_vocabulary(writer: GGUFWriter, tokenizer: Any, size: int) -> None:
-    """Tokens, their types and merges. A place of the embedding that the tokenizer has no token for is unused."""
+    """Tokens, their types and merges. An embedding row that the tokenizer has no token for is unused."""
     from gguf import TokenType
 
     inside = json.loads(tokenizer.backend_tokenizer.to_str())
-    if SPLITS not in set(_regexes(inside["pre_tokenizer"])):
+    if QWEN2_SPLIT_PATTERN not in set(_regexes(inside["pre_tokenizer"])):
         raise UserError(
             "the tokenizer takes text apart otherwise than Qwen 2.5's; GGUF files are written of that alone"
         )
     added = {token["id"]: token for token in inside["added_tokens"]}
-    normal = {place: token for token, place in inside["model"]["vocab"].items()}
+    normal = {index: token for token, index in inside["model"]["vocab"].items()}
     tokens, types = [], []
-    for place in range(size):
-        if place in added:
-            tokens.append(added[place]["content"])
-            types.append(TokenType.CONTROL if added[place]["special"] else TokenType.USER_DEFINED)
+    for index in range(size):
+        if index in added:
+            tokens.append(added[index]["content"])
+            types.append(TokenType.CONTROL if added[index]["special"] else TokenType.USER_DEFINED)
         else:
-            tokens.append(normal.get(place, f"[PAD{place}]"))
-            types.append(TokenType.NORMAL if place in normal else TokenType.UNUSED)
+            tokens.append(normal.get(index, f"[PAD{index}]"))
+            types.append(TokenType.NORMAL if index in normal else TokenType.UNUSED)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(tokens)

@@ -14,7 +14,7 @@ from types import FrameType
 
 from hub.errors import UserError, one_line_errors
 from hub.local import DATA, NotStarted, client_environment, running
-from hub.local.disk import claimed
+from hub.local.disk import exclusive
 from hub.local.tokens import ROLES, USER, Tokens, add_token, token_of, tokens_of
 
 
@@ -26,15 +26,15 @@ def serve(data: Path, port: int, attached: bool, run_spaces: bool, host: str) ->
     """
     import uvicorn
 
-    from hub.local.app import build
+    from hub.local.app import build_app
     from hub.local.runner import Runner
     from hub.local.store import Store
 
-    with bound(host, port) as listening, claimed(data):
+    with listen(host, port) as listening, exclusive(data):
         tokens_of(data)
         tokens = Tokens(data, os.environ.get("HF_TOKEN"))  # the token that its clients will have, if they have one
         url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listening.getsockname()[1]}"
-        app = build(Store(data), tokens, Runner(data.resolve() / "running") if run_spaces else None, url)
+        app = build_app(Store(data), tokens, Runner(data.resolve() / "running") if run_spaces else None, url)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -55,7 +55,7 @@ def serve(data: Path, port: int, attached: bool, run_spaces: bool, host: str) ->
         server.run(sockets=[listening])
 
 
-def bound(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket: who connects before the server is ready waits in the queue."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -75,7 +75,7 @@ def stop_with_parent(server: object) -> None:
     server.should_exit = True  # type: ignore[attr-defined]
 
 
-def run(data: Path, port: int, command: list[str], run_spaces: bool) -> int:
+def run_with_hub(data: Path, port: int, command: list[str], run_spaces: bool) -> int:
     """Runs a command against a server of its own; returns its exit status (128 + the signal that killed it).
 
     Raises:
@@ -88,7 +88,7 @@ def run(data: Path, port: int, command: list[str], run_spaces: bool) -> int:
             raise UserError(f"{command[0]}: no such command ({error.strerror})") from error
 
         def forward(number: int, frame: FrameType | None) -> None:
-            if number != signal.SIGINT or not typed():
+            if number != signal.SIGINT or not is_ctrl_c():
                 child.send_signal(number)
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -97,7 +97,7 @@ def run(data: Path, port: int, command: list[str], run_spaces: bool) -> int:
     return status if status >= 0 else 128 - status
 
 
-def typed() -> bool:
+def is_ctrl_c() -> bool:
     """Whether a SIGINT is a Ctrl-C: then the terminal has sent it to the command as well."""
     try:
         with open("/dev/tty") as terminal:
@@ -107,12 +107,14 @@ def typed() -> bool:
 
 
 def port_number(text: str) -> int:
+    """A TCP port from the command line; 0 is any free one."""
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port; choose one up to 65535")
     return int(text)
 
 
 def read_arguments() -> argparse.Namespace:
+    """The command line of `python -m hub.local`."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="verb", required=True)
     for verb, port in (("serve", 8765), ("run", 0)):
@@ -133,6 +135,7 @@ def read_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Runs one of serve, run and token."""
     arguments = read_arguments()
     with one_line_errors():
         if arguments.verb == "serve":
@@ -145,7 +148,7 @@ def main() -> None:
         if not command:
             raise UserError("nothing to run; write: python -m hub.local run -- COMMAND")
         try:
-            sys.exit(run(arguments.data, arguments.port, command, arguments.run_spaces))
+            sys.exit(run_with_hub(arguments.data, arguments.port, command, arguments.run_spaces))
         except NotStarted:
             sys.exit(1)
 

@@ -26,10 +26,10 @@ from hub.local.runner import Runner
 from hub.local.store import Store
 from hub.local.tokens import Tokens
 
-HEADERS = 64 * 1024  # bytes of a request's address and headers
+MAX_HEADER_BYTES = 64 * 1024  # bytes of a request's address and headers
 
 
-def build(store: Store, tokens: Tokens, runner: Runner | None = None, url: str = "") -> Starlette:
+def build_app(store: Store, tokens: Tokens, runner: Runner | None = None, url: str = "") -> Starlette:
     """The application over a store; `tokens` says what each token allows.
 
     With a runner, the Spaces run while the application does; `url` is what they know it by.
@@ -39,7 +39,7 @@ def build(store: Store, tokens: Tokens, runner: Runner | None = None, url: str =
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         if runner:
             for name in store.names("space"):
-                await run_in_threadpool(space_state.start, store, runner, url, name)
+                await run_in_threadpool(space_state.start_space, store, runner, url, name)
         yield
         if runner:
             await run_in_threadpool(runner.close)
@@ -47,7 +47,7 @@ def build(store: Store, tokens: Tokens, runner: Runner | None = None, url: str =
     app = Starlette(
         routes=ROUTES,
         middleware=[Middleware(KeepSlashes)],
-        exception_handlers={HubError: _refused, HTTPException: _unknown, Exception: _broken},
+        exception_handlers={HubError: _hub_error, HTTPException: _not_found, Exception: _internal_error},
         lifespan=lifespan,
     )
     app.state.store, app.state.tokens, app.state.secret = store, tokens, secrets.token_bytes(32)
@@ -65,11 +65,14 @@ class KeepSlashes:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, as ASGI has it."""
         if scope["type"] == "http":
             address = len(scope["raw_path"]) + len(scope["query_string"])
-            if address + sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS:
-                said = f"the headers of a request have at most {HEADERS:,} bytes here"
-                await JSONResponse({"error": said}, 431, _told("HeadersTooLarge", said))(scope, receive, send)
+            if address + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+                message = f"the headers of a request have at most {MAX_HEADER_BYTES:,} bytes here"
+                await JSONResponse({"error": message}, 431, _error_headers("HeadersTooLarge", message))(
+                    scope, receive, send
+                )
                 return
             parts = scope["raw_path"].decode("latin-1").split("/")
             scope = {**scope, "path": "/".join(unquote(part).replace("/", SLASH) for part in parts)}
@@ -85,32 +88,32 @@ class KeepSlashes:
         await self.app(scope, receive, dated)
 
 
-def _refused(request: Request, error: Exception) -> Response:
+def _hub_error(request: Request, error: Exception) -> Response:
     """An error in the real Hub's form; a handler may leave more for it in `request.state`."""
     assert isinstance(error, HubError)
     body: dict[str, Any] = getattr(request.state, "body", {})
     if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
-        headers = getattr(request.state, "headers", {}) | _told(error.code, str(error))
+        headers = getattr(request.state, "headers", {}) | _error_headers(error.code, str(error))
         return pages.error(error.status, str(error), headers)
-    told = _told(error.code, str(error)) | getattr(request.state, "headers", {})
-    return JSONResponse({"error": str(error), **body}, error.status, told)
+    headers = _error_headers(error.code, str(error)) | getattr(request.state, "headers", {})
+    return JSONResponse({"error": str(error), **body}, error.status, headers)
 
 
-def _unknown(request: Request, error: Exception) -> Response:
+def _not_found(request: Request, error: Exception) -> Response:
     """An address or method that the local Hub does not have."""
     assert isinstance(error, HTTPException)
-    said = f"{error.detail}: the local Hub does not know {request.method} {request.url.path}"
-    return JSONResponse({"error": said}, error.status_code, _told("NotFound", said))
+    message = f"{error.detail}: the local Hub does not know {request.method} {request.url.path}"
+    return JSONResponse({"error": message}, error.status_code, _error_headers("NotFound", message))
 
 
-def _broken(request: Request, error: Exception) -> Response:
-    """Our own bug: its traceback goes to the server's stderr, under the id that the client is told."""
-    told = _told("InternalError", "the local Hub has failed; its traceback is on its stderr")
-    print(f"request {told['X-Request-Id']}: {request.method} {request.url.path}", file=sys.stderr, flush=True)
-    return JSONResponse({"error": told["X-Error-Message"]}, 500, told)
+def _internal_error(request: Request, error: Exception) -> Response:
+    """Our own bug: its traceback goes to the server's stderr, under the id that the client gets."""
+    headers = _error_headers("InternalError", "the local Hub has failed; its traceback is on its stderr")
+    print(f"request {headers['X-Request-Id']}: {request.method} {request.url.path}", file=sys.stderr, flush=True)
+    return JSONResponse({"error": headers["X-Error-Message"]}, 500, headers)
 
 
-def _told(code: str, message: str) -> dict[str, str]:
+def _error_headers(code: str, message: str) -> dict[str, str]:
     """Headers that clients read; a header holds printable ASCII."""
     line = "".join(letter if " " <= letter <= "~" else "?" for letter in message)
     return {"X-Error-Code": code, "X-Error-Message": line, "X-Request-Id": secrets.token_hex(16)}

@@ -16,17 +16,17 @@ from starlette.responses import JSONResponse, Response
 
 from hub.local.disk import sync_folder, write_durably
 from hub.local.errors import HubError
-from hub.local.json_shapes import moment
-from hub.local.paging import page
-from hub.local.request import body_of, field, part, store_of, user_of, writer
-from hub.local.search import visible
+from hub.local.json_shapes import timestamp
+from hub.local.paging import paginate
+from hub.local.request import json_body, path_part, require_field, require_writer, store_of, user_of
+from hub.local.search import visible_names
 from hub.local.store import TYPES
 
 
 async def create(request: Request) -> Response:
-    """Makes a collection; a second one of the same title in a namespace is refused, and its slug told."""
-    user, body = writer(request), await body_of(request)
-    title, owner = field(body, "title"), body.get("namespace") or user
+    """Makes a collection; a second one of the same title in a namespace is refused, with the slug of the first."""
+    user, body = require_writer(request), await json_body(request)
+    title, owner = require_field(body, "title"), body.get("namespace") or user
     words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
     folder = _folder(request, owner)
     with store_of(request).lock(folder):
@@ -52,25 +52,26 @@ async def create(request: Request) -> Response:
 
 
 def get(request: Request) -> Response:
-    return JSONResponse(shown(request, json.loads(collection_at(request).read_text())))
+    """One collection, with the items that this visitor may see."""
+    return JSONResponse(visible_collection(request, json.loads(collection_at(request).read_text())))
 
 
 def collections(request: Request) -> list[dict[str, Any]]:
     """Those that this visitor may see, the newest change first."""
     known = user_of(request) is not None
     found = [json.loads(path.read_text()) for path in store_of(request).root.glob("collections/*/[!.]*.json")]
-    seen = [shown(request, entry) for entry in found if known or not entry["private"]]
+    seen = [visible_collection(request, entry) for entry in found if known or not entry["private"]]
     return sorted(seen, key=lambda entry: entry["lastUpdated"], reverse=True)
 
 
-def shown(request: Request, collection: dict[str, Any]) -> dict[str, Any]:
+def visible_collection(request: Request, collection: dict[str, Any]) -> dict[str, Any]:
     """A collection without the repositories that are gone, or that this visitor may not know of."""
-    known = {type: set(visible(request, type)) for type in TYPES}
+    known = {type: set(visible_names(request, type)) for type in TYPES}
     items = [item for item in collection["items"] if item["type"] not in TYPES or item["id"] in known[item["type"]]]
     return collection | {"items": items}
 
 
-def listing(request: Request) -> Response:
+def list_collections(request: Request) -> Response:
     """Collections, of an `owner`, with an `item` (`models/NAME`); of their items the first four, as on the real Hub."""
     query = request.query_params
     kind, _, name = query.get("item", "").partition("/")
@@ -78,15 +79,15 @@ def listing(request: Request) -> Response:
     for entry in collections(request):
         items = {(item["type"] + "s", item["id"]) for item in entry["items"]}
         if query.get("owner") in (None, entry["owner"]["name"]) and (not name or (kind, name) in items):
-            del entry["position"]  # which is the place in this listing
+            del entry["position"]  # which orders this listing
             found.append(entry | {"items": entry["items"][:4]})
-    return page(request, found, 100)
+    return paginate(request, found, 100)
 
 
 async def change(request: Request) -> Response:
     """Changes title, description, privacy, theme or position; the address stays."""
-    writer(request)
-    body = await body_of(request)
+    require_writer(request)
+    body = await json_body(request)
     with _changing(request) as collection:
         collection |= {
             key: body[key] for key in ("title", "description", "private", "theme", "position") if key in body
@@ -95,7 +96,8 @@ async def change(request: Request) -> Response:
 
 
 def remove(request: Request) -> Response:
-    writer(request)
+    """Deletes a collection."""
+    require_writer(request)
     path = collection_at(request)
     with store_of(request).lock(path):
         path.unlink()
@@ -104,11 +106,12 @@ def remove(request: Request) -> Response:
 
 
 async def add_item(request: Request) -> Response:
-    writer(request)
-    body = await body_of(request)
-    wanted = field(body, "item", dict)
+    """Adds a repository, or something of the real Hub alone, at the end of a collection."""
+    require_writer(request)
+    body = await json_body(request)
+    wanted = require_field(body, "item", dict)
     with _changing(request) as collection:
-        name, kind = field(wanted, "id"), field(wanted, "type")
+        name, kind = require_field(wanted, "id"), require_field(wanted, "type")
         if any((item["id"], item["type"]) == (name, kind) for item in collection["items"]):
             raise HubError(409, "Conflict", f"{name} is in this collection already")
         if kind in TYPES:
@@ -119,24 +122,25 @@ async def add_item(request: Request) -> Response:
 
 
 async def change_item(request: Request) -> Response:
-    """Changes an item's note or place; the others close up around it."""
-    writer(request)
-    body = await body_of(request)
+    """Changes an item's note or position; the others close up around it."""
+    require_writer(request)
+    body = await json_body(request)
     with _changing(request) as collection:
-        items, item = collection["items"], _item(collection, part(request, "item"))
+        items, item = collection["items"], _item(collection, path_part(request, "item"))
         if "note" in body:
-            item["note"] = {"text": field(body, "note")}
+            item["note"] = {"text": require_field(body, "note")}
         if "position" in body:
             items.remove(item)
-            items.insert(field(body, "position", int), item)
+            items.insert(require_field(body, "position", int), item)
         _number(items)
     return JSONResponse({"success": True})
 
 
 def remove_item(request: Request) -> Response:
-    writer(request)
+    """Takes an item out; the others close up."""
+    require_writer(request)
     with _changing(request) as collection:
-        collection["items"].remove(_item(collection, part(request, "item")))
+        collection["items"].remove(_item(collection, path_part(request, "item")))
         _number(collection["items"])
     return JSONResponse({"success": True})
 
@@ -163,7 +167,7 @@ def _changing(request: Request) -> Iterator[dict[str, Any]]:
 
 
 def _save(path: Path, collection: dict[str, Any]) -> None:
-    collection["lastUpdated"] = moment(int(time.time()))
+    collection["lastUpdated"] = timestamp(int(time.time()))
     write_durably(path, json.dumps(collection).encode())
 
 
@@ -174,8 +178,9 @@ def _folder(request: Request, owner: str) -> Path:
 
 
 def collection_at(request: Request) -> Path:
-    slug = part(request, "slug")
-    path = _folder(request, part(request, "ns")) / f"{slug}.json"
+    """The file of the collection that the address means. Raises HubError where this visitor may not know of it."""
+    slug = path_part(request, "slug")
+    path = _folder(request, path_part(request, "ns")) / f"{slug}.json"
     if not re.fullmatch(r"[a-z0-9-]+", slug) or not path.exists():
         raise HubError(404, "NotFound", "Collection not found")
     if json.loads(path.read_text())["private"] and user_of(request) is None:

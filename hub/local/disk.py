@@ -15,7 +15,7 @@ from hub.errors import UserError
 
 def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Puts a file in place with its content on disk: a reader, or a restart, finds the old one or the new one."""
-    draft = draft_of(path)
+    draft = draft_path(path)
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         file.flush()
@@ -24,7 +24,7 @@ def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
-def draft_of(path: Path) -> Path:
+def draft_path(path: Path) -> Path:
     """A new hidden name beside `path`, to write to before the final rename."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}")
 
@@ -39,7 +39,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def claimed(data: Path, seconds: float = 5) -> Iterator[None]:
+def exclusive(data: Path, seconds: float = 5) -> Iterator[None]:
     """Holds a data folder for this process; the system lets go of it however the process ends.
 
     Waits a little for a server that is just stopping.

@@ -21,12 +21,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from hub.local.errors import HubError
-from hub.local.request import opened, read_limited
+from hub.local.request import open_repo, read_limited
 
 SERVICE = "git-upload-pack"
-IN_MEMORY = 4 * 1024 * 1024  # bytes of a pack before it goes to disk
-ASKED = 16 * 1024 * 1024  # bytes that a client may use to say what it wants and has
-CHUNK = 1024 * 1024
+MAX_BYTES_IN_MEMORY = 4 * 1024 * 1024  # bytes of a pack before it goes to disk
+MAX_REQUEST_BYTES = 16 * 1024 * 1024  # bytes that a client may use to say what it wants and has
+CHUNK_BYTES = 1024 * 1024
 
 
 def advertise(request: Request) -> Response:
@@ -36,25 +36,25 @@ def advertise(request: Request) -> Response:
         raise HubError(403, "NotSupported", "no git push here; commit with huggingface_hub or `hf upload`")
     if service != SERVICE:
         raise HubError(403, "NotSupported", "the local Hub speaks git's smart protocol only")
-    return _spoken(request, b"", advertise=True)
+    return _serve(request, b"", advertise=True)
 
 
 async def upload_pack(request: Request) -> Response:
     """The objects that a client wants and has not."""
-    asked = await read_limited(request, ASKED)
+    body = await read_limited(request, MAX_REQUEST_BYTES)
     if request.headers.get("content-encoding") == "gzip":
         try:
-            asked = gzip.GzipFile(fileobj=BytesIO(asked)).read(ASKED)
+            body = gzip.GzipFile(fileobj=BytesIO(body)).read(MAX_REQUEST_BYTES)
         except (OSError, EOFError, zlib.error) as error:
             raise HubError(400, "BadRequest", f"the request is not gzip: {error}") from error
-    return await run_in_threadpool(_spoken, request, asked, False)
+    return await run_in_threadpool(_serve, request, body, False)
 
 
-def _spoken(request: Request, asked: bytes, advertise: bool) -> Response:
+def _serve(request: Request, body: bytes, advertise: bool) -> Response:
     kind = "advertisement" if advertise else "result"
-    said: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (closed when it is sent)
-    with opened(request) as repo:
-        protocol = ReceivableProtocol(BytesIO(asked).read, said.write)
+    answer: IO[bytes] = tempfile.SpooledTemporaryFile(MAX_BYTES_IN_MEMORY)  # noqa: SIM115 (closed when it is sent)
+    with open_repo(request) as repo:
+        protocol = ReceivableProtocol(BytesIO(body).read, answer.write)
         repositories: Any = {"/": repo.git}
         backend = DictBackend(repositories)
         handler = UploadPackHandler(backend, ["/"], protocol, stateless_rpc=True, advertise_refs=advertise)
@@ -64,13 +64,13 @@ def _spoken(request: Request, asked: bytes, advertise: bool) -> Response:
         try:
             handler.handle()
         except (GitProtocolError, AssertionError, ValueError, KeyError) as error:
-            said.close()
+            answer.close()
             raise HubError(400, "BadRequest", f"the request is not git's: {error!r}") from error
-    said.seek(0)
+    answer.seek(0)
     headers = {"Cache-Control": "no-cache"}
-    return StreamingResponse(_chunks(said), headers=headers, media_type=f"application/x-{SERVICE}-{kind}")
+    return StreamingResponse(_chunks(answer), headers=headers, media_type=f"application/x-{SERVICE}-{kind}")
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     with file:
-        yield from iter(lambda: file.read(CHUNK), b"")
+        yield from iter(lambda: file.read(CHUNK_BYTES), b"")

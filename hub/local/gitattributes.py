@@ -9,11 +9,11 @@ from io import BytesIO
 from dulwich.attrs import Pattern as Matcher
 from dulwich.attrs import match_path, parse_git_attributes
 
-FILE = ".gitattributes"
+GITATTRIBUTES = ".gitattributes"
 _LFS = b" filter=lfs diff=lfs merge=lfs -text"
 
 
-def covering(attributes: bytes, paths: Iterable[str]) -> bytes:
+def track_with_lfs(attributes: bytes, paths: Iterable[str]) -> bytes:
     """The attributes, with a line more for each path that they do not give to git-lfs yet."""
     patterns = [(Matcher(pattern), values) for pattern, values in parse_git_attributes(BytesIO(attributes))]
     present = set(attributes.splitlines())

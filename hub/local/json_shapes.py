@@ -29,14 +29,15 @@ def card_data(readme: str) -> Json:
 
 
 def info(name: str, commit: Commit, card: Json, settings: Json, siblings: list[Json]) -> Json:
+    """A repository, as `model_info`, `dataset_info` and `space_info` read it."""
     return {
         "_id": name,
         "id": name,
         "modelId": name,
         "author": name.split("/")[0],
         "sha": commit.id.decode(),
-        "lastModified": moment(commit.commit_time),
-        "createdAt": moment(settings.get("created", commit.commit_time)),
+        "lastModified": timestamp(commit.commit_time),
+        "createdAt": timestamp(settings.get("created", commit.commit_time)),
         "private": settings["private"],
         "gated": False,
         "disabled": False,
@@ -81,6 +82,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def sibling(file: File, blobs: bool) -> Json:
+    """A file in the list of a repository; with `blobs`, also its size and hashes."""
     if not blobs:
         return {"rfilename": file.path}
     return {"rfilename": file.path, "size": file.size, "blobId": file.blob, **_lfs(file)}
@@ -97,9 +99,10 @@ def entries(files: list[File], folders: dict[str, str], last: dict[str, Commit])
 
 
 def commit(made: Commit) -> Json:
+    """A commit, as `list_repo_commits` reads it."""
     title, _, message = made.message.decode("utf-8", "replace").partition("\n")
     author = made.author.decode("utf-8", "replace").split(" <")[0]
-    date = moment(made.commit_time)
+    date = timestamp(made.commit_time)
     return {
         "id": made.id.decode(),
         "title": title,
@@ -110,6 +113,7 @@ def commit(made: Commit) -> Json:
 
 
 def refs(found: Iterable[tuple[str, str]]) -> Json:
+    """Branches and tags, as `list_repo_refs` reads them."""
     lists: dict[str, list[Json]] = {"branches": [], "tags": [], "converts": []}
     for ref, sha in found:
         for kind, prefix in (("branches", "refs/heads/"), ("tags", "refs/tags/")):
@@ -118,7 +122,8 @@ def refs(found: Iterable[tuple[str, str]]) -> Json:
     return lists
 
 
-def moment(seconds: int) -> str:
+def timestamp(seconds: int) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC, with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from hub.local.disk import draft_of, sync_folder
+from hub.local.disk import draft_path, sync_folder
 from hub.local.errors import HubError
 
-THRESHOLD = 10 * 1024 * 1024  # bytes above which a file goes here
-BINARY = (
+LFS_THRESHOLD = 10 * 1024 * 1024  # bytes above which a file goes here
+LFS_SUFFIXES = (
     ".parquet",
     ".safetensors",
     ".arrow",
@@ -26,7 +26,8 @@ BINARY = (
 
 
 def is_large(path: str, size: int) -> bool:
-    return size > THRESHOLD or path.endswith(BINARY)
+    """Whether a file of this path and size (bytes) is stored by LFS."""
+    return size > LFS_THRESHOLD or path.endswith(LFS_SUFFIXES)
 
 
 class LargeFiles:
@@ -37,6 +38,7 @@ class LargeFiles:
         root.mkdir(parents=True, exist_ok=True)
 
     def path(self, oid: str) -> Path:
+        """Where the file with a sha256 lies, or would. Raises HubError for what is no sha256."""
         if not re.fullmatch("[0-9a-f]{64}", oid):
             raise HubError(400, "InvalidOid", f"'{oid}' is not a sha256")
         return self.root / oid[:2] / oid
@@ -54,7 +56,7 @@ class LargeFiles:
         """
         target = self.path(oid)
         target.parent.mkdir(exist_ok=True)
-        draft, digest = draft_of(target), hashlib.sha256()
+        draft, digest = draft_path(target), hashlib.sha256()
         try:
             with draft.open("wb") as file:
                 async for chunk in chunks:

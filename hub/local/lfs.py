@@ -10,22 +10,24 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from hub.local.errors import HubError
 from hub.local.repository import Repository
-from hub.local.request import body_of, field, opened, part, store_of, target, writer
+from hub.local.request import json_body, open_repo, path_part, require_field, require_writer, store_of, target
 
 _JSON = "application/vnd.git-lfs+json"
 
 
 async def batch(request: Request) -> Response:
     """Tells a client where to put the large files that are not here yet, or where to get those of a repository."""
-    body = await body_of(request)
-    wanted = [(field(item, "oid"), field(item, "size", int)) for item in field(body, "objects", list)]
+    body = await json_body(request)
+    wanted = [
+        (require_field(item, "oid"), require_field(item, "size", int)) for item in require_field(body, "objects", list)
+    ]
     match body.get("operation"):
         case "upload":
-            writer(request)
+            require_writer(request)
             target(request)
             answers = [_upload(request, oid, size) for oid, size in wanted]
         case "download":
-            with opened(request) as repo:
+            with open_repo(request) as repo:
                 answers = [_download(request, repo, oid, size) for oid, size in wanted]
         case other:
             raise HubError(400, "BadRequest", f"'{other}' is not an operation of git-lfs")
@@ -35,7 +37,7 @@ async def batch(request: Request) -> Response:
 def _upload(request: Request, oid: str, size: int) -> dict[str, Any]:
     if store_of(request).large.size(oid) is not None:
         return {"oid": oid, "size": size}
-    actions = {"upload": _place(request, "PUT", oid), "verify": {"href": f"{request.base_url}large/verify"}}
+    actions = {"upload": _action(request, "PUT", oid), "verify": {"href": f"{request.base_url}large/verify"}}
     return {"oid": oid, "size": size, "actions": actions}
 
 
@@ -43,7 +45,7 @@ def _download(request: Request, repo: Repository, oid: str, size: int) -> dict[s
     """Only what the repository itself holds: its hash alone opens nobody's private file."""
     if not _holds(repo, oid) or store_of(request).large.size(oid) != size:
         return {"oid": oid, "size": size, "error": {"code": 404, "message": f"{oid} is not in this repository"}}
-    return {"oid": oid, "size": size, "authenticated": True, "actions": {"download": _place(request, "GET", oid)}}
+    return {"oid": oid, "size": size, "authenticated": True, "actions": {"download": _action(request, "GET", oid)}}
 
 
 def _holds(repo: Repository, oid: str) -> bool:
@@ -52,7 +54,7 @@ def _holds(repo: Repository, oid: str) -> bool:
     return any(file.large == oid for commit in commits for file in repo.files(commit))
 
 
-def _place(request: Request, method: str, oid: str) -> dict[str, str]:
+def _action(request: Request, method: str, oid: str) -> dict[str, str]:
     return {"href": f"{request.base_url}large/{oid}?signature={_signature(request, method, oid)}"}
 
 
@@ -62,7 +64,7 @@ def _signature(request: Request, method: str, oid: str) -> str:
 
 
 def _signed(request: Request, method: str) -> str:
-    oid = part(request, "oid")
+    oid = path_part(request, "oid")
     signature = request.query_params.get("signature", "").encode()
     if not hmac.compare_digest(signature, _signature(request, method, oid).encode()):
         raise HubError(403, "Forbidden", "This address is not valid.")
@@ -70,17 +72,20 @@ def _signed(request: Request, method: str) -> str:
 
 
 def get(request: Request) -> Response:
+    """Sends a large file to whoever has its signed address."""
     return FileResponse(store_of(request).large.path(_signed(request, "GET")), media_type="application/octet-stream")
 
 
 async def put(request: Request) -> Response:
+    """Takes a large file from whoever has its signed address."""
     await store_of(request).large.receive(_signed(request, "PUT"), request.stream())
     return Response()
 
 
 async def verify(request: Request) -> Response:
-    writer(request)
-    body = await body_of(request)
-    if store_of(request).large.size(field(body, "oid")) != field(body, "size", int):
+    """Confirms that a large file has arrived with the size that the client means."""
+    require_writer(request)
+    body = await json_body(request)
+    if store_of(request).large.size(require_field(body, "oid")) != require_field(body, "size", int):
         raise HubError(404, "LfsMissing", f"{body['oid']} is not here with {body['size']} bytes")
     return Response()

@@ -30,8 +30,8 @@ def body_of(card: str) -> str:
     return re.sub(r"\A\ufeff?---[ \t]*\r?\n.*?\r?\n---[ \t]*(\r?\n|\Z)", "", card, count=1, flags=re.DOTALL)
 
 
-def render(text: str, place: str, revision: str, folder: str = "") -> str:
-    """HTML of a Markdown file in `folder` of the repository at `place` (`/datasets/NAME`)."""
+def render(text: str, repo_path: str, revision: str, folder: str = "") -> str:
+    """HTML of a Markdown file in `folder` of the repository at `repo_path` (`/datasets/NAME`)."""
     tokens = _PARSER.parse(text)
     for token in _all(tokens):
         aligned = token.attrs.pop("style", None)  # of a table's column; a page has no inline styles
@@ -41,7 +41,7 @@ def render(text: str, place: str, revision: str, folder: str = "") -> str:
             target = token.attrGet(attribute)
             if isinstance(target, str) and _is_relative(target):
                 path = posixpath.normpath(posixpath.join("/", folder, target))  # cannot climb above the root
-                token.attrSet(attribute, f"{place}/{view}/{quote(revision, safe='')}{path}")
+                token.attrSet(attribute, f"{repo_path}/{view}/{quote(revision, safe='')}{path}")
     return _PARSER.renderer.render(tokens, _PARSER.options, {})
 
 

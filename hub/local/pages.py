@@ -14,15 +14,15 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 
 from hub.local import markdown
 from hub.local.card import card_of, front_matter
-from hub.local.collections_api import collection_at, collections, shown
+from hub.local.collections_api import collection_at, collections, visible_collection
 from hub.local.errors import HubError
 from hub.local.files import File
-from hub.local.json_shapes import commit as told
-from hub.local.json_shapes import moment, tags
-from hub.local.paging import number
+from hub.local.json_shapes import commit as commit_json
+from hub.local.json_shapes import tags, timestamp
+from hub.local.paging import query_number
 from hub.local.repository import Repository
-from hub.local.request import opened, part, place, reader, store_of, target
-from hub.local.search import visible
+from hub.local.request import open_repo, path_part, repo_path, require_reader, store_of, target
+from hub.local.search import visible_names
 from hub.local.space_state import runtime_of
 from hub.local.store import TYPES
 
@@ -37,32 +37,33 @@ _TEMPLATES.filters["size"] = lambda size: next(
 )
 _TEMPLATES.filters["path"] = lambda path: quote(path, safe="/")
 _TEMPLATES.filters["part"] = lambda part: quote(part, safe="")
-HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-SHOWN = 256 * 1024  # bytes of a text file that a page shows
-COMMITS = 50  # on a page of history
-CHANGES = 50  # files of a commit whose difference is shown
+MAX_SHOWN_BYTES = 256 * 1024  # bytes of a text file that a page shows
+COMMITS_PER_PAGE = 50  # on a page of history
+MAX_CHANGES = 50  # files of a commit whose difference is shown
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
-def page(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_TEMPLATES.get_template(template).render(values), status, HEADERS | (headers or {}))
+def render_page(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
+    """Renders a template of `web/`, with headers that let nothing on the page act."""
+    return HTMLResponse(_TEMPLATES.get_template(template).render(values), status, SECURITY_HEADERS | (headers or {}))
 
 
 def error(status: int, message: str, headers: dict[str, str]) -> Response:
-    """What went wrong, for a person; who is told 401 is also told what to do."""
+    """What went wrong, for a person; with 401 also what to do."""
     if status == 401:
         message = "There is nothing here, or it is private: sign in with any name, and a token as the password."
-    return page("error.html", status, headers, number=status, message=message)
+    return render_page("error.html", status, headers, number=status, message=message)
 
 
 def sign_in(request: Request) -> Response:
     """Lets a browser ask for a token, which it then sends to every page: they show the private repositories too."""
-    reader(request)
+    require_reader(request)
     return RedirectResponse("/")
 
 
@@ -72,53 +73,56 @@ def icon(request: Request) -> Response:
 
 
 def style(request: Request) -> Response:
+    """The style sheet of all pages."""
     return FileResponse(_WEB / "style.css", media_type="text/css")
 
 
-def start(request: Request) -> Response:
+def start_page(request: Request) -> Response:
     """Every repository by type, and the collections; of one namespace where the address names it."""
-    namespace, store = part(request, "user"), store_of(request)
+    namespace, store = path_part(request, "user"), store_of(request)
     lists: dict[str, list[dict[str, Any]]] = {}
     for type in TYPES:
         lists[type] = []
-        for name in visible(request, type):
+        for name in visible_names(request, type):
             if namespace in ("", name.split("/")[0]):
                 with store.open(type, name) as repo:
-                    when = moment(repo.commit_at("main").commit_time)[:16].replace("T", " ")
+                    when = timestamp(repo.commit_at("main").commit_time)[:16].replace("T", " ")
                 private = store.settings(type, name)["private"]
-                lists[type].append({"name": name, "place": place(type, name), "when": when, "private": private})
+                lists[type].append({"name": name, "repo_path": repo_path(type, name), "when": when, "private": private})
         lists[type].sort(key=lambda row: row["when"], reverse=True)
     families = [found for found in collections(request) if namespace in ("", found["owner"]["name"])]
     if namespace and not (families or any(lists.values())):
         raise HubError(404, "NotFound", f"nothing here is of {namespace}")
-    return page("start.html", namespace=namespace, lists=lists, collections=families)
+    return render_page("start.html", namespace=namespace, lists=lists, collections=families)
 
 
 def _frame(request: Request, tab: str) -> dict[str, Any]:
     """What the head of every page of a repository needs."""
-    (type, name), revision = target(request), part(request, "rev") or "main"
+    (type, name), revision = target(request), path_part(request, "rev") or "main"
     private = store_of(request).settings(type, name)["private"]
-    where = {"type": type, "name": name, "place": place(type, name), "revision": revision, "private": private}
+    where = {"type": type, "name": name, "repo_path": repo_path(type, name), "revision": revision, "private": private}
     return where | {"tab": tab, "url": str(request.base_url).rstrip("/")}
 
 
 def repository(request: Request) -> Response:
     """The card, rendered, beside what it says of itself."""
     frame = _frame(request, "card")
-    with opened(request) as repo:
+    with open_repo(request) as repo:
         data = front_matter(repo)
-        text = markdown.render(markdown.body_of(card_of(repo)), frame["place"], "main")
+        text = markdown.render(markdown.body_of(card_of(repo)), frame["repo_path"], "main")
         refs = [ref for ref, _ in repo.refs() if ref.startswith("refs/tags/")]
     runtime = None
     if frame["type"] == "space":
         runtime = runtime_of(store_of(request), request.app.state.runner, frame["name"])
-    return page("card.html", card=text, tags=tags(data), versions=[ref[10:] for ref in refs], runtime=runtime, **frame)
+    return render_page(
+        "card.html", card=text, tags=tags(data), versions=[ref[10:] for ref in refs], runtime=runtime, **frame
+    )
 
 
 def tree(request: Request) -> Response:
     """The files and folders in a folder."""
-    frame, below = _frame(request, "files"), part(request, "path").strip("/")
-    with opened(request) as repo:
+    frame, below = _frame(request, "files"), path_part(request, "path").strip("/")
+    with open_repo(request) as repo:
         commit = repo.commit_at(frame["revision"])
         start = f"{below}/" if below else ""
         inside = [file for file in repo.files(commit) if file.path.startswith(start)]
@@ -126,13 +130,13 @@ def tree(request: Request) -> Response:
         raise HubError(404, "EntryNotFound", f"there is no folder {below}")
     folders = sorted({file.path[len(start) :].split("/")[0] for file in inside if "/" in file.path[len(start) :]})
     files = [file for file in inside if "/" not in file.path[len(start) :]]
-    return page("files.html", below=below, folders=folders, files=files, sha=commit.id.decode(), **frame)
+    return render_page("files.html", below=below, folders=folders, files=files, sha=commit.id.decode(), **frame)
 
 
 def blob(request: Request) -> Response:
     """One file: text as it is, Markdown rendered, a picture; of anything else its size and address."""
-    frame, path = _frame(request, "files"), part(request, "path")
-    with opened(request) as repo:
+    frame, path = _frame(request, "files"), path_part(request, "path")
+    with open_repo(request) as repo:
         file = repo.file(repo.commit_at(frame["revision"]), path)
         if file is None:
             raise HubError(404, "EntryNotFound", f"there is no file {path}")
@@ -140,24 +144,26 @@ def blob(request: Request) -> Response:
     rendered = None
     if text is not None and path.endswith(".md"):
         folder = path.rpartition("/")[0]
-        rendered = markdown.render(markdown.body_of(text), frame["place"], frame["revision"], folder)
+        rendered = markdown.render(markdown.body_of(text), frame["repo_path"], frame["revision"], folder)
     picture = path.lower().endswith(IMAGES)
-    return page("file.html", file=file, text=text, rendered=rendered, picture=picture, **frame)
+    return render_page("file.html", file=file, text=text, rendered=rendered, picture=picture, **frame)
 
 
 def history(request: Request) -> Response:
     """The commits of a branch, tag or sha, newest first."""
-    frame, first = _frame(request, "history"), number(request, "from", 0)
-    with opened(request) as repo:
-        made = [told(commit) for commit in repo.history(repo.commit_at(frame["revision"]))]
-    more = first + COMMITS if first + COMMITS < len(made) else None
-    return page("history.html", commits=made[first : first + COMMITS], count=len(made), more=more, **frame)
+    frame, first = _frame(request, "history"), query_number(request, "from", 0)
+    with open_repo(request) as repo:
+        made = [commit_json(commit) for commit in repo.history(repo.commit_at(frame["revision"]))]
+    more = first + COMMITS_PER_PAGE if first + COMMITS_PER_PAGE < len(made) else None
+    return render_page(
+        "history.html", commits=made[first : first + COMMITS_PER_PAGE], count=len(made), more=more, **frame
+    )
 
 
 def commit(request: Request) -> Response:
     """What one commit changed, line by line where it is text."""
     frame = _frame(request, "history")
-    with opened(request) as repo:
+    with open_repo(request) as repo:
         made = repo.commit_at(frame["revision"])
         parent = repo.commit_at(made.parents[0].decode()) if made.parents else None
         before = {file.path: file for file in repo.files(parent)} if parent else {}
@@ -167,8 +173,10 @@ def commit(request: Request) -> Response:
             for path in sorted(before.keys() | after.keys())
             if (before[path].blob if path in before else None) != (after[path].blob if path in after else None)
         ]
-        changes = [_change(repo, path, before.get(path), after.get(path)) for path in changed[:CHANGES]]
-    return page("commit.html", commit=told(made), changes=changes, hidden=len(changed) - len(changes), **frame)
+        changes = [_change(repo, path, before.get(path), after.get(path)) for path in changed[:MAX_CHANGES]]
+    return render_page(
+        "commit.html", commit=commit_json(made), changes=changes, hidden=len(changed) - len(changes), **frame
+    )
 
 
 def _change(repo: Repository, path: str, old: File | None, new: File | None) -> dict[str, Any]:
@@ -182,7 +190,7 @@ def _change(repo: Repository, path: str, old: File | None, new: File | None) -> 
 
 def _text(repo: Repository, file: File) -> str | None:
     """The content of a file that is text, and short enough to show."""
-    if file.large or file.size > SHOWN:
+    if file.large or file.size > MAX_SHOWN_BYTES:
         return None
     try:
         text = repo.content(file).decode()
@@ -193,8 +201,9 @@ def _text(repo: Repository, file: File) -> str | None:
 
 def collection(request: Request) -> Response:
     """A collection's repositories, with their notes."""
-    found = shown(request, json.loads(collection_at(request).read_text()))
+    found = visible_collection(request, json.loads(collection_at(request).read_text()))
     items = [
-        item | {"place": place(item["type"], item["id"]) if item["type"] in TYPES else None} for item in found["items"]
+        item | {"repo_path": repo_path(item["type"], item["id"]) if item["type"] in TYPES else None}
+        for item in found["items"]
     ]
-    return page("collection.html", collection=found, items=items)
+    return render_page("collection.html", collection=found, items=items)

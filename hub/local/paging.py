@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 from hub.local.errors import HubError
 
 
-def page(request: Request, items: Sequence[Any], size: int, largest: int = 1000) -> Response:
+def paginate(request: Request, items: Sequence[Any], size: int, largest: int = 1000) -> Response:
     """The part of `items` that the request's `cursor` and `limit` mean; `size` is the page where it names none."""
-    start, limit = number(request, "cursor", 0), min(number(request, "limit", size), largest)
+    start, limit = query_number(request, "cursor", 0), min(query_number(request, "limit", size), largest)
     headers = {}
     if limit and start + limit < len(items):
         following = request.url.include_query_params(cursor=start + limit)
@@ -21,7 +21,7 @@ def page(request: Request, items: Sequence[Any], size: int, largest: int = 1000)
     return JSONResponse(list(items[start : start + limit]), headers=headers)
 
 
-def number(request: Request, name: str, default: int) -> int:
+def query_number(request: Request, name: str, default: int) -> int:
     """A number in the query.
 
     Raises:

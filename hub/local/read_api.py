@@ -13,9 +13,9 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from hub.local import json_shapes
 from hub.local.card import front_matter
 from hub.local.errors import HubError
-from hub.local.paging import page
+from hub.local.paging import paginate
 from hub.local.repository import Repository
-from hub.local.request import body_of, field, flag, opened, part, reader, store_of, target
+from hub.local.request import is_true, json_body, open_repo, path_part, require_field, require_reader, store_of, target
 from hub.local.space_state import runtime_of
 
 _BYTES = "application/octet-stream"
@@ -23,16 +23,18 @@ PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def whoami(request: Request) -> Response:
-    access = reader(request)
-    user, told = access.user, {"accessToken": {"displayName": "local", "role": access.role}}
-    return JSONResponse({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": told})
+    """Whose token it is, and its role."""
+    access = require_reader(request)
+    user, auth = access.user, {"accessToken": {"displayName": "local", "role": access.role}}
+    return JSONResponse({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": auth})
 
 
 def info(request: Request) -> Response:
+    """A repository at a revision; of a Space, its runtime too."""
     type, name = target(request)
-    store, revision = store_of(request), part(request, "rev", "main")
+    store, revision = store_of(request), path_part(request, "rev", "main")
     with store.open(type, name) as repo:
-        blobs = flag(request.query_params.get("blobs"))
+        blobs = is_true(request.query_params.get("blobs"))
         found = _info(repo, name, revision, store.settings(type, name), blobs)
     if type == "space":
         runtime = runtime_of(store, request.app.state.runner, name)
@@ -47,54 +49,59 @@ def _info(repo: Repository, name: str, revision: str, settings: dict[str, Any], 
 
 
 def tree(request: Request) -> Response:
-    below, query = part(request, "path").strip("/"), request.query_params
-    with opened(request) as repo:
-        commit = repo.commit_at(part(request, "rev"))
+    """The files and folders below a path, one level or all."""
+    below, query = path_part(request, "path").strip("/"), request.query_params
+    with open_repo(request) as repo:
+        commit = repo.commit_at(path_part(request, "rev"))
         files, folders = repo.files(commit), repo.folders(commit)
         if below and below not in folders:
-            raise HubError(404, "EntryNotFound", f"{below} does not exist on {part(request, 'rev')}")
+            raise HubError(404, "EntryNotFound", f"{below} does not exist on {path_part(request, 'rev')}")
 
         def wanted(path: str) -> bool:
             inside = path.removeprefix(f"{below}/") if below else path
-            return (not below or inside != path) and (flag(query.get("recursive")) or "/" not in inside)
+            return (not below or inside != path) and (is_true(query.get("recursive")) or "/" not in inside)
 
         files = [file for file in files if wanted(file.path)]
         folders = {path: oid for path, oid in folders.items() if wanted(path)}
-        last = repo.last_changes(commit) if flag(query.get("expand")) else {}
-        return page(request, json_shapes.entries(files, folders, last), 1000)
+        last = repo.last_changes(commit) if is_true(query.get("expand")) else {}
+        return paginate(request, json_shapes.entries(files, folders, last), 1000)
 
 
 async def paths_info(request: Request) -> Response:
+    """The files and folders at given paths."""
     if request.headers.get("content-type", "").startswith("application/json"):  # as JavaScript sends it
-        body = await body_of(request)
-        asked, expand = field(body, "paths", list), bool(body.get("expand"))
+        body = await json_body(request)
+        names, expand = require_field(body, "paths", list), bool(body.get("expand"))
     else:
         async with request.form() as form:
-            asked, expand = form.getlist("paths"), flag(str(form.get("expand")))
-    paths = {str(path).strip("/") for path in asked}
-    with opened(request) as repo:
-        commit = repo.commit_at(part(request, "rev"))
+            names, expand = form.getlist("paths"), is_true(str(form.get("expand")))
+    paths = {str(path).strip("/") for path in names}
+    with open_repo(request) as repo:
+        commit = repo.commit_at(path_part(request, "rev"))
         files = [file for file in repo.files(commit) if file.path in paths]
         folders = {path: oid for path, oid in repo.folders(commit).items() if path in paths}
         return JSONResponse(json_shapes.entries(files, folders, repo.last_changes(commit) if expand else {}))
 
 
 def commits(request: Request) -> Response:
-    with opened(request) as repo:
-        history = repo.history(repo.commit_at(part(request, "rev")))
-        return page(request, [json_shapes.commit(made) for made in history], 50)
+    """The history of a revision, newest first."""
+    with open_repo(request) as repo:
+        history = repo.history(repo.commit_at(path_part(request, "rev")))
+        return paginate(request, [json_shapes.commit(made) for made in history], 50)
 
 
 def refs(request: Request) -> Response:
-    with opened(request) as repo:
+    """Branches and tags."""
+    with open_repo(request) as repo:
         found = json_shapes.refs(repo.refs())
     return JSONResponse(found | ({"pullRequests": []} if "include_prs" in request.query_params else {}))
 
 
 def resolve(request: Request) -> Response:
-    path = part(request, "path")
-    with opened(request) as repo:
-        commit = repo.commit_at(part(request, "rev"))
+    """Downloads a file: ETag and Range, and the content itself where the real Hub redirects to its CDN."""
+    path = path_part(request, "path")
+    with open_repo(request) as repo:
+        commit = repo.commit_at(path_part(request, "rev"))
         headers = {"X-Repo-Commit": commit.id.decode(), "Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
         file = repo.file(commit, path)
         if file is None:
@@ -107,10 +114,10 @@ def resolve(request: Request) -> Response:
         if file.large:
             headers |= {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(file.size)}
             return FileResponse(repo.large_path(file), headers=headers, media_type=_media_type(path))
-        asked = request.headers.get("range", "")
+        wanted_range = request.headers.get("range", "")
         current = request.headers.get("if-range") in (None, headers["ETag"])
         headers["Content-Type"] = _media_type(path)
-        return _ranged(asked if current else "", repo.content(file), headers)
+        return _ranged(wanted_range if current else "", repo.content(file), headers)
 
 
 def _media_type(path: str) -> str:
@@ -134,18 +141,18 @@ def _unchanged(request: Request, etag: str) -> bool:
 
 def raw(request: Request) -> Response:
     """A file as git has it: of a large one, the pointer."""
-    with opened(request) as repo:
-        commit = repo.commit_at(part(request, "rev"))
-        file = repo.file(commit, part(request, "path"))
+    with open_repo(request) as repo:
+        commit = repo.commit_at(path_part(request, "rev"))
+        file = repo.file(commit, path_part(request, "path"))
         if file is None:
-            raise HubError(404, "EntryNotFound", f"Entry not found: {part(request, 'path')}")
+            raise HubError(404, "EntryNotFound", f"Entry not found: {path_part(request, 'path')}")
         headers = {"X-Repo-Commit": commit.id.decode(), "X-Content-Type-Options": "nosniff"}
         return Response(repo.content(file), headers=headers, media_type="text/plain; charset=utf-8")
 
 
-def _ranged(asked: str, content: bytes, headers: dict[str, str]) -> Response:
+def _ranged(wanted_range: str, content: bytes, headers: dict[str, str]) -> Response:
     """The bytes that a Range header asks for (RFC 9110, one range); all of them where it asks for nothing sensible."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked)
+    found = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted_range)
     if not found or found[0] == "bytes=-":
         return Response(content, headers=headers)
     size = len(content)

@@ -31,6 +31,7 @@ class Repository:
         self.git = self._objects.git
 
     def close(self) -> None:
+        """Closes the files that git has open."""
         self.git.close()
 
     # ---- reading
@@ -71,6 +72,7 @@ class Repository:
         return self._objects.data(ObjectID(file.blob.encode()))
 
     def large_path(self, file: File) -> Path:
+        """Where the content of a large file lies."""
         assert file.large
         return self._large.path(file.large)
 
@@ -130,6 +132,7 @@ class Repository:
             sync_folder((self.folder / ref).parent)
 
     def remove_ref(self, ref: str) -> None:
+        """Removes a branch or tag. Raises HubError where there is none of that name."""
         name = self._checked(ref)
         with self._lock:
             if name not in self.git.refs:
@@ -161,9 +164,9 @@ class Repository:
     def _cover(self, files: Blobs, paths: list[str]) -> None:
         """Gives the large files among these to git-lfs, as the real Hub does with a commit."""
         large = [path for path in paths if self._objects.file(path, files[path.encode()]).large]
-        name = gitattributes.FILE.encode()
+        name = gitattributes.GITATTRIBUTES.encode()
         before = self._objects.data(files[name]) if name in files else b""
-        after = gitattributes.covering(before, large)
+        after = gitattributes.track_with_lfs(before, large)
         if after != before:
             files[name] = self._objects.add(Blob.from_string(after))
 

@@ -22,25 +22,28 @@ SLASH = "\x1f"
 
 
 def store_of(request: Request) -> Store:
+    """The store that the application serves."""
     return request.app.state.store
 
 
-def part(request: Request, name: str, default: str = "") -> str:
+def path_part(request: Request, name: str, default: str = "") -> str:
     """A named part of the address, slashes restored."""
     return request.path_params.get(name, default).replace(SLASH, "/")
 
 
-def flag(value: str | None) -> bool:
+def is_true(value: str | None) -> bool:
+    """Whether a query value means yes."""
     return (value or "").lower() in ("true", "1")
 
 
-def place(type: str, name: str) -> str:
+def repo_path(type: str, name: str) -> str:
     """Where a repository stands: models at the root, datasets and Spaces below their names."""
     return f"/{name}" if type == "model" else f"/{type}s/{name}"
 
 
-def address(request: Request, type: str, name: str) -> str:
-    return str(request.base_url).rstrip("/") + place(type, name)
+def repo_url(request: Request, type: str, name: str) -> str:
+    """The address of a repository on this server."""
+    return str(request.base_url).rstrip("/") + repo_path(type, name)
 
 
 def access_of(request: Request) -> Access | None:
@@ -70,7 +73,7 @@ def user_of(request: Request) -> str | None:
     return access.user if access else None
 
 
-def reader(request: Request) -> Access:
+def require_reader(request: Request) -> Access:
     """What a visitor with a token may do.
 
     Raises:
@@ -83,13 +86,13 @@ def reader(request: Request) -> Access:
     return access
 
 
-def writer(request: Request) -> str:
+def require_writer(request: Request) -> str:
     """The user who may write.
 
     Raises:
         HubError: 401 without a token, 403 with one that may only read.
     """
-    access = reader(request)
+    access = require_reader(request)
     if access.role != "write":
         raise HubError(403, "Forbidden", "you must use a write token to upload to a repository")
     return access.user
@@ -98,10 +101,10 @@ def writer(request: Request) -> str:
 def target(request: Request) -> tuple[str, str]:
     """Type and name of the repository that the address means; a private one exists only for those with a token."""
     kinds = {f"{type}s": type for type in TYPES}
-    type = kinds.get(part(request, "types") or request.url.path.split("/")[1], "model")
-    if part(request, "types") not in ("", *kinds):
+    type = kinds.get(path_part(request, "types") or request.url.path.split("/")[1], "model")
+    if path_part(request, "types") not in ("", *kinds):
         raise HubError(404, "NotFound", f"No such thing here: {request.url.path}")
-    name = f"{part(request, 'ns')}/{part(request, 'name')}"
+    name = f"{path_part(request, 'ns')}/{path_part(request, 'name')}"
     if access_of(request) is None:
         try:
             hidden = store_of(request).settings(type, name)["private"]
@@ -114,7 +117,7 @@ def target(request: Request) -> tuple[str, str]:
     return type, name
 
 
-def typed(body: dict[str, Any]) -> str:
+def repo_type(body: dict[str, Any]) -> str:
     """The type of repository that a request is about."""
     type = body.get("type") or "model"
     if type not in TYPES:
@@ -122,7 +125,7 @@ def typed(body: dict[str, Any]) -> str:
     return type
 
 
-def private(body: dict[str, Any]) -> bool:
+def is_private(body: dict[str, Any]) -> bool:
     """Clients of today say `visibility`; the HTTP API takes `private` as well."""
     visibility = body.get("visibility", "private" if body.get("private") else "public")
     if visibility not in ("private", "public"):
@@ -131,7 +134,7 @@ def private(body: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def opened(request: Request) -> Iterator[Repository]:
+def open_repo(request: Request) -> Iterator[Repository]:
     """The repository that the address means."""
     with store_of(request).open(*target(request)) as repo:
         yield repo
@@ -156,7 +159,7 @@ async def read_limited(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-async def body_of(request: Request) -> dict[str, Any]:
+async def json_body(request: Request) -> dict[str, Any]:
     """The JSON object in a request."""
     try:
         body = json.loads(await read_limited(request, JSON_LIMIT))
@@ -167,7 +170,7 @@ async def body_of(request: Request) -> dict[str, Any]:
     return body
 
 
-def field(body: dict[str, Any], name: str, kind: type = str) -> Any:
+def require_field(body: dict[str, Any], name: str, kind: type = str) -> Any:
     """A field that a request must have, of its type."""
     if not isinstance(body.get(name), kind):
         raise HubError(400, "BadRequest", f"'{name}' is missing, or not a {kind.__name__}")

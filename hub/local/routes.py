@@ -22,7 +22,7 @@ def _nameless(request: Request) -> Response:
 
 
 _GENERAL = [
-    Route("/", pages.start),
+    Route("/", pages.start_page),
     Route("/style.css", pages.style),
     Route("/sign-in", pages.sign_in),
     Route("/favicon.ico", pages.icon),
@@ -32,7 +32,7 @@ _GENERAL = [
     Route("/api/repos/create", write_api.create, methods=["POST"]),
     Route("/api/repos/delete", write_api.delete, methods=["DELETE"]),
     Route("/api/collections", collections_api.create, methods=["POST"]),
-    Route("/api/collections", collections_api.listing),
+    Route("/api/collections", collections_api.list_collections),
     Route(COLLECTION, collections_api.get, methods=["GET"]),
     Route(COLLECTION, collections_api.change, methods=["PATCH"]),
     Route(COLLECTION, collections_api.remove, methods=["DELETE"]),
@@ -49,7 +49,7 @@ _GENERAL = [
     Route("/large/{oid}", lfs.get, methods=["GET"]),
 ]
 _REPOSITORIES = [
-    Route("/api/{types}", search.listing),
+    Route("/api/{types}", search.list_repos),
     Route(REPO, read_api.info),
     Route(REPO + "/revision/{rev}", read_api.info),
     Route(REPO + "/tree/{rev}", read_api.tree),
@@ -75,11 +75,11 @@ _SPACES = [
     Route(REPO + "/logs/{kind}", spaces.logs),
     Route(REPO + "/variables", spaces.variables, methods=["GET"]),
     Route(REPO + "/secrets", spaces.secrets, methods=["GET"]),
-    Route(REPO + "/volumes", spaces.order, methods=["PUT", "DELETE"]),
-    *(Route(f"{REPO}/{kind}", spaces.put, methods=["POST"]) for kind in ("secrets", "variables")),
-    *(Route(f"{REPO}/{kind}", spaces.remove, methods=["DELETE"]) for kind in ("secrets", "variables")),
+    Route(REPO + "/volumes", spaces.control, methods=["PUT", "DELETE"]),
+    *(Route(f"{REPO}/{kind}", spaces.put_setting, methods=["POST"]) for kind in ("secrets", "variables")),
+    *(Route(f"{REPO}/{kind}", spaces.remove_setting, methods=["DELETE"]) for kind in ("secrets", "variables")),
     *(
-        Route(f"{REPO}/{verb}", spaces.order, methods=["POST"])
+        Route(f"{REPO}/{verb}", spaces.control, methods=["POST"])
         for verb in ("hardware", "sleeptime", "pause", "restart")
     ),
 ]
@@ -110,4 +110,4 @@ _NAMELESS = [
     Route(path, _nameless)
     for path in ("/api/{types}/{name}", "/api/{types}/{name}/revision/{rev}", "/{name}/resolve/{rev}/{path:path}")
 ]
-ROUTES = [*_GENERAL, *_REPOSITORIES, *_SPACES, *_FILES, *_NAMELESS, Route("/{user}", pages.start)]
+ROUTES = [*_GENERAL, *_REPOSITORIES, *_SPACES, *_FILES, *_NAMELESS, Route("/{user}", pages.start_page)]

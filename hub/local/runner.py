@@ -1,7 +1,7 @@
 """Runs Spaces on this machine: each `python app.py` in a process of its own, from a copy of the commit.
 
 What is not done here and is on the real Hub: nothing is installed (a Space has the packages of this Python), nothing is
-isolated (it runs as this user), and no hardware changes. So a server runs Spaces only where it is told to.
+isolated (it runs as this user), and no hardware changes. So a server runs Spaces with --run-spaces alone.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pathlib import Path
 
 from hub.local import free_port
 
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "OMP_NUM_THREADS", "NO_PROXY", "no_proxy")
+INHERITED_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "OMP_NUM_THREADS", "NO_PROXY", "no_proxy")
 """All that a Space gets of the server's own environment: whatever else is there may be a secret."""
-LINES = 5_000  # of a log that are kept, in memory
+MAX_LOG_LINES = 5_000  # of a log that are kept, in memory
 ACTIVE = ("BUILDING", "APP_STARTING", "RUNNING")
 
 
 @dataclass(frozen=True)
-class Order:
+class SpaceSpec:
     """What to run: `unpack` writes the commit's files into a folder; `secrets` never show in the log."""
 
     name: str
@@ -45,10 +45,11 @@ class Order:
 class Log:
     """The last lines of a log, numbered from the first one ever written."""
 
-    lines: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=LINES))
+    lines: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=MAX_LOG_LINES))
     written: int = 0
 
     def add(self, line: str) -> None:
+        """Appends a line, with the time (UTC)."""
         self.lines.append((datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), line))
         self.written += 1
 
@@ -61,8 +62,8 @@ class Log:
 class Run:
     """One start of a Space, from BUILDING to its end."""
 
-    def __init__(self, order: Order, folder: Path, before: Run | None) -> None:
-        self.order, self.port = order, free_port()
+    def __init__(self, spec: SpaceSpec, folder: Path, before: Run | None) -> None:
+        self.spec, self.port = spec, free_port()
         self.build_log, self.log = Log(), Log()
         self.error: str | None = None
         self._stage, self._stopping = "BUILDING", threading.Event()
@@ -73,6 +74,7 @@ class Run:
 
     @property
     def host(self) -> str:
+        """The address of the app."""
         return f"http://127.0.0.1:{self.port}"
 
     def stage(self) -> str:
@@ -113,22 +115,22 @@ class Run:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _build(self) -> None:
-        self.build_log.add(f"===== Build of {self.order.name} at {self.order.sha} =====")
-        count = self.order.unpack(self._folder / "app")
+        self.build_log.add(f"===== Build of {self.spec.name} at {self.spec.sha} =====")
+        count = self.spec.unpack(self._folder / "app")
         (self._folder / "home").mkdir()
         self.build_log.add(f"{count} files; no packages are installed: the Space has those of {sys.executable}")
 
     def _run(self) -> None:
-        base = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        base = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
         ports = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(self.port), "PORT": str(self.port)}
-        places = {"HOME": str(self._folder / "home"), "PYTHONUNBUFFERED": "1", "SPACE_HOST": f"127.0.0.1:{self.port}"}
+        own = {"HOME": str(self._folder / "home"), "PYTHONUNBUFFERED": "1", "SPACE_HOST": f"127.0.0.1:{self.port}"}
         # setpriv: the app dies with this thread, and so with a server that is killed
         dying = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         self.log.add(f"===== Application Startup at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} =====")
         with subprocess.Popen(
-            [*dying, sys.executable, self.order.app_file],
+            [*dying, sys.executable, self.spec.app_file],
             cwd=self._folder / "app",
-            env=base | self.order.environment | ports | places,
+            env=base | self.spec.environment | ports | own,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -137,16 +139,16 @@ class Run:
             start_new_session=True,
         ) as self._process:
             self._stage = "APP_STARTING"
-            if self._stopping.is_set():  # told between the build and here
+            if self._stopping.is_set():  # stopped between the build and here
                 os.killpg(self._process.pid, signal.SIGKILL)
             assert self._process.stdout
             for line in self._process.stdout:
-                for secret in self.order.secrets:
+                for secret in self.spec.secrets:
                     line = line.replace(secret, "***")
                 self.log.add(line.rstrip("\n"))
             code = self._process.wait()
         self._stage = "STOPPED" if self._stopping.is_set() else "RUNTIME_ERROR"
-        self.error = None if self._stopping.is_set() else f"{self.order.app_file} ended with exit code {code}"
+        self.error = None if self._stopping.is_set() else f"{self.spec.app_file} ended with exit code {code}"
 
 
 class Runner:
@@ -159,22 +161,25 @@ class Runner:
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
 
-    def start(self, order: Order) -> None:
+    def start(self, spec: SpaceSpec) -> None:
         """Starts a Space anew; the run before it ends first. Returns at once, in stage BUILDING."""
         with self._lock:
             folder = Path(tempfile.mkdtemp(dir=self._root))
-            self._runs[order.name] = Run(order, folder, self._runs.get(order.name))
+            self._runs[spec.name] = Run(spec, folder, self._runs.get(spec.name))
 
     def stop(self, name: str) -> None:
+        """Ends the run of a Space, where there is one."""
         with self._lock:
             run = self._runs.pop(name, None)
         if run:
             run.stop()
 
     def run(self, name: str) -> Run | None:
+        """The newest run of a Space, or None."""
         return self._runs.get(name)
 
     def close(self) -> None:
+        """Ends every run and deletes their files."""
         for name in list(self._runs):
             self.stop(name)
         shutil.rmtree(self._root, ignore_errors=True)

@@ -17,37 +17,37 @@ from pathlib import Path
 from hub.local.card import front_matter
 from hub.local.disk import write_durably
 from hub.local.errors import HubError
-from hub.local.json_shapes import Json, moment
-from hub.local.request import field
-from hub.local.runner import ACTIVE, Order, Run, Runner
+from hub.local.json_shapes import Json, timestamp
+from hub.local.request import require_field
+from hub.local.runner import ACTIVE, Run, Runner, SpaceSpec
 from hub.local.store import Store
 
-FILE = "space.json"
+STATE_FILE = "space.json"
 HARDWARE = "cpu-basic"
 NOT_RUN = "this local Hub runs no Spaces; start it with --run-spaces"
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
-def kept(store: Store, name: str) -> Json:
+def read_state(store: Store, name: str) -> Json:
     """What is kept for a Space."""
-    path = store.existing("space", name) / FILE
+    path = store.existing("space", name) / STATE_FILE
     empty: Json = {"secrets": {}, "variables": {}, "hardware": None, "sleep": None, "paused": False, "volumes": None}
     return empty | (json.loads(path.read_text()) if path.exists() else {})
 
 
 @contextmanager
-def changing(store: Store, name: str) -> Iterator[Json]:
+def edit_state(store: Store, name: str) -> Iterator[Json]:
     """Changes what is kept for a Space, whole or not at all."""
     folder = store.existing("space", name)
     with store.lock(folder):
-        state = kept(store, name)
+        state = read_state(store, name)
         yield state
-        write_durably(folder / FILE, json.dumps(state).encode(), mode=0o600)
+        write_durably(folder / STATE_FILE, json.dumps(state).encode(), mode=0o600)
 
 
 def configure(store: Store, name: str, body: Json) -> None:
     """Applies the Space's part of a request that creates or duplicates it."""
-    with changing(store, name) as state:
+    with edit_state(store, name) as state:
         for kind in ("secrets", "variables"):
             for item in body.get(kind) or []:
                 put_entry(state[kind], item)
@@ -57,15 +57,16 @@ def configure(store: Store, name: str, body: Json) -> None:
 
 
 def put_entry(entries: Json, item: Json) -> None:
-    key, value = field(item, "key"), field(item, "value")
+    """Sets one secret or variable. Raises HubError for a name that no environment variable may have."""
+    key, value = require_field(item, "key"), require_field(item, "value")
     if not _KEY.fullmatch(key):
         raise HubError(400, "BadRequest", f"'{key}' cannot be the name of an environment variable")
-    entries[key] = {"value": value, "description": item.get("description"), "updatedAt": moment(int(time.time()))}
+    entries[key] = {"value": value, "description": item.get("description"), "updatedAt": timestamp(int(time.time()))}
 
 
-def start(store: Store, runner: Runner | None, url: str, name: str) -> None:
+def start_space(store: Store, runner: Runner | None, url: str, name: str) -> None:
     """Runs the newest commit, where there is a runner, an app, and nobody has paused it."""
-    state = kept(store, name)
+    state = read_state(store, name)
     if runner is None or state["paused"]:
         return
     with store.open("space", name) as repo:
@@ -98,7 +99,7 @@ def start(store: Store, runner: Runner | None, url: str, name: str) -> None:
         **{key: entry["value"] for key, entry in entries.items()},
     }
     secrets = tuple(entry["value"] for entry in state["secrets"].values() if entry["value"])
-    runner.start(Order(name, commit.id.decode(), app_file, unpack, environment, secrets))
+    runner.start(SpaceSpec(name, commit.id.decode(), app_file, unpack, environment, secrets))
 
 
 def _sdk(store: Store, name: str, card: Json) -> str:
@@ -107,7 +108,7 @@ def _sdk(store: Store, name: str, card: Json) -> str:
 
 def runtime_of(store: Store, runner: Runner | None, name: str) -> Json:
     """The runtime as clients read it, and where the app answers (`host`)."""
-    state, run = kept(store, name), runner.run(name) if runner else None
+    state, run = read_state(store, name), runner.run(name) if runner else None
     stage, error = _stage(store, runner, name, state["paused"], run)
     hardware = state["hardware"] or HARDWARE
     runtime = {
@@ -122,7 +123,7 @@ def runtime_of(store: Store, runner: Runner | None, name: str) -> Json:
     }
     if run and stage in ACTIVE:
         ready = "READY" if stage == "RUNNING" else "PENDING"
-        runtime |= {"sha": run.order.sha, "host": run.host, "domains": [{"domain": run.host[7:], "stage": ready}]}
+        runtime |= {"sha": run.spec.sha, "host": run.host, "domains": [{"domain": run.host[7:], "stage": ready}]}
     return runtime | ({"errorMessage": error} if error else {})
 
 

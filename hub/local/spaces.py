@@ -14,18 +14,18 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from hub.local.errors import HubError
 from hub.local.json_shapes import Json
-from hub.local.request import body_of, field, part, store_of, target, writer
+from hub.local.request import json_body, path_part, require_field, require_writer, store_of, target
 from hub.local.runner import ACTIVE, Run, Runner
-from hub.local.space_state import HARDWARE, changing, kept, put_entry, runtime_of, start
+from hub.local.space_state import HARDWARE, edit_state, put_entry, read_state, runtime_of, start_space
 
 
-async def changed(request: Request, name: str) -> None:
+async def restart_after_change(request: Request, name: str) -> None:
     """Starts a Space anew after a change that the real Hub restarts it for."""
     url = str(request.base_url).rstrip("/")
-    await run_in_threadpool(start, store_of(request), request.app.state.runner, url, name)
+    await run_in_threadpool(start_space, store_of(request), request.app.state.runner, url, name)
 
 
-def space(request: Request) -> str:
+def space_name(request: Request) -> str:
     """The Space that the address means."""
     type, name = target(request)
     if type != "space":
@@ -34,17 +34,19 @@ def space(request: Request) -> str:
 
 
 def runtime(request: Request) -> Response:
-    return JSONResponse(runtime_of(store_of(request), request.app.state.runner, space(request)))
+    """A Space's stage, hardware and host."""
+    return JSONResponse(runtime_of(store_of(request), request.app.state.runner, space_name(request)))
 
 
 def variables(request: Request) -> Response:
-    return JSONResponse(kept(store_of(request), space(request))["variables"])
+    """A Space's variables, values included."""
+    return JSONResponse(read_state(store_of(request), space_name(request))["variables"])
 
 
 def secrets(request: Request) -> Response:
     """Names, descriptions and dates; never values."""
-    writer(request)
-    entries = kept(store_of(request), space(request))["secrets"]
+    require_writer(request)
+    entries = read_state(store_of(request), space_name(request))["secrets"]
     return JSONResponse({key: _without_value(entry) for key, entry in entries.items()})
 
 
@@ -52,44 +54,45 @@ def _without_value(entry: Json) -> Json:
     return {name: content for name, content in entry.items() if name != "value"}
 
 
-async def put(request: Request) -> Response:
+async def put_setting(request: Request) -> Response:
     """Adds or changes a secret or a variable, and restarts the Space."""
     return await _edit(request, lambda entries, body: put_entry(entries, body))
 
 
-async def remove(request: Request) -> Response:
-    return await _edit(request, lambda entries, body: entries.pop(field(body, "key"), None))
+async def remove_setting(request: Request) -> Response:
+    """Deletes a secret or a variable, and restarts the Space."""
+    return await _edit(request, lambda entries, body: entries.pop(require_field(body, "key"), None))
 
 
 async def _edit(request: Request, edit: Callable[[Json, Json], Any]) -> Response:
-    writer(request)
-    name, kind, body = space(request), request.url.path.rsplit("/", 1)[1], await body_of(request)
-    with changing(store_of(request), name) as state:
+    require_writer(request)
+    name, kind, body = space_name(request), request.url.path.rsplit("/", 1)[1], await json_body(request)
+    with edit_state(store_of(request), name) as state:
         edit(state[kind], body)
-    await changed(request, name)
+    await restart_after_change(request, name)
     return JSONResponse(state[kind] if kind == "variables" else {k: _without_value(v) for k, v in state[kind].items()})
 
 
-async def order(request: Request) -> Response:
+async def control(request: Request) -> Response:
     """Hardware, sleep time, volumes, pause and restart: kept, then the Space starts or stops; answers its runtime."""
-    writer(request)
-    name, verb = space(request), request.url.path.rsplit("/", 1)[1]
-    body = await body_of(request) if await request.body() else {}
-    with changing(store_of(request), name) as state:
+    require_writer(request)
+    name, verb = space_name(request), request.url.path.rsplit("/", 1)[1]
+    body = await json_body(request) if await request.body() else {}
+    with edit_state(store_of(request), name) as state:
         match verb:
             case "hardware":
-                state["hardware"] = field(body, "flavor")
+                state["hardware"] = require_field(body, "flavor")
                 state["sleep"] = body.get("sleepTimeSeconds", state["sleep"])
             case "sleeptime":
-                state["sleep"] = field(body, "seconds", int)
+                state["sleep"] = require_field(body, "seconds", int)
             case "volumes":
-                state["volumes"] = field(body, "volumes", list) if request.method == "PUT" else None
+                state["volumes"] = require_field(body, "volumes", list) if request.method == "PUT" else None
         state["paused"] = verb == "pause" or (state["paused"] and verb != "restart")
     runner: Runner | None = request.app.state.runner
     if verb == "pause" and runner:
         await run_in_threadpool(runner.stop, name)
     elif verb in ("restart", "hardware", "volumes"):
-        await changed(request, name)
+        await restart_after_change(request, name)
     return JSONResponse(await run_in_threadpool(runtime_of, store_of(request), runner, name))
 
 
@@ -113,8 +116,8 @@ def hardware(request: Request) -> Response:
 
 async def logs(request: Request) -> Response:
     """Server-sent events, one a line; open while the Space is, as on the real Hub."""
-    writer(request)
-    name, kind = space(request), part(request, "kind")
+    require_writer(request)
+    name, kind = space_name(request), path_part(request, "kind")
     if kind not in ("build", "run"):
         raise HubError(404, "NotFound", f"there is no log '{kind}', but build and run")
     runner: Runner | None = request.app.state.runner

@@ -14,16 +14,16 @@ from typing import Any
 
 from dulwich.repo import Repo
 
-from hub.local.disk import draft_of, sync_folder, write_durably
+from hub.local.disk import draft_path, sync_folder, write_durably
 from hub.local.errors import HubError
 from hub.local.files import Change, File
-from hub.local.large import BINARY, LargeFiles
+from hub.local.large import LFS_SUFFIXES, LargeFiles
 from hub.local.repository import Repository
 
 TYPES = ("model", "dataset", "space")
 SETTINGS = "repartee.json"
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
-_ATTRIBUTES = "".join(f"*{ending} filter=lfs diff=lfs merge=lfs -text\n" for ending in BINARY).encode()
+_ATTRIBUTES = "".join(f"*{ending} filter=lfs diff=lfs merge=lfs -text\n" for ending in LFS_SUFFIXES).encode()
 
 
 class Store:
@@ -48,6 +48,7 @@ class Store:
             draft.unlink()
 
     def folder(self, type: str, name: str) -> Path:
+        """The folder of a repository, which need not exist. Raises HubError for an impossible name."""
         if not _NAME.fullmatch(name) or ".." in name or name.endswith((".git", ".lock")):
             raise HubError(400, "InvalidRepoName", f"'{name}' is not a repository name; write namespace/name")
         return self.root / f"{type}s" / f"{name}.git"
@@ -63,7 +64,7 @@ class Store:
         with self.lock(folder):
             if folder.exists():
                 return False
-            draft = draft_of(folder)
+            draft = draft_path(folder)
             draft.mkdir(parents=True)
             Repo.init_bare(str(draft), default_branch=b"main").close()
             write_durably(draft / SETTINGS, json.dumps({**settings, "created": int(time.time())}).encode())
@@ -75,13 +76,15 @@ class Store:
         return True
 
     def delete(self, type: str, name: str) -> None:
+        """Deletes a repository, whole: a kill leaves it there or gone."""
         folder = self.existing(type, name)
         with self.lock(folder):
-            gone = folder.rename(draft_of(folder))
+            gone = folder.rename(draft_path(folder))
             sync_folder(folder.parent)
         shutil.rmtree(gone)
 
     def existing(self, type: str, name: str) -> Path:
+        """The folder of a repository. Raises HubError where there is none."""
         folder = self.folder(type, name)
         if not folder.exists():
             raise HubError(404, "RepoNotFound", f"Repository not found: {type} {name}")
@@ -103,11 +106,13 @@ class Store:
         return json.loads((self.existing(type, name) / SETTINGS).read_text())
 
     def change_settings(self, type: str, name: str, changes: dict[str, Any]) -> None:
+        """Changes some of a repository's settings, durably."""
         folder = self.existing(type, name)
         with self.lock(folder):
             settings = self.settings(type, name) | changes
             write_durably(folder / SETTINGS, json.dumps(settings).encode())
 
     def names(self, type: str) -> list[str]:
+        """The names of all repositories of a type, private ones too, sorted."""
         found = self.root.glob(f"{type}s/*/*.git")
         return sorted(f"{path.parent.name}/{path.stem}" for path in found if not path.name.startswith("."))

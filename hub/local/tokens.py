@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hub.local.disk import draft_of, write_durably
+from hub.local.disk import draft_path, write_durably
 
 USER = "repartee"
 ROLES = ("read", "write")
@@ -36,6 +36,7 @@ class Tokens:
         self._known: dict[str, Access] = {}
 
     def access(self, token: str) -> Access | None:
+        """What a token allows, or None for an unknown one; a change of the file counts at once."""
         changed = (self._data / "tokens.json").stat().st_mtime_ns
         if changed != self._read_at:
             self._known, self._read_at = self._own | _accesses(tokens_of(self._data)), changed
@@ -51,7 +52,7 @@ def tokens_of(data: Path) -> dict[str, str | dict[str, str]]:
     path = data / "tokens.json"
     if not path.exists():
         data.mkdir(parents=True, exist_ok=True)
-        draft = draft_of(path)
+        draft = draft_path(path)
         write_durably(draft, json.dumps({_new(): USER}).encode(), mode=0o600)
         with suppress(FileExistsError):  # somebody else was first: theirs counts
             os.link(draft, path)

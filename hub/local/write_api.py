@@ -16,39 +16,41 @@ from hub.local.errors import HubError
 from hub.local.files import Change, safe_path
 from hub.local.large import is_large
 from hub.local.request import (
-    address,
-    body_of,
-    field,
-    opened,
-    part,
-    private,
+    is_private,
+    json_body,
+    open_repo,
+    path_part,
     read_limited,
+    repo_type,
+    repo_url,
+    require_field,
+    require_writer,
     store_of,
     target,
-    typed,
-    writer,
 )
 from hub.local.space_state import configure
-from hub.local.spaces import changed
+from hub.local.spaces import restart_after_change
 
 COMMIT_LIMIT = 512 * 1024 * 1024
 """Bytes of one commit: files below 10 MB travel in it, in base64."""
 
 
 async def create(request: Request) -> Response:
-    user, body = writer(request), await body_of(request)
+    """Makes a repository; 409 where it exists."""
+    user, body = require_writer(request), await json_body(request)
     type, name = _named(body, user)
-    settings = {"private": private(body), "sdk": body.get("sdk")}
+    settings = {"private": is_private(body), "sdk": body.get("sdk")}
     if await run_in_threadpool(store_of(request).create, type, name, settings, user):
         if type == "space":
             configure(store_of(request), name, body)
-        return JSONResponse({"url": address(request, type, name), "name": name, "id": name})
-    request.state.body = {"url": address(request, type, name)}
+        return JSONResponse({"url": repo_url(request, type, name), "name": name, "id": name})
+    request.state.body = {"url": repo_url(request, type, name)}
     raise HubError(409, "Conflict", f"You already created this {type} repo: {name}")
 
 
 async def delete(request: Request) -> Response:
-    user, body = writer(request), await body_of(request)
+    """Deletes a repository."""
+    user, body = require_writer(request), await json_body(request)
     type, name = _named(body, user)
     await run_in_threadpool(store_of(request).delete, type, name)
     if type == "space" and request.app.state.runner:
@@ -57,9 +59,10 @@ async def delete(request: Request) -> Response:
 
 
 async def settings(request: Request) -> Response:
-    writer(request)
-    body = await body_of(request)
-    changes = {"private": private(body)} if {"visibility", "private"} & body.keys() else {}
+    """Makes a repository public or private."""
+    require_writer(request)
+    body = await json_body(request)
+    changes = {"private": is_private(body)} if {"visibility", "private"} & body.keys() else {}
     if body.get("gated"):
         raise HubError(400, "NotSupported", "the local Hub has no gated repositories")
     store_of(request).change_settings(*target(request), changes)
@@ -67,11 +70,12 @@ async def settings(request: Request) -> Response:
 
 
 def _named(body: dict[str, Any], user: str) -> tuple[str, str]:
-    return typed(body), f"{body.get('organization') or user}/{field(body, 'name')}"
+    return repo_type(body), f"{body.get('organization') or user}/{require_field(body, 'name')}"
 
 
 async def validate_yaml(request: Request) -> Response:
-    content = field(await body_of(request), "content")
+    """Checks the YAML at the head of a card."""
+    content = require_field(await json_body(request), "content")
     try:
         json_shapes.card_data(content)
     except yaml.YAMLError as error:
@@ -81,22 +85,23 @@ async def validate_yaml(request: Request) -> Response:
 
 async def preupload(request: Request) -> Response:
     """Says of each file whether it comes with the commit or beforehand as a large one, and what is there now."""
-    writer(request)
-    wanted = field(await body_of(request), "files", list)
+    require_writer(request)
+    wanted = require_field(await json_body(request), "files", list)
     answers = []
-    with opened(request) as repo:
-        commit = repo.commit_at(part(request, "rev"))
-        for asked in wanted:
-            path = safe_path(field(asked, "path"))
+    with open_repo(request) as repo:
+        commit = repo.commit_at(path_part(request, "rev"))
+        for entry in wanted:
+            path = safe_path(require_field(entry, "path"))
             present = repo.file(commit, path)
-            mode = "lfs" if is_large(path, field(asked, "size", int)) else "regular"
+            mode = "lfs" if is_large(path, require_field(entry, "size", int)) else "regular"
             oid = (present.large or present.blob) if present else None
             answers.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
     return JSONResponse({"files": answers})
 
 
 async def commit(request: Request) -> Response:
-    user, (type, name) = writer(request), target(request)
+    """Applies a commit in NDJSON to a branch."""
+    user, (type, name) = require_writer(request), target(request)
     if "create_pr" in request.query_params:
         raise HubError(400, "NotSupported", "the local Hub has no pull requests; commit to a branch")
     header, changes = read_commit(await read_limited(request, COMMIT_LIMIT))
@@ -104,12 +109,12 @@ async def commit(request: Request) -> Response:
 
     def write() -> str:
         with store_of(request).open(type, name) as repo:
-            return repo.commit(part(request, "rev"), header.get("parentCommit"), changes, message, user)
+            return repo.commit(path_part(request, "rev"), header.get("parentCommit"), changes, message, user)
 
     oid = await run_in_threadpool(write)
-    if type == "space" and part(request, "rev") == "main":
-        await changed(request, name)
-    url = f"{address(request, type, name)}/commit/{oid}"
+    if type == "space" and path_part(request, "rev") == "main":
+        await restart_after_change(request, name)
+    url = f"{repo_url(request, type, name)}/commit/{oid}"
     return JSONResponse({"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": ""})
 
 
@@ -149,32 +154,36 @@ def _change(key: str, path: str, **value: Any) -> Change:
 
 
 async def add_branch(request: Request) -> Response:
-    writer(request)
-    start = (await body_of(request)).get("startingPoint") or "main"
-    with opened(request) as repo:
-        repo.add_ref(f"refs/heads/{part(request, 'rev')}", start)
+    """Makes a branch at a revision."""
+    require_writer(request)
+    start = (await json_body(request)).get("startingPoint") or "main"
+    with open_repo(request) as repo:
+        repo.add_ref(f"refs/heads/{path_part(request, 'rev')}", start)
     return Response(status_code=201)
 
 
 async def add_tag(request: Request) -> Response:
-    writer(request)
-    tag = field(await body_of(request), "tag")
-    with opened(request) as repo:
-        repo.add_ref(f"refs/tags/{tag}", part(request, "rev"))
+    """Makes a tag at a revision."""
+    require_writer(request)
+    tag = require_field(await json_body(request), "tag")
+    with open_repo(request) as repo:
+        repo.add_ref(f"refs/tags/{tag}", path_part(request, "rev"))
     return Response(status_code=201)
 
 
 def remove_branch(request: Request) -> Response:
-    writer(request)
-    if part(request, "rev") == "main":
+    """Removes a branch; main stays."""
+    require_writer(request)
+    if path_part(request, "rev") == "main":
         raise HubError(403, "Forbidden", "The main branch stays.")
-    with opened(request) as repo:
-        repo.remove_ref(f"refs/heads/{part(request, 'rev')}")
+    with open_repo(request) as repo:
+        repo.remove_ref(f"refs/heads/{path_part(request, 'rev')}")
     return Response()
 
 
 def remove_tag(request: Request) -> Response:
-    writer(request)
-    with opened(request) as repo:
-        repo.remove_ref(f"refs/tags/{part(request, 'rev')}")
+    """Removes a tag."""
+    require_writer(request)
+    with open_repo(request) as repo:
+        repo.remove_ref(f"refs/tags/{path_part(request, 'rev')}")
     return Response()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 TIE, SKIP, BAD = "tie", "skip", "bad"
-"""What a voter may say instead of choosing: no difference, no opinion, or none of them is any good."""
+"""What a voter may answer instead of choosing: no difference, no opinion, or none of them is any good."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Option:
 def options(replies: Mapping[str, str], *key: object) -> list[Option]:
     """Puts replies, by variant, on a ballot. Equal texts are one option.
 
-    The order is that of sha256 over the key (a seed, a rater, an item) and the variants: it looks random to whoever does
-    not know the key, and is the same whenever it is asked for.
+    The order is that of sha256 over the key (a seed, a rater, an item) and the variants: random to whoever does not
+    know the key, and the same every time.
     """
-    said: dict[str, list[str]] = {}
+    by_text: dict[str, list[str]] = {}
     for variant, text in replies.items():
-        said.setdefault(" ".join(text.split()), []).append(variant)
-    found = [Option(text, tuple(sorted(variants))) for text, variants in said.items()]
+        by_text.setdefault(" ".join(text.split()), []).append(variant)
+    found = [Option(text, tuple(sorted(variants))) for text, variants in by_text.items()]
     return sorted(found, key=lambda option: hash_of(*key, *option.variants))
 
 

@@ -21,7 +21,7 @@ from hub.cards import dataset_card
 from hub.errors import explain
 from hub.votes.vote import FOLDER, Vote, read_votes, whole_lines
 
-EVERY = 300.0  # seconds between two commits; the Hub asks for no more than one in five minutes
+PUSH_INTERVAL = 300.0  # seconds between two commits; the Hub asks for no more than one in five minutes
 METADATA = {
     "pretty_name": "Repartee votes",
     "license": "other",
@@ -40,7 +40,7 @@ class VoteLog:
         private: how the dataset is made.
     """
 
-    def __init__(self, repo: str, folder: Path, every: float = EVERY, private: bool = False) -> None:
+    def __init__(self, repo: str, folder: Path, every: float = PUSH_INTERVAL, private: bool = False) -> None:
         self.repo, self.folder, self.every, self.private = repo, folder, every, private
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(8)}.jsonl"
@@ -58,7 +58,7 @@ class VoteLog:
         line = json.dumps(vote.to_row(), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         with self._writing:
             if self._file is None:
-                self._file = locked(self._path)
+                self._file = create_locked(self._path)
             before = os.fstat(self._file).st_size
             try:
                 if os.write(self._file, line) != len(line):
@@ -82,7 +82,9 @@ class VoteLog:
         with self._pushing:
             with self._writing:
                 own = self._path.read_bytes() if self._file is not None else b""
-            left = {path: file for path in sorted(self.folder.glob("*.jsonl")) if (file := unlocked(path)) is not None}
+            left = {
+                path: file for path in sorted(self.folder.glob("*.jsonl")) if (file := lock_abandoned(path)) is not None
+            }
             try:
                 contents = {path: whole_lines(path.read_bytes()) for path in left}
                 contents |= {self._path: own} if len(own) > self._pushed else {}
@@ -131,7 +133,7 @@ class VoteLog:
         self._made = True
 
 
-def locked(path: Path) -> int:
+def create_locked(path: Path) -> int:
     """Makes a file to append to, under a lock that lasts as long as this process; returns its descriptor.
 
     It gets its name when it has its lock: without one, it would be taken for that of a dead process.
@@ -146,7 +148,7 @@ def locked(path: Path) -> int:
     return file
 
 
-def unlocked(path: Path) -> int | None:
+def lock_abandoned(path: Path) -> int | None:
     """A dead process's file under our lock, as a descriptor; None where its process lives, or it has gone."""
     try:
         file = os.open(path, os.O_RDONLY)

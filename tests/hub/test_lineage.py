@@ -13,7 +13,7 @@ from hub.lineage import Input, Lineage, differences, fetch_lineage, pin, trainin
 from hub.local import free_port
 from hub.names import Names
 from hub.publish import publish
-from hub.trace import found_as, tree
+from hub.trace import find_repo, lineage_tree
 from hub.verify import verify
 
 CORPUS = Input("corpus", "file", "a" * 64, "a" * 64)
@@ -103,7 +103,7 @@ def test_the_tree_reaches_the_corpus(namespace):
         f"  {hub}/datasets/{namespace}/repartee-dialogue/tree/{data}",
         f"    file corpus sha256 {'a' * 64}",
     ]
-    assert list(tree(names.adapter("sft"), "model")) == expected
+    assert list(lineage_tree(names.adapter("sft"), "model")) == expected
     command = [sys.executable, "-m", "hub.lineage", names.adapter("sft")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines() == expected
 
@@ -113,9 +113,9 @@ def test_a_name_is_found_whatever_its_type(hub_url):
 
     own = whoami()["name"]
     publish(f"{own}/found-dataset", "dataset", {"d": b"d"}, lineage(), "m")
-    assert found_as("found-dataset") == found_as(f"{own}/found-dataset") == (f"{own}/found-dataset", "dataset")
+    assert find_repo("found-dataset") == find_repo(f"{own}/found-dataset") == (f"{own}/found-dataset", "dataset")
     with pytest.raises(UserError, match="check the name"):
-        found_as("found-nowhere")
+        find_repo("found-nowhere")
 
 
 def test_why_something_is_stale():
@@ -197,7 +197,7 @@ def test_the_verify_command_ends_in_one_line(family):
 
 def test_a_tree_of_nothing_is_an_error(namespace):
     with pytest.raises(UserError, match=f"dataset {namespace}/typo"):
-        list(tree(f"{namespace}/typo", "dataset"))
+        list(lineage_tree(f"{namespace}/typo", "dataset"))
 
 
 def test_names():

@@ -2,7 +2,7 @@
 
 from markdown_it import MarkdownIt
 
-from hub.results_table import ROWS, shown, table
+from hub.results_table import ROWS, table, variant_metrics
 
 SHARE = {"value": 0.25, "low": 0.2, "high": 0.3}
 RESULTS = {
@@ -29,6 +29,6 @@ def test_every_row_has_a_cell_for_each_variant_whatever_stands_in_its_title():
 
 
 def test_plain_figures_have_the_names_of_the_table():
-    figures = shown(RESULTS, "sft")
+    figures = variant_metrics(RESULTS, "sft")
     assert figures["Ended by <|im_end|>"] == 0.25
     assert len(figures) == len(ROWS)

@@ -4,7 +4,7 @@ import pytest
 
 from hub.lineage import Input, Lineage
 from hub.publish import publish
-from hub.rights import APACHE, UNKNOWN, Citation, Rights, combine_rights, note, of_base, stated
+from hub.rights import APACHE, UNKNOWN, Citation, Rights, combine_rights, license_note, rights_from_fact, rights_of_base
 from tests.support.cards import CITATION
 
 
@@ -20,7 +20,7 @@ from tests.support.cards import CITATION
     ],
 )
 def test_an_adapter_inherits_the_licence_of_its_base(hub_url, base, licence):
-    fields = of_base(Input(base, "model", "b" * 40, "c")).license
+    fields = rights_of_base(Input(base, "model", "b" * 40, "c")).license
     assert fields.get("license_name", fields["license"]) == licence
     assert ("license_link" in fields) == (fields["license"] == "other")
 
@@ -29,8 +29,8 @@ def test_rights_are_handed_on_from_a_base_of_ours(namespace):
     rights = Rights({"license": "other", "license_name": "films", "license_link": "http://films"}, (CITATION,))
     lineage = Lineage("base", {}, (), facts={"rights": rights.as_fact()})
     revision = publish(f"{namespace}/base", "model", {}, lineage, "base")
-    assert of_base(Input(f"{namespace}/base", "model", revision, "c")) == rights
-    assert note(rights) == (
+    assert rights_of_base(Input(f"{namespace}/base", "model", revision, "c")) == rights
+    assert license_note(rights) == (
         "The base was trained on the Corpus of Films, and inherits what is said of it below; so does this adapter."
     )
 
@@ -40,5 +40,5 @@ def test_rights_of_several_sources_name_a_licence_only_where_they_agree():
     one, two, three = Rights(APACHE, (CITATION,)), Rights(APACHE, (other, CITATION)), Rights({"license": "mit"})
     assert combine_rights([one, two]) == Rights(APACHE, (CITATION, other))
     assert combine_rights([one, three]) == Rights(UNKNOWN.license, (CITATION,))
-    assert stated(one.as_fact()) == one
-    assert stated(None) == UNKNOWN
+    assert rights_from_fact(one.as_fact()) == one
+    assert rights_from_fact(None) == UNKNOWN

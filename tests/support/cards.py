@@ -4,7 +4,7 @@ from huggingface_hub import DatasetCard, ModelCard
 
 from hub.cards import model_card
 from hub.lineage import Input, Lineage
-from hub.rights import Citation, note, of_base
+from hub.rights import Citation, license_note, rights_of_base
 
 LINEAGE = Lineage(
     "sft",
@@ -55,7 +55,7 @@ PREFERENCES = {
 
 
 def adapter(base: str = "Qwen/Qwen2.5-3B", **metadata) -> ModelCard:
-    rights = of_base(Input(base, "model", "b" * 40, "c"))
+    rights = rights_of_base(Input(base, "model", "b" * 40, "c"))
     fields = {
         **rights.license,
         "library_name": "peft",
@@ -64,7 +64,7 @@ def adapter(base: str = "Qwen/Qwen2.5-3B", **metadata) -> ModelCard:
         "datasets": ["ns/repartee-dialogue"],
         "tags": ["trl", "sft"],
     }
-    values = ADAPTER | {"base": base, "rights_note": note(rights)}
+    values = ADAPTER | {"base": base, "rights_note": license_note(rights)}
     return ModelCard(model_card("adapter", fields | metadata, **values))
 
 

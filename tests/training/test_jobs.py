@@ -57,7 +57,7 @@ def job(namespace, *overrides):
 
 def test_a_stage_runs_from_what_the_hub_has(service, namespace, capsys, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "never-shown")
-    jobs.run(job(namespace, "jobs.secrets=[OPENAI_API_KEY]", "jobs.flavor=a10g-small"))
+    jobs.run_job(job(namespace, "jobs.secrets=[OPENAI_API_KEY]", "jobs.flavor=a10g-small"))
     said = capsys.readouterr().out
     assert f"published {namespace}/repartee-dialogue@" in said
     assert "job j1 completed" in said
@@ -73,11 +73,11 @@ def test_a_stage_runs_from_what_the_hub_has(service, namespace, capsys, monkeypa
 
 def test_a_job_that_fails_is_one_line(service, namespace):
     with pytest.raises(UserError, match=r"j1 ended as ERROR \(why\)"):
-        jobs.run(job(namespace, "data.sources=nowhere.zip"))
+        jobs.run_job(job(namespace, "data.sources=nowhere.zip"))
     assert "nowhere.zip" in service.done.stderr
     service.stage = "CANCELED"
     with pytest.raises(UserError, match="CANCELED"):
-        jobs.run(job(namespace))
+        jobs.run_job(job(namespace))
 
 
 def test_ctrl_c_leaves_it_running(service, namespace, monkeypatch, capsys):
@@ -87,12 +87,12 @@ def test_ctrl_c_leaves_it_running(service, namespace, monkeypatch, capsys):
     monkeypatch.setattr(HfApi, "run_uv_job", lambda *a, **k: SimpleNamespace(id="j1", url="u"))
     monkeypatch.setattr(HfApi, "fetch_job_logs", stopped)
     with pytest.raises(KeyboardInterrupt):
-        jobs.run(job(namespace))
+        jobs.run_job(job(namespace))
     assert "hf jobs cancel j1" in capsys.readouterr().out
 
 
 def test_a_preview_sends_nothing_and_shows_no_secret(namespace, capsys):
-    jobs.preview(job(namespace))
+    jobs.preview_job(job(namespace))
     said = capsys.readouterr().out
     assert "runs python -m training.prepare --recipe recipe.yaml" in said
     assert "secret HF_TOKEN: ***" in said
@@ -104,7 +104,7 @@ def test_a_preview_sends_nothing_and_shows_no_secret(namespace, capsys):
 def test_what_cannot_be_sent_is_said(namespace, monkeypatch):
     monkeypatch.delenv("NOT_THERE", raising=False)
     with pytest.raises(UserError, match="NOT_THERE"):
-        jobs.run(job(namespace, "jobs.secrets=[NOT_THERE]"))
+        jobs.run_job(job(namespace, "jobs.secrets=[NOT_THERE]"))
     with pytest.raises(UserError, match="no stage"):
         job_of("dance", jobs.ROOT / RECIPE, [])
 

@@ -9,7 +9,7 @@ from hub.cards import model_card
 from hub.errors import UserError
 from hub.lineage import Input, Lineage
 from hub.publish import preview_publish, publish
-from hub.rights import stated
+from hub.rights import rights_from_fact
 from training.data.corpus.sources import file_digest
 from training.recipe import Recipe
 from training.stage import Task, base_input, log_progress
@@ -45,7 +45,7 @@ def make(recipe: Recipe) -> tuple[Task, dict[str, bytes | Path]]:
     weights = file_digest(folder / "model.safetensors")
     training = json.loads((folder / "training.json").read_text())
     lineage = Lineage("base", {}, (Input("starter-weights", "file", weights, weights),), facts=training)
-    rights = stated(training.get("rights"))
+    rights = rights_from_fact(training.get("rights"))
     files: dict[str, bytes | Path] = {name: folder / name for name in PUBLISHED}
     files["README.md"] = model_card(
         "starter",

@@ -9,7 +9,7 @@ from chat.template import SYSTEM_PROMPT
 from chat.variants import has_bf16
 from hub.cards import model_card
 from hub.lineage import Input, Lineage, fetch_lineage
-from hub.rights import combine_rights, inherited_rights, note, of_base
+from hub.rights import combine_rights, inherited_rights, license_note, rights_of_base
 from hub.task import log_progress
 from training.recipe import Recipe
 
@@ -57,7 +57,7 @@ def first_process_only(trainer: Any) -> None:
 
 def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lineage) -> bytes:
     """The card of an adapter, with the licence of its base and the citations of all that it was trained on."""
-    names, inherited = recipe.names, of_base(base)
+    names, inherited = recipe.names, rights_of_base(base)
     citations = combine_rights([inherited, *map(inherited_rights, lineage.inputs)]).citations
     metadata = {
         **inherited.license,
@@ -76,7 +76,7 @@ def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lin
         system_prompt=SYSTEM_PROMPT,
         facts=lineage.facts,
         settings=lineage.settings,
-        rights_note=note(inherited),
+        rights_note=license_note(inherited),
         citations=citations,
         lineage=lineage,
     ).encode()

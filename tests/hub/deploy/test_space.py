@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import HfApi, SpaceCard
 
 from hub.deploy import bundle
-from hub.deploy.space import Deployment, checked, deploy, secret
+from hub.deploy.space import Deployment, check_public, deploy, secret_from_environment
 from hub.errors import UserError
 from hub.lineage import Input, Lineage
 from hub.local import client_environment, running
@@ -35,7 +35,7 @@ def test_the_space_has_what_the_app_needs_and_nothing_else():
 
 def test_the_requirements_name_every_import_and_suit_zero_gpu():
     named = {line.split("==")[0].split(">=")[0].lower() for line in bundle.requirements(bundle.shipped()).splitlines()}
-    assert bundle.foreign(bundle.shipped()) - named == {"gradio", *bundle.LEFT_OUT}
+    assert bundle.third_party_imports(bundle.shipped()) - named == {"gradio", *bundle.OPTIONAL}
     assert {"torch", "transformers", "peft", "spaces", "accelerate"} <= named
     assert not named & {"trl", "datasets", "bitsandbytes", "dulwich"}
     assert bundle.TORCH in bundle.requirements(bundle.shipped())
@@ -54,7 +54,7 @@ def test_what_an_app_imports_is_found(tmp_path):
         (tmp_path / name).write_text(code)
     files = bundle.shipped(tmp_path)
     assert list(files) == ["app.py", "room/__init__.py", "room/deep.py", "room/deeper.py", "room/look.css"]
-    assert bundle.foreign(files) == {"torch", "peft"}
+    assert bundle.third_party_imports(files) == {"torch", "peft"}
     (tmp_path / "requirements.txt").write_text("peft==1  # for adapters\n")
     with pytest.raises(KeyError):
         bundle.requirements(files, tmp_path)
@@ -62,11 +62,11 @@ def test_what_an_app_imports_is_found(tmp_path):
 
 def test_its_readme_is_one_that_the_hub_takes(hub_url):
     variants = {
-        name: bundle.Variant(f"films/{name}", name[0] * 40, ["config.json", "a.safetensors"])
+        name: bundle.PreloadedModel(f"films/{name}", name[0] * 40, ["config.json", "a.safetensors"])
         for name in ("base", "sft", "dpo")
     }
     lineage = Lineage("space", {}, (Input("films/sft", "model", "s" * 40, "c"),))
-    files = bundle.files_of("films/repartee", variants, ["films/repartee-dialogue"], lineage)
+    files = bundle.space_files("films/repartee", variants, ["films/repartee-dialogue"], lineage)
     card = SpaceCard(files["README.md"].decode())
     card.validate(repo_type="space")
     data = card.data.to_dict()
@@ -97,14 +97,14 @@ def test_its_metadata_are_the_front_matter_of_our_readme(tmp_path):
 
 
 def test_a_secret_is_no_variable_and_comes_from_the_environment(monkeypatch, hub_url):
-    assert checked({"A": "films/mask-language_1"}, {"KEY": SECRET}) == {"A": "films/mask-language_1"}
+    assert check_public({"A": "films/mask-language_1"}, {"KEY": SECRET}) == {"A": "films/mask-language_1"}
     for value in (f"x{SECRET}", "hf_abcdefgh1234", os.environ["HF_TOKEN"]):
         with pytest.raises(UserError, match="public variable") as caught:
-            checked({"A": value}, {"KEY": SECRET})
+            check_public({"A": value}, {"KEY": SECRET})
         assert value not in str(caught.value)
     monkeypatch.delenv("NOT_THERE", raising=False)
     with pytest.raises(UserError, match="export it"):
-        secret("NOT_THERE")
+        secret_from_environment("NOT_THERE")
 
 
 def test_a_plan_that_does_not_allow_it_is_explained(namespace, monkeypatch):

@@ -17,7 +17,7 @@ import pytest
 
 from chat.template import SYSTEM_PROMPT, build_prompt, encode_prompt
 from hub.errors import UserError
-from hub.gguf.export import export, task, write
+from hub.gguf.export import export, gguf_task, write_files
 from hub.gguf.writer import write_model
 from hub.names import Names
 
@@ -51,7 +51,7 @@ def files(family, tmp_path_factory):
     """What is written of every kind, by kind and path."""
     found = {}
     for kind in ("base", "sft", "dpo"):
-        found[kind] = write(task(family, kind, ["f32"]), kind, ["f32"], tmp_path_factory.mktemp(kind))
+        found[kind] = write_files(gguf_task(family, kind, ["f32"]), kind, ["f32"], tmp_path_factory.mktemp(kind))
     return found
 
 

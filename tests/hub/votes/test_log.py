@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import DatasetCard, HfApi
 
 from hub.errors import UserError
-from hub.votes.log import VoteLog, locked
+from hub.votes.log import VoteLog, create_locked
 from hub.votes.vote import Vote, votes
 from tests.support import fault_proxy
 
@@ -116,16 +116,16 @@ def test_files_of_the_dead_are_pushed_and_deleted_and_those_of_the_living_are_no
 
 
 def test_a_file_under_lock_is_never_taken_for_a_dead_ones(tmp_path):
-    from hub.votes.log import unlocked
+    from hub.votes.log import lock_abandoned
 
     path = tmp_path / "x.jsonl"
-    file = locked(path)
-    assert unlocked(path) is None
+    file = create_locked(path)
+    assert lock_abandoned(path) is None
     os.close(file)
-    again = unlocked(path)
+    again = lock_abandoned(path)
     assert again is not None
     os.close(again)
-    assert unlocked(tmp_path / "gone.jsonl") is None
+    assert lock_abandoned(tmp_path / "gone.jsonl") is None
 
 
 def test_a_disk_that_takes_half_a_vote_spoils_no_other(tmp_path, monkeypatch):
