@@ -135,7 +135,8 @@ def training_minutes(model: Input) -> float | None:
     if not found or "minutes" not in found[1].facts:
         return None
     rewards = [made for made in found[1].inputs if made.repo.endswith("-reward")]
-    return round(found[1].facts["minutes"] + sum(training_minutes(reward) or 0 for reward in rewards), 2)
+    own: float = found[1].facts["minutes"]
+    return round(own + sum(training_minutes(reward) or 0 for reward in rewards), 2)
 
 
 def up_to_date(repo: str, type: str, lineage: Lineage) -> str | None:

@@ -75,7 +75,7 @@ def with_results(card: str, index: dict[str, Any], table: str) -> str:
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    made = ModelCard(replace_between_marks(card, f"## Results\n\n{table}"))
+    made: Any = ModelCard(replace_between_marks(card, f"## Results\n\n{table}"))
     made.data = ModelCardData(**{**made.data.to_dict(), "model-index": None}, **index)
     return str(made)
 

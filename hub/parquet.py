@@ -48,7 +48,7 @@ def write_tables(
             dataset_size=sum(table.nbytes for table in splits.values()),
             config_name=config,
         )
-    data = DatasetCardData()
+    data: Any = DatasetCardData()
     DatasetInfosDict(infos).to_dataset_card_data(data)
     rows = sum(map(len, next(iter(tables.values())).values()))
     return files, {**data.to_dict(), "configs": configs, "size_categories": [size_category(rows)]}

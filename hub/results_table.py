@@ -73,7 +73,8 @@ def fetch_results(evaluation: str, revision: str) -> dict[str, Any]:
 
     try:
         path = hf_hub_download(evaluation, RESULTS, repo_type="dataset", revision=revision)
-        return json.loads(Path(path).read_text("utf-8"))
+        results: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
+        return results
     except EntryNotFoundError:
         found = fetch_lineage(evaluation, "dataset", revision)
         return {name: value for name, value in (found[1].facts if found else {}).items() if name != "rights"}

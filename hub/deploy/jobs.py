@@ -86,7 +86,7 @@ def run_job(job: Job) -> str:
     revision = publish(job.code, "dataset", code_files(), Lineage("code", {}, ()), "Code", private=True)
     payload: dict[str, Any] = {"code": job.code, "revision": revision, "module": job.module}
     payload |= {"arguments": list(job.arguments), "recipe": job.recipe}
-    info = api.run_uv_job(
+    info: Any = api.run_uv_job(
         str(SCRIPT),
         dependencies=requirements(),
         env={"REPARTEE_JOB": json.dumps(payload)},
@@ -108,7 +108,7 @@ def run_job(job: Job) -> str:
         why = f" ({ended.status.message})" if ended.status.message else ""
         raise UserError(f"job {info.id} ended as {stage}{why}; see its log above, finished stages are kept")
     print(f"job {info.id} completed", flush=True)
-    return info.id
+    return str(info.id)
 
 
 def preview_job(job: Job) -> None:

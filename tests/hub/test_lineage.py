@@ -15,6 +15,7 @@ from hub.names import Names
 from hub.publish import publish
 from hub.trace import find_repo, lineage_tree
 from hub.verify import verify
+from tests.support import warm_hub
 
 CORPUS = Input("corpus", "file", "a" * 64, "a" * 64)
 
@@ -183,13 +184,12 @@ def test_what_is_not_true_is_named(family, monkeypatch):
     assert "d.parquet not as the Hub says" in wrong[0]
 
 
-def test_the_verify_command_ends_in_one_line(family):
-    command = [sys.executable, "-m", "hub.lineage", "--verify"]
-    done = subprocess.run([*command, f"{family}/adapter"], capture_output=True, text=True, check=False)
+def test_the_verify_command_ends_in_one_line(family, tmp_path):
+    done = warm_hub.run(warm_hub.LINEAGE, "--verify", f"{family}/adapter", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\nok    ") == 4
     HfApi().delete_repo(f"{family}/base")
-    done = subprocess.run([*command, f"{family}/adapter"], capture_output=True, text=True, check=False)
+    done = warm_hub.run(warm_hub.LINEAGE, "--verify", f"{family}/adapter", folder=tmp_path)
     assert done.returncode == 1
     assert "WRONG model" in done.stdout
     assert len(done.stderr.splitlines()) == 1

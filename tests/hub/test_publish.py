@@ -203,7 +203,7 @@ def test_a_hub_that_is_down_is_one_line(monkeypatch, waits):
     assert len(waits) == module.ATTEMPTS - 1
 
 
-@pytest.mark.parametrize("seed", range(300 if os.environ.get("REPARTEE_PROOF") else 30))
+@pytest.mark.parametrize("seed", range(300 if os.environ.get("REPARTEE_PROOF") else 12))
 def test_whatever_happens_on_the_way_it_ends_complete_or_with_a_clear_error(proxied, namespace, seed):
     """A fifth of all requests go wrong, of every kind; small files and a large one, on top of an older commit."""
     name, chance = f"{namespace}/chaos", random.Random(seed)

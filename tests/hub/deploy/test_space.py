@@ -11,9 +11,10 @@ from hub.deploy import bundle
 from hub.deploy.space import Deployment, check_public, deploy, secret_from_environment
 from hub.errors import UserError
 from hub.lineage import Input, Lineage
-from hub.local import client_environment, running
+from hub.local import client_environment
 from hub.local.tokens import token_of
 from hub.names import Names
+from tests.support.warm_hub import running
 
 NAMES = Names("films", "starter")
 SECRET = "value-never-to-be-printed"

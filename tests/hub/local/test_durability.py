@@ -6,31 +6,20 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx2
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
-from hub.local import running
 from hub.local.tokens import token_of
+from tests.support.warm_hub import running, serving
 
-KILLS = 200 if os.environ.get("REPARTEE_PROOF") else 12
+KILLS = 200 if os.environ.get("REPARTEE_PROOF") else 6
 CLIENTS = 3
-
-
-@contextmanager
-def serving(data: Path):
-    """A server that the test may kill, and its address."""
-    command = [sys.executable, "-m", "hub.local", "serve", "--attached", "--port", "0", "--data", str(data)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        yield server, server.stdout.readline().strip()
-        server.kill()
 
 
 @dataclass

@@ -8,28 +8,21 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 from huggingface_hub import HfApi
 
-from hub.local import NotStarted, running
+from hub.local import NotStarted
+from hub.local import running as really_running
 from hub.local.tokens import token_of
+from tests.support import warm_hub
+from tests.support.warm_hub import LOCAL_HUB, running, serving
 
 ROUNDS = 20 if os.environ.get("REPARTEE_PROOF") else 3
-SERVE = [sys.executable, "-m", "hub.local", "serve"]
 RUN = [sys.executable, "-m", "hub.local", "run"]
-
-
-@contextmanager
-def serving(data: Path):
-    """A server that the test may kill, and its address."""
-    command = [*SERVE, "--attached", "--port", "0", "--data", str(data)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        yield server, server.stdout.readline().strip()
-        server.kill()
 
 
 def content_of(number: int) -> str:
@@ -140,8 +133,8 @@ def test_an_upload_cut_by_a_kill_is_not_there(tmp_path):
     assert not list(tmp_path.glob("large/*/.*"))
 
 
-def refusal(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def refusal(folder: Path, *arguments: object) -> str:
+    done = warm_hub.run(LOCAL_HUB, *arguments, folder=folder)
     assert done.returncode == 1, done.stderr
     (line,) = done.stderr.strip().splitlines()
     return line
@@ -152,17 +145,15 @@ def test_a_taken_port_is_one_line(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        for command in ([*SERVE, "--data", str(tmp_path)], [*RUN, "--data", str(tmp_path)]):
-            assert f"port {port}" in refusal(
-                [*command, "--port", str(port), *(["--", "true"] if command[3] == "run" else [])]
-            )
-        with pytest.raises(NotStarted), running(tmp_path, port):
+        for verb, command in (("serve", ()), ("run", ("--", "true"))):
+            assert f"port {port}" in refusal(tmp_path, verb, "--data", tmp_path, "--port", port, *command)
+        with pytest.raises(NotStarted), really_running(tmp_path, port):
             pass
 
 
 def test_a_folder_has_one_server(tmp_path):
     with running(tmp_path):
-        assert str(tmp_path) in refusal([*SERVE, "--port", "0", "--data", str(tmp_path)])
+        assert str(tmp_path) in refusal(tmp_path, "serve", "--port", 0, "--data", tmp_path)
 
 
 def test_a_known_token_is_kept_and_private(tmp_path):
@@ -189,7 +180,7 @@ def test_run_gives_its_command_a_hub_to_write_to(tmp_path, own):
 
 
 def test_run_says_when_there_is_no_such_command(tmp_path):
-    assert "no-such-command" in refusal([*RUN, "--data", str(tmp_path), "--", "no-such-command"])
+    assert "no-such-command" in refusal(tmp_path, "run", "--data", tmp_path, "--", "no-such-command")
 
 
 def closes(url: str, seconds: float = 30) -> bool:

@@ -8,9 +8,9 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError, RepositoryNotFoundError
 
-from hub.local import running
 from hub.local.tokens import add_token, token_of
 from tests.support.hub_http import add, post
+from tests.support.warm_hub import running
 
 
 def test_a_read_token_reads_everything_and_writes_nothing(tmp_path):

@@ -11,9 +11,9 @@ import httpx2
 import pytest
 from huggingface_hub import HfApi
 
-from hub.local import running
 from hub.local.tokens import token_of
 from tests.support.hub_http import add, post, raw
+from tests.support.warm_hub import running
 
 # ---- paths
 

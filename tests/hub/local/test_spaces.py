@@ -13,8 +13,8 @@ import pytest
 from huggingface_hub import HfApi, SpaceStage
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-from hub.local import running
 from hub.local.tokens import token_of
+from tests.support.warm_hub import running, serving
 
 APP = """
 import os, sys, http.server
@@ -124,14 +124,14 @@ def closes(url: str) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_app_dies_with_its_server(tmp_path, number):
-    command = [sys.executable, "-m", "hub.local", "serve", "--data", str(tmp_path), "--port", "0", "--run-spaces"]
-    with subprocess.Popen([*command, "--attached"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        api = HfApi(server.stdout.readline().strip(), token_of(tmp_path))
+    with serving(tmp_path, "--run-spaces") as (server, url):
+        api = HfApi(url, token_of(tmp_path))
         publish(api, "me/x", APP)
         api.wait_for_space("me/x", timeout=30, poll_interval=0.1)
         first = api.space_info("me/x").host
         assert httpx2.get(first).text == "me/x"
         server.send_signal(number)
+        server.wait()
     assert closes(first)
     with running(tmp_path, run_spaces=True) as url:  # and starts with it
         api = HfApi(url, token_of(tmp_path))

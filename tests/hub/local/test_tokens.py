@@ -1,30 +1,20 @@
 """Whom the local Hub listens to, and whom it knows."""
 
 import os
-import subprocess
-import sys
-from contextlib import contextmanager
 
 import httpx2
 import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
-from hub.local import running
-
-
-@contextmanager
-def serving(data, *options):
-    """A server's port."""
-    command = [sys.executable, "-m", "hub.local", "serve", "--data", str(data), "--port", "0", "--attached", *options]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        yield server.stdout.readline().strip().rsplit(":", 1)[1]
-        server.terminate()
+from tests.support import warm_hub
+from tests.support.warm_hub import LOCAL_HUB, running, serving
 
 
 @pytest.mark.parametrize(("options", "open_to_others"), [((), False), (("--host", "0.0.0.0"), True)])
 def test_it_listens_to_this_machine_unless_told_otherwise(tmp_path, options, open_to_others):
-    with serving(tmp_path, *options) as port:
+    with serving(tmp_path, *options) as (_, url):
+        port = url.rsplit(":", 1)[1]
         assert httpx2.get(f"http://127.0.0.1:{port}/").status_code == 200
         try:
             answered = httpx2.get(f"http://127.0.0.2:{port}/").status_code == 200  # an address that is not the default
@@ -36,19 +26,8 @@ def test_it_listens_to_this_machine_unless_told_otherwise(tmp_path, options, ope
 def test_a_new_token_is_known_at_once(tmp_path):
     with running(tmp_path) as url:
         for role, status in (("read", 403), ("write", 200)):
-            command = [
-                sys.executable,
-                "-m",
-                "hub.local",
-                "token",
-                "--data",
-                str(tmp_path),
-                "--role",
-                role,
-                "--user",
-                "me",
-            ]
-            token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            arguments = ("token", "--data", tmp_path, "--role", role, "--user", "me")
+            token = warm_hub.run(LOCAL_HUB, *arguments, folder=tmp_path).stdout.strip()
             api = HfApi(url, token)
             assert (api.whoami()["name"], api.whoami()["auth"]["accessToken"]["role"]) == ("me", role)
             if status == 403:

@@ -7,11 +7,12 @@ run every row (tests/hub/local/test_conformance.py) and hold the table of that p
 import importlib
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.support import warm_hub
 
 PAGE = Path(__file__).parents[3] / "docs" / "hub.md"
 PARTS = tuple(f"{__name__}.{part}" for part in ("repos", "files", "downloads", "spaces", "hf", "tools", "libraries"))
@@ -78,8 +79,11 @@ class Hub:
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def hf(self, *command: str | Path) -> str:
-        return self.run(Path(sys.executable).with_name("hf"), *command)
+    def hf(self, *arguments: str | Path) -> str:
+        """Runs an `hf` command in a warm process; returns what it printed."""
+        done = warm_hub.run(warm_hub.HF, *arguments, folder=self.tmp, NO_COLOR="1")
+        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 import json
 import os
+import sys
+from pathlib import Path
 
 from tests.support.conformance import Hub, row
 
 
 @row("hf", "hf auth whoami", "the user of the token")
 def whoami(hub: Hub):
+    assert "repartee" in hub.run(Path(sys.executable).with_name("hf"), "auth", "whoami")  # the real command, once
     assert "repartee" in hub.hf("auth", "whoami")
 
 
