@@ -169,9 +169,12 @@ SHOW = (
 @pytest.mark.parametrize("own", ["", "hf_of_my_own"])
 def test_run_gives_its_command_a_hub_to_write_to(tmp_path, own):
     code = "from huggingface_hub import HfApi; print(HfApi().create_repo('me/x').repo_id); raise SystemExit(7)"
-    environment = os.environ | {"HF_TOKEN": own}
-    command = [*RUN, "--data", str(tmp_path), "--", sys.executable, "-c", f"{SHOW}; {code}"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    arguments = ["--data", str(tmp_path), "--", sys.executable, "-c", f"{SHOW}; {code}"]
+    if own:
+        done = warm_hub.run(LOCAL_HUB, "run", *arguments, folder=tmp_path, HF_TOKEN=own)
+    else:  # the real command
+        environment = os.environ | {"HF_TOKEN": ""}
+        done = subprocess.run([*RUN, *arguments], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 7, done.stderr
     url, token, xet, name = done.stdout.split()
     assert (token, xet, name) == (own or token_of(tmp_path), "1", "me/x")
@@ -197,22 +200,13 @@ def closes(url: str, seconds: float = 30) -> bool:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 5), (signal.SIGKILL, -9)])
 def test_run_passes_signals_on_and_leaves_no_server(tmp_path, number, status):
     wait = "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(5)"
-    command = [
-        *RUN,
-        "--data",
-        str(tmp_path),
-        "--",
-        sys.executable,
-        "-c",
-        f"{SHOW}\nprint(os.getpid(), flush=True)\n{wait}",
-    ]
-    environment = os.environ | {"HF_TOKEN": ""}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        url, child = process.stdout.readline().split()[0], int(process.stdout.readline())
-        process.send_signal(number)
-        assert process.wait(60) == status
-        if number == signal.SIGKILL:  # nobody is left to tell the command; the server finds out by itself
-            os.kill(child, signal.SIGTERM)
+    code = f"{SHOW}\nprint(os.getpid(), flush=True)\n{wait}"
+    arguments = ["run", "--data", str(tmp_path), "--", sys.executable, "-c", code]
+    process = warm_hub.Process(LOCAL_HUB, arguments, tmp_path, {"HF_TOKEN": ""})
+    url, child = process.stdout.readline().split()[0], int(process.stdout.readline())
+    process.send_signal(number)
+    assert process.wait(60) == status
+    if number == signal.SIGKILL:  # nobody is left to tell the command; the server finds out by itself
+        os.kill(child, signal.SIGTERM)
+    process.close()
     assert closes(url)
