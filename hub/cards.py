@@ -1,4 +1,4 @@
-"""Cards: jinja templates in `hub/templates`, metadata checked by huggingface_hub's own card classes."""
+"""Model and dataset cards: jinja templates in `hub/templates`, metadata checked by huggingface_hub's own card classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One clear line for what a person can mend; a traceback for what is our bug."""
+"""Error messages: one clear line for what a person can mend, a traceback for what is our bug."""
 
 from __future__ import annotations
 

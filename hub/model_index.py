@@ -1,4 +1,4 @@
-"""What was measured of a model, put into its card: the metadata that the Hub shows, and a table for its readers."""
+"""Model index: a model's evaluation results in its card's metadata (`model-index`), and as a table for readers."""
 
 from __future__ import annotations
 

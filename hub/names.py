@@ -1,4 +1,4 @@
-"""What every published repository is called."""
+"""Repository names: what every published repository is called."""
 
 from __future__ import annotations
 

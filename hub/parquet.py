@@ -1,4 +1,4 @@
-"""Datasets as files: parquet by config and split, and what a card says of them so that the Hub shows and loads them."""
+"""Parquet files of a dataset by config and split, and the card metadata by which the Hub shows and loads them."""
 
 from __future__ import annotations
 

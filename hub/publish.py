@@ -1,4 +1,4 @@
-"""One way of publishing: one atomic commit, nothing sent twice, nothing sent in silence."""
+"""Publishing: one atomic commit with optimistic locking and retries, nothing sent twice, nothing sent in silence."""
 
 from __future__ import annotations
 

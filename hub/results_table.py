@@ -1,4 +1,4 @@
-"""The figures of a published evaluation, and as a table: for its card, for the models' cards, for the page."""
+"""Metrics of a published evaluation, and as a table: for its card, for the models' cards, for the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TITLES = {"base": "base", "sft": "fine-tuned", "dpo": "DPO", "rl": "RL", "film":
 
 
 class MetricFormat(NamedTuple):
-    """How one figure is shown; `{n}` stands for the number of candidates."""
+    """How one metric is shown; `{n}` stands for the number of candidates."""
 
     title: str
     form: str
@@ -54,7 +54,7 @@ PAIRED = {
 
 
 class MetricRow(NamedTuple):
-    """One figure of every variant."""
+    """One metric of every variant."""
 
     title: str
     note: str
@@ -64,7 +64,7 @@ class MetricRow(NamedTuple):
 
 
 def fetch_results(evaluation: str, revision: str) -> dict[str, Any]:
-    """The figures of an evaluation set at a commit: its report's, which hold all of them, or else its own.
+    """The metrics of an evaluation set at a commit: its report's, which hold all of them, or else its own.
 
     Raises UserError where it is no evaluation set.
     """
@@ -81,7 +81,7 @@ def fetch_results(evaluation: str, revision: str) -> dict[str, Any]:
 
 
 def metric_rows(results: dict[str, Any]) -> list[MetricRow]:
-    """Every figure there is: without a judge, then by each judge's criteria, then what people chose."""
+    """Every metric there is: without a judge, then by each judge's criteria, then what people chose."""
     n = results["candidates"]
     columns = {**results["voices"], **({"film": results["film"]} if "film" in results else {})}
     found = []
@@ -97,7 +97,7 @@ def metric_rows(results: dict[str, Any]) -> list[MetricRow]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The figures of `results.json` as a markdown table, one column a variant, 95% intervals in brackets."""
+    """The metrics of `results.json` as a markdown table, one column a variant, 95% intervals in brackets."""
     rows_shown = metric_rows(results)
     columns = [name for name in TITLES if any(name in line.values for line in rows_shown)]
     rows = [
@@ -134,7 +134,7 @@ def paired_differences(results: dict[str, Any]) -> list[str]:
 
 
 def variant_metrics(results: dict[str, Any], variant: str) -> dict[str, float]:
-    """The figures of one variant as plain numbers, by the names that the table gives them."""
+    """The metrics of one variant as plain numbers, by the names that the table gives them."""
     return {
         line.title.replace("`", ""): float(value["value"] if isinstance(value, dict) else value)
         for line in metric_rows(results)

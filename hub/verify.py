@@ -1,4 +1,4 @@
-"""Whether what an artifact says of its origin is true: every input fetched at its commit, every hash made again."""
+"""Provenance check: every input of an artifact fetched at its commit, every hash computed again."""
 
 from __future__ import annotations
 

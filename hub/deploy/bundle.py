@@ -110,7 +110,8 @@ def front_matter(root: Path = ROOT) -> dict[str, Any]:
     text = path.read_text("utf-8") if path.exists() else ""
     if not text.startswith("---\n"):
         raise UserError(f"no {path} with the Space's front matter; deploy from a clone of the repository")
-    return yaml.safe_load(text.split("---\n")[1])
+    matter: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    return matter
 
 
 class PreloadedModel(NamedTuple):

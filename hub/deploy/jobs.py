@@ -1,4 +1,4 @@
-"""Runs a module of ours on HF Jobs: the code goes to the Hub in one commit, and the job runs it at that commit.
+"""HF Jobs: the code goes to the Hub in one commit, and a job runs a module of it at that commit.
 
 Unrun on the real service so far; `training.jobs` is its command line.
 """

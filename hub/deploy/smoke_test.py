@@ -1,4 +1,4 @@
-"""Whether a Space runs, and answers: waits for it, shows its log where it fails, asks it as a visitor would."""
+"""Smoke test of a Space: waits until it runs, shows its log where it fails, calls its API as a visitor would."""
 
 from __future__ import annotations
 
@@ -51,16 +51,17 @@ def smoke_test(api: HfApi, repo: str) -> None:
     Raises:
         UserError: one of them does not answer.
     """
-    from gradio_client import Client
+    import gradio_client
     from huggingface_hub import get_token
 
+    connect: Any = gradio_client.Client
     line = "Where were you last night?"
     calls = {
         "/compare": ((line,), lambda answer: all(answer[3:])),  # after the replies, how each of them ended
         "/chat": ((line, "dpo"), any),
     }
     try:
-        client: Any = Client(repo, token=get_token(), verbose=False)
+        client = connect(repo, token=get_token(), verbose=False)
         for name, (arguments, is_complete) in calls.items():
             if not is_complete(client.predict(*arguments, api_name=name)):
                 raise UserError(f"{repo}{name} does not answer in every variant")

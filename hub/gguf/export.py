@@ -27,7 +27,7 @@ class ChatSettings(NamedTuple):
 
     system: str
     template: str
-    """In Ollama's words."""
+    """As a Go template, which Ollama reads."""
     parameters: dict[str, Any]
     """By Ollama's names."""
 

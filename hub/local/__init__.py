@@ -1,4 +1,4 @@
-"""A Hub on this machine: the protocol of the real one, on git objects, for unmodified clients.
+"""Local Hub: the Hugging Face Hub's HTTP protocol on this machine, on git objects, for unmodified clients.
 
 `python -m hub.local serve` keeps one open; `python -m hub.local run -- COMMAND` runs a command against one.
 """

@@ -1,4 +1,4 @@
-"""The HTTP application of the local Hub: how it starts and ends, reads addresses, and tells errors."""
+"""ASGI application of the local Hub: its lifespan, middleware and error responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The card of a repository: its README.md, and the YAML at its head."""
+"""Repository card: README.md, and the YAML front matter at its head."""
 
 from __future__ import annotations
 

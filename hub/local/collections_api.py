@@ -1,4 +1,4 @@
-"""Collections: one JSON file each, below `collections/` in the data folder."""
+"""Collections API: handlers over one JSON file each, below `collections/` in the data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes that survive a kill: files that appear whole or not at all, and one server to a data folder."""
+"""Durable writes: fsync and atomic rename, so that a kill leaves a file whole or absent; a lock on the data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the local Hub says no."""
+"""HTTP errors in the Hub's form."""
 
 from __future__ import annotations
 

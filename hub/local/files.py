@@ -1,4 +1,4 @@
-"""What a commit holds and changes: files, the pointers to large ones, and which paths are allowed."""
+"""Files and operations of a commit: LFS pointers, and which paths are allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The read side of git over HTTP, for `git clone` and `git fetch`; large files come by git-lfs.
+"""Git smart HTTP, the read side (upload-pack), for `git clone` and `git fetch`; large files come by git-lfs.
 
 dulwich speaks git's smart protocol (gitprotocol-http(5)); this puts it behind the same rights as everything else.
 Pushing is not offered: a commit goes through the API, which checks what it holds.

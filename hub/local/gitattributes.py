@@ -1,4 +1,4 @@
-"""`.gitattributes`: which files git-lfs looks after in a clone. The Hub adds each large file that no pattern covers."""
+"""`.gitattributes`: which files git-lfs tracks in a clone. The Hub adds each large file that no pattern covers."""
 
 from __future__ import annotations
 

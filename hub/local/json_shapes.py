@@ -1,4 +1,4 @@
-"""The JSON that clients read: repositories, files, commits and refs in the real Hub's words."""
+"""JSON responses: repositories, files, commits and refs with the real Hub's fields."""
 
 from __future__ import annotations
 

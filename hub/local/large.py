@@ -1,4 +1,4 @@
-"""Large files, beside git: each under its sha256, there once whole and right."""
+"""LFS storage: content-addressed files beside git, each under its sha256, there once whole and right."""
 
 from __future__ import annotations
 

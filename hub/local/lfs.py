@@ -1,4 +1,4 @@
-"""Large files come and go as git-lfs has them (docs/api/batch.md): ask where, then PUT or GET, then verify."""
+"""Git LFS API (git-lfs, docs/api/batch.md): batch gives signed addresses, then PUT or GET, then verify."""
 
 from __future__ import annotations
 

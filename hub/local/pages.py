@@ -1,4 +1,4 @@
-"""Pages for people: what is published, each repository's card, files and history, and collections. No script on any."""
+"""HTML pages: what is published, each repository's card, files and history, and collections. No script on any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long listings in pages, each with a `Link` to the next one (RFC 8288), as huggingface_hub follows them."""
+"""Pagination: each page has a `Link` to the next one (RFC 8288), as huggingface_hub follows them."""
 
 from __future__ import annotations
 

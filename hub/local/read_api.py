@@ -1,4 +1,4 @@
-"""Handlers that change nothing: info, listings, history and downloads. Starlette runs them on threads."""
+"""Read API: handlers of info, listings, history and downloads. Starlette runs them on threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handlers for whole repositories: moved, duplicated, squashed, and whether one may read or write them."""
+"""Repository administration API: move, duplicate, squash, and checks of access rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One repository: a bare git repository whose large files lie beside it.
+"""Repository: a bare git repository whose large files lie beside it.
 
 A commit is written as objects and synced, then made visible by moving one ref under git's own lock: a kill leaves the
 old state or the new one.

@@ -1,4 +1,4 @@
-"""What every handler asks of a request: which repository, whose token, what body."""
+"""Request parsing and authorization: the repository, the token's rights, the body and its limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which address goes to which handler."""
+"""Routing table: address to handler."""
 
 from __future__ import annotations
 

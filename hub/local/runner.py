@@ -1,4 +1,4 @@
-"""Runs Spaces on this machine: each `python app.py` in a process of its own, from a copy of the commit.
+"""Space runner: Spaces on this machine, each `python app.py` in a process of its own, from a copy of the commit.
 
 What is not done here and is on the real Hub: nothing is installed (a Space has the packages of this Python), nothing is
 isolated (it runs as this user), and no hardware changes. So a server runs Spaces with --run-spaces alone.

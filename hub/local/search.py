@@ -1,4 +1,4 @@
-"""Which repositories there are: filtered, sorted and cut as clients ask."""
+"""Search API: listings of repositories, filtered, sorted, with the fields that clients ask for."""
 
 from __future__ import annotations
 

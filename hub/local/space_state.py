@@ -1,4 +1,4 @@
-"""What a Space has beyond a repository, and how it is started: secrets, variables, hardware, its stage.
+"""Space state: secrets, variables, hardware and stage; and how a Space is started.
 
 Kept in `space.json` in the repository's folder, outside git and readable by the owner alone. Secrets go in and, by
 name, out: their values go nowhere but into the environment of the Space's own process.

@@ -1,4 +1,4 @@
-"""Handlers of what Spaces have beyond repositories: secrets, variables, orders (hardware, pause, restart) and logs."""
+"""Spaces API: secrets, variables, hardware, pause, restart and logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All repositories of the local Hub, below one folder: made, listed, changed and deleted whole."""
+"""Store: all repositories of the local Hub below one folder, created, changed and deleted atomically."""
 
 from __future__ import annotations
 

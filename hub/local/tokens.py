@@ -1,4 +1,4 @@
-"""Who may read and write: `tokens.json` in the data folder maps each token to a user and a role.
+"""Access tokens: `tokens.json` in the data folder maps each token to a user and a role.
 
 A plain name is a user who may write; `{"user": NAME, "role": "read"}` is one who may read. Whoever has a token sees the
 private repositories, and whoever may write may write to every namespace: the local Hub is one household.

@@ -1,4 +1,4 @@
-"""Handlers that change a repository, each for those with a token."""
+"""Write API: handlers that change a repository, each for those with a write token."""
 
 from __future__ import annotations
 
