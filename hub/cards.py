@@ -1,4 +1,4 @@
-"""Model and dataset cards: jinja templates in `hub/templates`, metadata checked by huggingface_hub's own card classes."""
+"""Model and dataset cards: jinja templates in `hub/templates`, metadata checked by huggingface_hub's classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deployment of the Space: `python -m hub.space --namespace NAMESPACE --size qwen2.5-0.5b [--hardware zero-a10g] [--dry-run]`.
+"""Deployment of the Space: `python -m hub.space --namespace NAMESPACE --size qwen2.5-0.5b [--dry-run]`.
 
 In this order: the revisions of the three variants are pinned; the Space is made; its variables and secrets are set; one
 commit brings the code, its requirements and a README; the log is shown if it does not run; /chat and /compare are

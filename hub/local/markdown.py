@@ -1,4 +1,4 @@
-"""Markdown of cards as HTML that is safe to show: no scripts, no raw HTML, relative links that stay in the repository."""
+"""Markdown rendering, safe to show: no scripts, no raw HTML, relative links that stay in the repository."""
 
 from __future__ import annotations
 

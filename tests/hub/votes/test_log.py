@@ -13,16 +13,17 @@ import pytest
 from huggingface_hub import DatasetCard, HfApi
 
 from hub.errors import UserError
+from hub.votes import votes
 from hub.votes.log import VoteLog, create_locked
-from hub.votes.vote import Vote, votes
 from tests.support import fault_proxy
+from tests.support.votes import vote
 
 COUNT, KILLS = (1_000, 3) if os.environ.get("REPARTEE_PROOF") else (100, 3)
 VOTER = """
 import sys, time
 from pathlib import Path
-from test_votes import vote
 from hub.votes.log import VoteLog
+from tests.support.votes import vote
 
 repo, folder, first, last = *sys.argv[1:3], *map(int, sys.argv[3:])
 log = VoteLog(repo, Path(folder), every=0.3)
@@ -32,20 +33,6 @@ for number in range(first, last):
     time.sleep(0.01)
 log.close()
 """
-
-
-def vote(number: int) -> Vote:
-    return Vote(
-        comparison=f"c{number}",
-        time="2026-01-31T18:05Z",
-        prompt=[{"role": "user", "content": f"Line {number}? \u202e\U0001f3ac\n\x00"}],
-        replies={"base": "No.", "sft": "Yes.", "dpo": "No."},
-        shown=[["sft"], ["base", "dpo"]],
-        choice="2",
-        chosen=["base", "dpo"],
-        revisions={"base": "a" * 40, "sft": "b" * 40, "dpo": "c" * 40},
-        sampling={"temperature": 0.9, "top_k": 25, "top_p": 0.95, "max_new_tokens": 64},
-    )
 
 
 def dead(log: VoteLog) -> None:
@@ -172,8 +159,7 @@ def test_every_vote_is_there_once_though_the_hub_fails_half_the_time_and_the_vot
     told: set[int] = set()
     with fault_proxy.FaultProxy(hub_url) as proxy:
         proxy.chaos = random.Random(5)
-        paths = os.pathsep.join((os.getcwd(), os.path.dirname(__file__)))
-        environment = os.environ | {"HF_ENDPOINT": proxy.url, "PYTHONPATH": paths}
+        environment = os.environ | {"HF_ENDPOINT": proxy.url, "PYTHONPATH": os.getcwd()}
         for life in range(KILLS + 1):
             on_disk = {
                 int(json.loads(line)["comparison"][1:]) for path in folder.glob("*.jsonl") for line in path.open()
