@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -51,17 +52,16 @@ def smoke_test(api: HfApi, repo: str) -> None:
     Raises:
         UserError: one of them does not answer.
     """
-    import gradio_client
+    from gradio_client import Client
     from huggingface_hub import get_token
 
-    connect: Any = gradio_client.Client
     line = "Where were you last night?"
-    calls = {
+    calls: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
         "/compare": ((line,), lambda answer: all(answer[3:])),  # after the replies, how each of them ended
         "/chat": ((line, "dpo"), any),
     }
     try:
-        client = connect(repo, token=get_token(), verbose=False)
+        client = Client(repo, token=get_token(), verbose=False)
         for name, (arguments, is_complete) in calls.items():
             if not is_complete(client.predict(*arguments, api_name=name)):
                 raise UserError(f"{repo}{name} does not answer in every variant")

@@ -50,6 +50,6 @@ def test_a_line_cut_off_while_it_was_written_is_no_vote(tmp_path):
 
 def test_the_name_that_programs_use_is_light():
     assert hub.votes.votes.__module__ == "hub.votes.vote"
-    code = "import sys, hub.votes; print([name for name in ('huggingface_hub', 'datasets', 'numpy') if name in sys.modules])"
+    code = "import sys, hub.votes; print([x for x in ('huggingface_hub', 'datasets', 'numpy') if x in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
