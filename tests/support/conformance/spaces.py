@@ -80,6 +80,6 @@ def hardware(hub: Hub):
     assert [kind.name for kind in hub.api.list_spaces_hardware()] == ["cpu-basic"]
 
 
-@row(HFAPI, "HfApi.fetch_space_logs", "ends where nothing runs; a running Space is in test_local_spaces.py")
+@row(HFAPI, "HfApi.fetch_space_logs", "ends where nothing runs; a running Space is in tests/hub/local/test_spaces.py")
 def logs(hub: Hub):
     assert list(hub.api.fetch_space_logs(hub.repo("space"))) == []
