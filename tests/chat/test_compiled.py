@@ -12,7 +12,8 @@ from chat.engine.compiled import CompiledStep, cache_key, max_logit_difference, 
 from chat.engine.decoder import Decoder
 from chat.engine.local import LocalEngine
 from chat.sampling import Sampling
-from chat.variants import ModelVariants, load_variants
+from chat.variants import ModelRef, ModelVariants, load_variants
+from tests.support.models import refs
 
 NAMES = ["base", "sft", "dpo"]
 
@@ -25,7 +26,7 @@ def programs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shallow(starter, adapters):
     """The variants with the first layer of the model alone, which is compiled in seconds."""
-    small = load_variants(str(starter), adapters)
+    small = load_variants(ModelRef(str(starter)), refs(adapters))
     layers = small.model.get_base_model().model.layers
     del layers[1:]
     return ModelVariants(small.model, small.tokenizer, small.names)

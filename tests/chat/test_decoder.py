@@ -10,7 +10,7 @@ from chat.engine.continuous_batch import ContinuousBatch, Sequence
 from chat.engine.decoder import Decoder
 from chat.sampling import Sampling
 from chat.template import encode_prompt
-from chat.variants import ModelVariants, load_variants
+from chat.variants import ModelRef, ModelVariants, load_variants
 
 NAMES = ["dpo", "base", "sft", "sft"]
 PROMPTS = asked("Where were you last night?", "No.", "I have been thinking about it for a long, long while now.", "Go!")
@@ -96,7 +96,7 @@ def test_small_precisions_are_near(variants, rows, decoder, precision, most):
 
 
 def test_a_plain_base_has_no_adapters(starter, rows):
-    decoder = Decoder(load_variants(str(starter), {}), "float32")
+    decoder = Decoder(load_variants(ModelRef(str(starter))), "float32")
     assert decoder(decoder.cache(1, 64), rows[:1], [0], ["base"]).shape == (1, 8192)
 
 

@@ -28,7 +28,7 @@ SLOWED = '''
 import itertools, time
 import app
 from hub.local import free_port
-from chat.engine import LocalEngine
+from chat.engine.local import LocalEngine
 
 stream, seeds = LocalEngine.stream, itertools.count(1)
 
