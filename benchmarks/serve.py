@@ -165,9 +165,9 @@ def never_ending() -> Any:
 
 def read_on(tokenizer: Any, ids: list[int]) -> Any:
     """`chat.generate.read_reply` where nothing ends a reply."""
-    from chat.generate import Reply
+    from chat.generate import FinishReason, Reply
 
-    return Reply(tokenizer.decode(ids, skip_special_tokens=True), "length", len(ids))
+    return Reply(tokenizer.decode(ids, skip_special_tokens=True), FinishReason.LENGTH, len(ids))
 
 
 def answer(engine: Any, names: list[str], tokens: int) -> tuple[float, float]:

@@ -171,7 +171,7 @@ def loss(variants: Any, pairs: list[Pair], precision: str) -> float:
         for step in range(len(batch[0][1])):
             rows = [pair for pair in batch if len(pair[1]) > step]
             new = [prompt if step == 0 else [reply[step - 1]] for prompt, reply in rows]
-            starts = [0 if step == 0 else len(prompt) + step - 1 for prompt, _ in rows]
-            scores = decoder(cache, new, starts, ["base"] * len(rows)).log_softmax(-1)
+            past_lengths = [0 if step == 0 else len(prompt) + step - 1 for prompt, _ in rows]
+            scores = decoder(cache, new, past_lengths, ["base"] * len(rows)).log_softmax(-1)
             total -= sum(float(scores[row, reply[step]]) for row, (_, reply) in enumerate(rows))
     return total / sum(len(reply) for _, reply in encoded)

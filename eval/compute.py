@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +84,7 @@ def response(
         "distractors": candidates[index],
         **{
             name: {
-                **asdict(replies[name][index]),
+                **replies[name][index].to_row(),
                 "film_reply_nats": -sum(ranked[name][index].log_probs),
                 "film_reply_tokens": len(ranked[name][index].log_probs),
                 "hit_pmi": ranked[name][index].hit_pmi,

@@ -157,7 +157,7 @@ def held_out_rewards(
     for name in made:
         replies = generate(variants, prompts, [name] * len(prompts), Sampling(), seed=1)
         scores = scorer(prompts, [reply.text for reply in replies])
-        rewards[name] = [s - (0 if r.ended == STOP else penalty) for s, r in zip(scores, replies, strict=True)]
+        rewards[name] = [s - (0 if r.finish_reason == STOP else penalty) for s, r in zip(scores, replies, strict=True)]
     return rewards
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 from huggingface_hub import HfApi
-from stage import publish_evaluation
 
 from chat.variants import ModelRef
 from hub.names import Names
 from space.results import find_results, licence
+from tests.support.stage import publish_evaluation
 
 REVISIONS = {"base": "a" * 40}
 

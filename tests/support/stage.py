@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from test_handlers import Partial
 
+from chat.generate import Partial
 from chat.variants import ModelRef
 from hub.local import free_port
 from hub.names import Names
