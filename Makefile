@@ -11,7 +11,7 @@ STRICT := chat stats eval hub --exclude hub/local
 HUB := .repartee/hub
 OVERRIDES := $(if $(CORPUS),data.sources=$(CORPUS))
 
-.PHONY: setup demo chain test proof bench check browser git-lfs
+.PHONY: setup demo chain test test-torch proof bench check browser git-lfs
 
 setup: .venv/ready
 
@@ -31,10 +31,24 @@ chain: setup  # the chain alone, without the page
 # Threads that wait sleep: with a busy neighbour, spinning ones take a hundred times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
-test proof: export OMP_NUM_THREADS ?= 1
+test test-torch proof: export OMP_NUM_THREADS ?= 1
 
 test: setup browser git-lfs  # LANE="browser", "not slow", ...: the tests of one lane; WORKERS=N
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(if $(LANE),-m "$(LANE)")
+
+# The engine's and the page's tests on a torch of the Space's range (TORCH in hub/deploy/bundle.py), in a venv of its own.
+# torch's CPU index first; where that cannot be reached PyPI's build, which brings gigabytes of CUDA.
+TORCH ?= 2.9.1
+test-torch: browser .venv-torch/ready
+	.venv-torch/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/chat tests/space tests/test_app.py
+
+.venv-torch/ready: requirements.txt tests/requirements.txt
+	python3 -m venv .venv-torch
+	.venv-torch/bin/pip install -q torch==$(TORCH) --index-url https://download.pytorch.org/whl/cpu \
+	  || .venv-torch/bin/pip install -q torch==$(TORCH)
+	sed '/^torch==/d' requirements.txt > .venv-torch/requirements.txt
+	.venv-torch/bin/pip install -q -r .venv-torch/requirements.txt -r tests/requirements.txt
+	touch $@
 
 # The browser tests drive Debian's Chromium; elsewhere, install Chromium so that `chromium` is on the PATH.
 browser:

@@ -51,15 +51,15 @@ def open_engine(settings: Settings, models: PinnedModels, zero: bool) -> tuple[L
         from chat.engine.openai_server import EngineError, RemoteEngine, Server
         from chat.template import configure_tokenizer
 
-        tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(models.base, revision=models.revisions["base"]))
+        tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(models.base.repo, **models.base.pinned))
         places = {variant: Server(*server) for variant, server in servers.items()}
         try:
             remote = RemoteEngine(places, tokenizer, os.environ.get("REPARTEE_ENGINE_KEY", ""), models.revisions)
         except EngineError as error:
             raise UserError(str(error)) from error
-        return remote, variants.context_turns(models.adapters, models.revisions)
+        return remote, variants.context_turns(models.adapters.values())
     dtype = "float32" if settings.precision == "float32" else "bfloat16"  # smaller ones are packed from it
-    loaded = variants.load_variants(models.base, models.adapters, models.revisions, "cuda" if zero else None, dtype)
+    loaded = variants.load_variants(models.base, models.adapters, "cuda" if zero else None, dtype)
     if zero:
         from chat.engine.zerogpu import ZeroEngine
 
@@ -91,8 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from space.chat_handlers import Handlers
         from space.compare_handlers import Comparing
         from space.page import build_page, launch
-        from space.results import ModelFacts as Shown
-        from space.results import find_results, licence
+        from space.results import ModelFacts, find_results, licence
 
         if models.hub_is_down:
             print(f"starting from the cache of this machine: {models.hub_is_down}", flush=True)
@@ -104,12 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(engine.describe(), flush=True)
             ballots = Ballots(models.revisions, log.add)
             load_earlier(ballots, log)
-            repos = {"base": models.base, **models.adapters}
-            licences = {variant: licence(repo, models.revisions[variant]) for variant, repo in repos.items()}
+            licences = {variant: licence(ref) for variant, ref in models.refs.items()}
             page = build_page(
                 Handlers(engine, context_turns),
                 Comparing(engine, context_turns, ballots),
-                Shown(repos, models.revisions, licences),
+                ModelFacts(models.refs, licences),
                 names,
                 find_results(names, models.revisions),
                 int(settings.at_once),

@@ -1,8 +1,8 @@
 """How fast the judge-free evaluation is: `python -m benchmarks.eval [--prompts 2000] [--corpus ZIP]`.
 
 On the starter, in float32, against one item at a time: reply perplexity in batches; Hits@1/20 with the prompt read once
-for its 20 candidates; and the responses of three variants in one batch against one pass for each. The one-by-one side is
-timed on a part of the prompts, drawn by seed, and what both sides say is compared on that part. Three variants in one
+for its 20 candidates; and the responses of three variants in one batch against one pass for each. The one-by-one side
+is timed on a part of the prompts, drawn by seed, and what both sides say is compared on that part. Three variants in one
 batch have no bound: on a CPU it is no faster than three passes, for a batch of 32 keeps it busy either way.
 """
 
@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from chat.variants import ModelRef
 
 BARS: dict[str, tuple[str, float]] = {
     "batched_over_single": (">=", 1.7),
@@ -72,7 +74,7 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
     from chat.variants import load_variants
     from eval.ranking import log_probs_of_many
 
-    variants = load_variants("training/starter", adapters(scratch))
+    variants = load_variants(ModelRef("training/starter"), adapters(scratch))
     log_probs(variants, "sft", pairs[:4])
     seconds: dict[str, float] = {}
     batched: list[Any] = []
@@ -128,13 +130,13 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
     }
 
 
-def adapters(scratch: Path) -> dict[str, str]:
+def adapters(scratch: Path) -> dict[str, ModelRef]:
     """Two adapters on the starter with random weights, of the starter recipe's shape."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    folders = {}
+    made = {}
     for seed, name in enumerate(("sft", "dpo")):
         base = AutoModelForCausalLM.from_pretrained("training/starter", dtype=torch.float32)
         config = LoraConfig(r=16, target_modules="all-linear", trainable_token_indices={"embed_tokens": [1, 2]})
@@ -143,9 +145,9 @@ def adapters(scratch: Path) -> dict[str, str]:
         for parameter_name, parameter in model.named_parameters():
             if "lora_B" in parameter_name:
                 parameter.data += 0.02 * torch.randn_like(parameter)
-        folders[name] = str(scratch / name)
-        model.save_pretrained(folders[name])
-    return folders
+        model.save_pretrained(str(scratch / name))
+        made[name] = ModelRef(str(scratch / name))
+    return made
 
 
 def perplexity(log_probs: list[list[float]]) -> float:

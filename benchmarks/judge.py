@@ -128,9 +128,9 @@ def bulk(count: int) -> dict[str, float]:
     """Replies a second in batches over replies a second one at a time, greedily, so that both say the same."""
     from chat.generate import generate
     from chat.sampling import Sampling
-    from chat.variants import load_variants
+    from chat.variants import ModelRef, load_variants
 
-    variants = load_variants("training/starter", {})
+    variants = load_variants(ModelRef("training/starter"))
     prompts = [[{"role": "user", "content": f"{LINES[n % len(LINES)]} {n}?"}] for n in range(count)]
     sampling, singles = Sampling(temperature=0, max_new_tokens=32), prompts[: max(8, count // 8)]
     generate(variants, prompts[:2], ["base"] * 2, sampling)

@@ -32,7 +32,7 @@ from unittest import mock
 
 from benchmarks.serve_parts import SHAPES, Peer, excess_perplexity, held_out_pairs, make, opened, read_speed, start
 from chat.engine.threads import run_in_own_thread
-from chat.variants import PRECISIONS
+from chat.variants import PRECISIONS, ModelRef
 
 BARS: dict[str, tuple[str, float]] = {
     "one_over_llamacpp": (">=", 0.45),
@@ -107,14 +107,14 @@ def summary(figures: dict[str, Any]) -> dict[str, Any]:
     return firsts | {moved.get(name, name): value for name, value in figures.items()}
 
 
-def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -> dict[str, Any]:
+def measure(folder: Path, adapters: dict[str, ModelRef], given: argparse.Namespace) -> dict[str, Any]:
     """The figures of one shape, and a line of what was measured as it is."""
     import torch
 
     from chat.engine.quantized import resolve_precision
     from chat.variants import load_variants
 
-    variants = run_in_own_thread(load_variants, str(folder), adapters, dtype=torch.bfloat16)
+    variants = run_in_own_thread(load_variants, ModelRef(str(folder)), adapters, dtype=torch.bfloat16)
     default = resolve_precision("auto", variants.model.device)
     tried = {default, *(given.precisions or PRECISIONS[1:])} if variants.model.device.type == "cpu" else {default}
     rates = {}
@@ -160,14 +160,14 @@ def measure(folder: Path, adapters: dict[str, str], given: argparse.Namespace) -
 def never_ending() -> Any:
     """Answers run to their full length: no token stops them."""
     nothing = {"<|im_end|>": -1, "<|endoftext|>": -2}
-    return mock.patch.multiple("chat.engine", stop_ids=lambda tokenizer: nothing, read_reply=read_on)
+    return mock.patch.multiple("chat.engine.local", stop_ids=lambda tokenizer: nothing, read_reply=read_on)
 
 
 def read_on(tokenizer: Any, ids: list[int]) -> Any:
     """`chat.generate.read_reply` where nothing ends a reply."""
-    from chat.generate import Reply
+    from chat.generate import FinishReason, Reply
 
-    return Reply(tokenizer.decode(ids, skip_special_tokens=True), "length", len(ids))
+    return Reply(tokenizer.decode(ids, skip_special_tokens=True), FinishReason.LENGTH, len(ids))
 
 
 def answer(engine: Any, names: list[str], tokens: int) -> tuple[float, float]:
@@ -231,7 +231,7 @@ def quality(given: argparse.Namespace) -> dict[str, float]:
     from chat.engine.quantized import resolve_precision
     from chat.variants import load_variants
 
-    variants = load_variants("training/starter", {}, dtype=torch.float32)
+    variants = load_variants(ModelRef("training/starter"), dtype=torch.float32)
     pairs = held_out_pairs(given.corpus, given.pairs)
     found = excess_perplexity(variants, pairs, ("bf16", "nf4", "int8", "int4"))
     default = found[resolve_precision("auto", variants.model.device)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chat.engine.threads import run_in_own_thread
+from chat.variants import ModelRef
 
 STARTER = Path("training/starter")
 SHAPES: dict[str, dict[str, Any] | None] = {
@@ -26,15 +27,16 @@ RANK = 16  # of the adapters, as in the recipes of Qwen 2.5
 Pair = tuple[list[dict[str, str]], str]
 START = """
 import sys, time
-from chat.engine import LocalEngine
+from chat.engine.local import LocalEngine
 from chat.sampling import Sampling
-from chat.engine.threads import apart
-from chat.variants import load
+from chat.engine.threads import run_in_own_thread
+from chat.variants import ModelRef, load_variants
 folder, precision, plain, *adapters = sys.argv[1:]
-adapters = dict(pair.split("=", 1) for pair in adapters)
+adapters = {name: ModelRef(path) for name, path in (pair.split("=", 1) for pair in adapters)}
 import peft, space.page  # what the page imports is part of its start and of its memory, however many variants it has
 import torch
-engine = LocalEngine(apart(load, folder, adapters, dtype=torch.bfloat16), precision, compiled=not int(plain))
+variants = run_in_own_thread(load_variants, ModelRef(folder), adapters, dtype=torch.bfloat16)
+engine = LocalEngine(variants, precision, compiled=not int(plain))
 names = list(engine.names)
 for _ in engine.stream([[{"role": "user", "content": "Who is it?"}]] * len(names), names, Sampling(temperature=0)):
     pass
@@ -42,7 +44,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
-def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
+def make(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef]]:
     """The folder of a base, and variant to folder of its adapters. The 0.5B has the starter's words."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -63,8 +65,8 @@ def make(shape: str, scratch: Path) -> tuple[Path, dict[str, str]]:
         for weight_name, weight in model.named_parameters():
             if "lora_B" in weight_name:
                 weight.data += 0.02 * torch.randn_like(weight)
-        adapters[name] = str(scratch / f"{shape}-{name}")
-        model.save_pretrained(adapters[name])
+        adapters[name] = ModelRef(str(scratch / f"{shape}-{name}"))
+        model.save_pretrained(adapters[name].repo)
     return folder, adapters
 
 
@@ -104,14 +106,14 @@ class Peer:
         self.process.wait()
 
 
-def start(folder: Path, adapters: dict[str, str], precision: str, plain: bool) -> tuple[float, int]:
+def start(folder: Path, adapters: dict[str, ModelRef], precision: str, plain: bool) -> tuple[float, int]:
     """Seconds from a process's start to its first whole answer, and its resident memory in KB then.
 
     The base alone is measured without a program: its own would first have to be compiled.
     """
     started = time.perf_counter()
     command = [sys.executable, "-W", "ignore", "-c", START, str(folder), precision, str(int(plain or not adapters))]
-    command += [f"{name}={path}" for name, path in adapters.items()]
+    command += [f"{name}={ref.repo}" for name, ref in adapters.items()]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return time.perf_counter() - started, int(done.stdout.split()[-1])
 
@@ -169,7 +171,7 @@ def loss(variants: Any, pairs: list[Pair], precision: str) -> float:
         for step in range(len(batch[0][1])):
             rows = [pair for pair in batch if len(pair[1]) > step]
             new = [prompt if step == 0 else [reply[step - 1]] for prompt, reply in rows]
-            starts = [0 if step == 0 else len(prompt) + step - 1 for prompt, _ in rows]
-            scores = decoder(cache, new, starts, ["base"] * len(rows)).log_softmax(-1)
+            past_lengths = [0 if step == 0 else len(prompt) + step - 1 for prompt, _ in rows]
+            scores = decoder(cache, new, past_lengths, ["base"] * len(rows)).log_softmax(-1)
             total -= sum(float(scores[row, reply[step]]) for row, (_, reply) in enumerate(rows))
     return total / sum(len(reply) for _, reply in encoded)

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from chat.sampling import Sampling
-from chat.template import Message, encode_prompt, stop_ids
+from chat.template import PAD, STOP, Message, encode_prompt, stop_ids
 from chat.variants import ModelVariants
+
+
+class FinishReason(StrEnum):
+    """Finish reason of a reply: the stop token that ended it, or the limit; the values are what is published."""
+
+    END_OF_TURN = STOP
+    """The model's own end of turn."""
+    END_OF_TEXT = PAD
+    """The end of a document, which is no end of a turn."""
+    LENGTH = "length"
+    """Cut at `max_new_tokens`."""
+    UNNAMED_STOP = "stop"
+    """A stop token, by a server that does not say which."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +30,29 @@ class Reply:
     """A finished reply."""
 
     text: str
-    ended: str
-    """`<|im_end|>`, `<|endoftext|>` or `length`."""
+    finish_reason: FinishReason
     tokens: int
     """How many were generated, the end token included."""
+
+    def to_row(self) -> dict[str, Any]:
+        """As files and datasets hold it: text, ended, tokens."""
+        return {"text": self.text, "ended": str(self.finish_reason), "tokens": self.tokens}
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Reply:
+        """The inverse of `to_row`. Raises KeyError or ValueError for what is no reply."""
+        return cls(row["text"], FinishReason(row["ended"]), row["tokens"])
+
+
+@dataclass(frozen=True)
+class Partial:
+    """A reply while it streams."""
+
+    text: str
+    done: bool
+    finish_reason: FinishReason | None
+    """None until the reply is done."""
+    tokens: int
 
 
 def generate(
@@ -43,8 +76,8 @@ def generate(
     replies: dict[int, Reply] = {}
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        rows, speakers = [encoded[index] for index in batch], [names[index] for index in batch]
-        for index, ids in zip(batch, sample(variants, rows, speakers, sampling, seed, start), strict=True):
+        rows, batch_names = [encoded[index] for index in batch], [names[index] for index in batch]
+        for index, ids in zip(batch, sample(variants, rows, batch_names, sampling, seed, start), strict=True):
             replies[index] = read_reply(variants.tokenizer, ids)
     return [replies[index] for index in range(len(prompts))]
 
@@ -55,13 +88,13 @@ def sample(
     names: list[str],
     sampling: Sampling,
     seed: int,
-    place: int = 0,
+    batch_index: int = 0,
     **options: Any,
 ) -> list[list[int]]:
     """Continues encoded prompts in one batch; returns each row's new ids, with padding after its end.
 
     Args:
-        seed, place: of the run, and of the batch within it; together they seed the draw. The random state of the
+        seed, batch_index: of the run, and of the batch within it; together they seed the draw. The random state of the
             process is put back afterwards.
         options: further arguments of transformers' `generate`, such as a streamer.
     """
@@ -70,7 +103,7 @@ def sample(
     tokens, mask = left_padded(rows, variants)
     devices = range(torch.cuda.device_count())
     with variants.exclusive() as model, torch.random.fork_rng(devices=devices), torch.inference_mode():
-        torch.manual_seed((seed * 1_000_003 + place) % 2**63)
+        torch.manual_seed((seed * 1_000_003 + batch_index) % 2**63)
         output = model.generate(
             input_ids=tokens,
             attention_mask=mask,
@@ -82,7 +115,7 @@ def sample(
 
 
 def generate_kwargs(variants: ModelVariants, sampling: Sampling) -> dict[str, Any]:
-    """Sampling and the two stops, in the words of transformers' `generate`."""
+    """Sampling and the two stop tokens, as arguments of transformers' `generate`."""
     return sampling.to_generate_kwargs() | {
         "eos_token_id": list(stop_ids(variants.tokenizer).values()),
         "pad_token_id": variants.tokenizer.pad_token_id,
@@ -100,12 +133,12 @@ def left_padded(rows: list[list[int]], variants: ModelVariants) -> tuple[Any, An
 
 
 def read_reply(tokenizer: Any, ids: list[int]) -> Reply:
-    """Cuts generated ids at the first stop token and says how the reply ended."""
+    """Cuts generated ids at the first stop token, which is the finish reason."""
     names = {stop: name for name, stop in stop_ids(tokenizer).items()}
     for position, token in enumerate(ids):
         if token in names:
-            return Reply(_decode(tokenizer, ids[:position]), names[token], position + 1)
-    return Reply(_decode(tokenizer, ids), "length", len(ids))
+            return Reply(_decode(tokenizer, ids[:position]), FinishReason(names[token]), position + 1)
+    return Reply(_decode(tokenizer, ids), FinishReason.LENGTH, len(ids))
 
 
 def _decode(tokenizer: Any, ids: list[int]) -> str:

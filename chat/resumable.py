@@ -1,13 +1,12 @@
-"""Bulk generation that survives being killed: replies are appended to a file, chunk by chunk, and read back from it."""
+"""Resumable bulk generation: finished chunks are appended to a file of JSON lines; a killed run carries on from it."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tqdm import tqdm
 
@@ -16,53 +15,68 @@ from chat.sampling import Sampling
 from chat.template import Message
 from chat.variants import ModelVariants
 
-if TYPE_CHECKING:
-    from chat.engine.openai_server import RemoteEngine
+
+class BulkGenerator(Protocol):
+    """Generates replies in bulk, as `chat.engine.openai_server.RemoteEngine` does."""
+
+    def replies(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int) -> list[Reply]:
+        """Generates one reply to each prompt, in order, by the variant named beside it."""
 
 
 def generate_resumable(
     path: Path,
-    variants: ModelVariants | RemoteEngine,
+    generator: ModelVariants | BulkGenerator,
     prompts: Sequence[list[Message]],
     names: Sequence[str],
     sampling: Sampling,
     seed: int,
     chunk: int = 192,
 ) -> list[Reply]:
-    """Generates one reply to each prompt, in order, by a model here or on a server, keeping finished chunks in `path`.
+    """Generates one reply to each prompt, in order, keeping finished chunks in `path`.
 
-    Each chunk is seeded by `seed` and its own place, so that a run that was killed and started again gives the replies
+    Each chunk is seeded by `seed` and its own offset, so that a run that was killed and started again gives the replies
     of an unbroken one.
 
     Args:
-        path: JSON lines, one reply each; a chunk cut short by a kill is done again.
+        path: JSON lines, one reply each (`Reply.to_row`); a chunk cut short by a kill is generated again.
+        generator: a model here, or an engine of models elsewhere.
+        prompts: messages of each prompt.
         names: the variant that answers each prompt.
+        sampling: of every reply.
+        seed: of the run.
         chunk: prompts of one seeded call.
     """
-    done = _whole_chunks(path, chunk, len(prompts))
+    done = _finished_chunks(path, chunk, len(prompts))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w" if not done else "r+") as file:
-        file.seek(sum(len(json.dumps(asdict(reply)).encode()) + 1 for reply in done))
+        file.seek(sum(len(_line(reply).encode()) for reply in done))
         file.truncate()
         for start in tqdm(range(len(done), len(prompts), chunk), desc=path.stem, unit="chunk", disable=None):
             part = slice(start, start + chunk)
-            asked = list(prompts[part]), list(names[part]), sampling, seed * 1_000_003 + start
-            replies = generate(variants, *asked) if isinstance(variants, ModelVariants) else variants.replies(*asked)
-            file.writelines(json.dumps(asdict(reply)) + "\n" for reply in replies)
+            request = list(prompts[part]), list(names[part]), sampling, seed * 1_000_003 + start
+            if isinstance(generator, ModelVariants):
+                replies = generate(generator, *request)
+            else:
+                replies = generator.replies(*request)
+            file.writelines(map(_line, replies))
             file.flush()
             os.fsync(file.fileno())
             done += replies
     return done
 
 
-def _whole_chunks(path: Path, chunk: int, wanted: int) -> list[Reply]:
+def _line(reply: Reply) -> str:
+    return json.dumps(reply.to_row()) + "\n"
+
+
+def _finished_chunks(path: Path, chunk: int, wanted: int) -> list[Reply]:
     """Reads the replies of finished chunks: whole lines, up to the last multiple of `chunk`."""
     replies = []
     try:
         for line in path.read_text().split("\n")[:-1]:
-            replies.append(Reply(**json.loads(line)))
+            replies.append(Reply.from_row(json.loads(line)))
     except FileNotFoundError:
         return []
-    except (json.JSONDecodeError, TypeError):
+    except (ValueError, TypeError, KeyError):
         pass  # a torn write: what stands before it is good
     return replies if len(replies) == wanted else replies[: len(replies) // chunk * chunk]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,29 @@ VARIANTS = ("base", "sft", "dpo")
 PRECISIONS = ("float32", "bf16", "nf4", "int8", "int4")  # of an engine's weights, see chat.engine.quantized
 
 
+@dataclass(frozen=True)
+class ModelRef:
+    """A model or adapter and the commit that is meant."""
+
+    repo: str
+    """Hub id, or a folder of this machine."""
+    revision: str | None = None
+    """Branch, tag or full commit sha; None is main, and says nothing of a folder."""
+
+    @property
+    def pinned(self) -> dict[str, Any]:
+        """The keyword `revision` of `from_pretrained`, where there is one."""
+        return {"revision": self.revision} if self.revision else {}
+
+
+def revisions_of(refs: Mapping[str, ModelRef]) -> dict[str, str]:
+    """Revision by variant, of those that have one."""
+    return {name: ref.revision for name, ref in refs.items() if ref.revision}
+
+
 @dataclass
 class ModelVariants:
-    """A model (a PeftModel where there are adapters), its tokenizer, and who can speak."""
+    """A base model with LoRA adapters loaded side by side (a PeftModel where there are any), and its tokenizer."""
 
     model: Any
     tokenizer: Any
@@ -61,9 +81,8 @@ class ModelVariants:
 
 
 def load_variants(
-    base: str,
-    adapters: Mapping[str, str],
-    revisions: Mapping[str, str] | None = None,
+    base: ModelRef,
+    adapters: Mapping[str, ModelRef] | None = None,
     device: str | None = None,
     dtype: Any = None,
     four_bit: bool = False,
@@ -71,9 +90,8 @@ def load_variants(
     """Loads one base and every adapter on it, ready for inference.
 
     Args:
-        base: Hub id or folder.
-        adapters: variant to Hub id or folder, e.g. `{"sft": "me/repartee-qwen2.5-3b-sft"}`; none gives the plain base.
-        revisions: variant (and `base`) to full commit sha.
+        base: Hub id or folder, and revision.
+        adapters: by variant, e.g. `{"sft": ModelRef("me/repartee-qwen2.5-3b-sft")}`; none gives the plain base.
         device: a GPU where there is one, unless given.
         dtype: float32 on a CPU and bfloat16 on a GPU, unless given.
         four_bit: NF4 with double quantization and bf16 compute.
@@ -83,7 +101,7 @@ def load_variants(
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GenerationConfig
 
-    revisions = dict(revisions or {})
+    adapters = dict(adapters or {})
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or (torch.bfloat16 if device != "cpu" else torch.float32)
     quantization = BitsAndBytesConfig(
@@ -92,21 +110,21 @@ def load_variants(
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    pinned = _pinned(revisions, "base")
-    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(base, **pinned))
+    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(base.repo, **base.pinned))
     model: Any = AutoModelForCausalLM.from_pretrained(
-        base, dtype=dtype, device_map=device, quantization_config=quantization if four_bit else None, **pinned
+        base.repo, dtype=dtype, device_map=device, quantization_config=quantization if four_bit else None, **base.pinned
     )
     model.generation_config = GenerationConfig()  # a base's own (Qwen's has a repetition penalty) is not our sampling
     if adapters:
-        model = _with_adapters(model, adapters, revisions)
-    return ModelVariants(model.eval(), tokenizer, ("base", *adapters), revisions, context_turns(adapters, revisions))
+        model = _with_adapters(model, adapters)
+    revisions = revisions_of({"base": base, **adapters})
+    return ModelVariants(model.eval(), tokenizer, ("base", *adapters), revisions, context_turns(adapters.values()))
 
 
-def _with_adapters(model: Any, adapters: Mapping[str, str], revisions: Mapping[str, str]) -> Any:
+def _with_adapters(model: Any, adapters: Mapping[str, ModelRef]) -> Any:
     from peft import PeftConfig, PeftModel
 
-    configs = {name: PeftConfig.from_pretrained(repo, **_pinned(revisions, name)) for name, repo in adapters.items()}
+    configs = {name: PeftConfig.from_pretrained(ref.repo, **ref.pinned) for name, ref in adapters.items()}
     some = [name for name, config in configs.items() if config.trainable_token_indices]
     rest = [name for name in configs if name not in some]
     if some and rest:
@@ -114,32 +132,28 @@ def _with_adapters(model: Any, adapters: Mapping[str, str], revisions: Mapping[s
             f"{', '.join(some)} has trained tokens and {', '.join(rest)} has none: PEFT cannot mix them in one batch; "
             "train both with the same train_chat_tokens"
         )
-    (first, repo), *others = adapters.items()
+    (first, ref), *others = adapters.items()
     options: dict[str, Any] = {"autocast_adapter_dtype": False}  # else bf16 adapters become float32
-    model = PeftModel.from_pretrained(model, repo, adapter_name=first, **options, **_pinned(revisions, first))
-    for name, repo in others:
-        model.load_adapter(repo, adapter_name=name, **options, **_pinned(revisions, name))
+    model = PeftModel.from_pretrained(model, ref.repo, adapter_name=first, **options, **ref.pinned)
+    for name, ref in others:
+        model.load_adapter(ref.repo, adapter_name=name, **options, **ref.pinned)
     return model
 
 
-def _pinned(revisions: Mapping[str, str], name: str) -> dict[str, Any]:
-    return {"revision": revisions[name]} if name in revisions else {}
+def context_turns(adapters: Iterable[ModelRef]) -> int:
+    """How many earlier messages all of the adapters were trained to read; 1 where there are none."""
+    return min(map(_context_turns, adapters), default=1)
 
 
-def context_turns(adapters: Mapping[str, str], revisions: Mapping[str, str]) -> int:
-    """How many earlier messages all of the adapters, repositories or folders by variant, were trained to read."""
-    return min((_context_turns(repo, revisions.get(name)) for name, repo in adapters.items()), default=1)
-
-
-def _context_turns(repo: str, revision: str | None) -> int:
+def _context_turns(ref: ModelRef) -> int:
     """How many earlier messages an adapter was trained with, from its lineage; 1 where it does not say."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
-    path = Path(repo) / "lineage.json"
-    if not Path(repo).is_dir():
+    path = Path(ref.repo) / "lineage.json"
+    if not Path(ref.repo).is_dir():
         try:
-            path = Path(hf_hub_download(repo, "lineage.json", revision=revision))
+            path = Path(hf_hub_download(ref.repo, "lineage.json", revision=ref.revision))
         except EntryNotFoundError:
             return 1
     return json.loads(path.read_text("utf-8")).get("facts", {}).get("context_turns", 1) if path.exists() else 1

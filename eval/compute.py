@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ def evaluate(
 
     Raises UserError for an unknown judge or a dataset without test pairs.
     """
-    from chat.variants import load_variants
+    from chat.variants import ModelRef, load_variants
     from eval.judge.pmi import JUDGES
     from eval.measure import PAIRS, compare, figures, film_reply, of_texts, paired_figures, rank
     from eval.metrics import distractors, seen
@@ -37,9 +36,8 @@ def evaluate(
         raise UserError(f"no judge is called {settings['judge']}; there is {', '.join(JUDGES)}")
     seed = settings["seed"]
     pairs = held_out(data, settings["prompts"], settings["per_film"], seed)
-    adapters = {name: source.repo for name, source in inputs.items() if name != "base"}
-    revisions = {name: source.revision for name, source in inputs.items()}
-    variants = load_variants(inputs["base"].repo, adapters, revisions, four_bit=settings["four_bit"])
+    adapters = {name: ModelRef(source.repo, source.revision) for name, source in inputs.items()}
+    variants = load_variants(adapters.pop("base"), adapters, four_bit=settings["four_bit"])
     replies = respond(variants, pairs, sampling, seed, folder)
     groups, films = [pair["conversation_id"] for pair in pairs], [film_reply(pair) for pair in pairs]
     candidates = distractors(films, groups, settings["distractors"], seed)
@@ -86,7 +84,7 @@ def response(
         "distractors": candidates[index],
         **{
             name: {
-                **asdict(replies[name][index]),
+                **replies[name][index].to_row(),
                 "film_reply_nats": -sum(ranked[name][index].log_probs),
                 "film_reply_tokens": len(ranked[name][index].log_probs),
                 "hit_pmi": ranked[name][index].hit_pmi,

@@ -70,8 +70,8 @@ def figures(
         "nats_per_byte": metrics.nats_per_byte(scores, films, seed),
         "hits_pmi": wilson(sum(entry.hit_pmi for entry in ranked), n),
         "hits_likelihood": wilson(sum(entry.hit_likelihood for entry in ranked), n),
-        "stop_rate": wilson(sum(reply.ended == STOP for reply in replies), n),
-        "endoftext_rate": wilson(sum(reply.ended == PAD for reply in replies), n),
+        "stop_rate": wilson(sum(reply.finish_reason == STOP for reply in replies), n),
+        "endoftext_rate": wilson(sum(reply.finish_reason == PAD for reply in replies), n),
         **of_texts([reply.text for reply in replies], seen, seed),
     }
 

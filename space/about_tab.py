@@ -68,9 +68,9 @@ def about_tab(models: ModelFacts, names: Names) -> None:
 
     hub = constants.ENDPOINT
     rows = "\n".join(
-        f"| {LABELS[variant]} | [{repo}]({hub}/{repo}/tree/{models.revisions[variant]}) | `{models.revisions[variant][:12]}` "
+        f"| {LABELS[variant]} | [{ref.repo}]({hub}/{ref.repo}/tree/{ref.revision}) | `{str(ref.revision)[:12]}` "
         f"| {models.licences[variant]} |"
-        for variant, repo in models.repos.items()
+        for variant, ref in models.refs.items()
     )
     table = f"### Models\n| variant | model | commit | licence |\n|---|---|---|---|\n{rows}\n"
     text = DATA.format(

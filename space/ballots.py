@@ -107,9 +107,7 @@ class Ballots:
     def count(self, votes: Iterable[Vote]) -> None:
         """Takes votes into the standing, those on these very models, each comparison once."""
         found = {
-            vote.comparison: tuple(vote.chosen) or (vote.choice,)
-            for vote in votes
-            if vote.revisions == self.revisions
+            vote.comparison: tuple(vote.chosen) or (vote.choice,) for vote in votes if vote.revisions == self.revisions
         }
         with self._lock:
             self._choices |= found

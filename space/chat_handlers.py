@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from chat.engine.openai_formats import ENDED, EngineError
+from chat.engine.openai_formats import EngineError
+from chat.generate import FinishReason, Partial
 from chat.sampling import Sampling
 from chat.template import Message, build_prompt
 
 if TYPE_CHECKING:
-    from chat.engine.local import LocalEngine, Partial
+    from chat.engine.local import LocalEngine
     from chat.engine.openai_server import RemoteEngine
 
 LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
 ENDINGS = {
-    "<|im_end|>": "Ended by itself after {}.",
-    "<|endoftext|>": "Came to the end of a text, not of a turn, after {}.",
-    ENDED: "Ended after {}.",
-    "length": "Did not end by itself: cut at {}.",
+    FinishReason.END_OF_TURN: "Ended by itself after {}.",
+    FinishReason.END_OF_TEXT: "Came to the end of a text, not of a turn, after {}.",
+    FinishReason.UNNAMED_STOP: "Ended after {}.",
+    FinishReason.LENGTH: "Did not end by itself: cut at {}.",
 }
 MAX_CHARACTERS = 500  # of one line of a visitor
 MAX_SCENE = 300  # characters as well
@@ -184,9 +185,10 @@ def shown(history: list[Message]) -> list[dict[str, str]]:
     ]
 
 
-def ending(answer: Any, seconds: float) -> str:
-    """How a finished reply ended, how long it took and how fast that was; "" while it is not finished."""
-    tokens = "1 token" if answer.tokens == 1 else f"{answer.tokens} tokens"
-    if not answer.done:
+def ending(answer: Partial, seconds: float) -> str:
+    """Describes the finish reason of a reply, its time and its speed; "" while it is not done."""
+    if not answer.done or answer.finish_reason is None:
         return ""
-    return f"{ENDINGS[answer.ended].format(tokens)} {seconds:.1f} s, {answer.tokens / max(seconds, 1e-3):.0f} tokens/s."
+    tokens = "1 token" if answer.tokens == 1 else f"{answer.tokens} tokens"
+    reason = ENDINGS[answer.finish_reason].format(tokens)
+    return f"{reason} {seconds:.1f} s, {answer.tokens / max(seconds, 1e-3):.0f} tokens/s."

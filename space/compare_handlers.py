@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from chat.generate import Partial
 from chat.template import Message, build_prompt
 from hub.votes.ballot import BAD, TIE, Option, options
 from space.ballots import Ballot, Ballots, NotOpen
 from space.chat_handlers import LABELS, ending, in_scene, sampling, seed_of, streamed, visitor_line
 
 if TYPE_CHECKING:
-    from chat.engine.local import LocalEngine, Partial
+    from chat.engine.local import LocalEngine
     from chat.engine.openai_server import RemoteEngine
 
 LETTERS = "ABC"

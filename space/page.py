@@ -60,8 +60,8 @@ def provenance(models: ModelFacts) -> str:
     from huggingface_hub import constants
 
     links = [
-        f"[{repo} @ {models.revisions[variant][:7]}]({constants.ENDPOINT}/{repo}/tree/{models.revisions[variant]})"
-        for variant, repo in models.repos.items()
+        f"[{ref.repo} @ {str(ref.revision)[:7]}]({constants.ENDPOINT}/{ref.repo}/tree/{ref.revision})"
+        for ref in models.refs.values()
     ]
     return f"{', '.join(links)}. Replies are at most 64 tokens long; they are inventions, and can be rude or wrong."
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat.variants import ModelRef, revisions_of
 from hub.errors import UserError, explain
 from hub.names import Names
 from space.settings import Settings
@@ -15,13 +16,23 @@ from space.settings import Settings
 
 @dataclass(frozen=True)
 class PinnedModels:
-    """One base and the adapters on it: Hub ids, and the full commit of each under the name of its variant."""
+    """One base and the LoRA adapters on it, each with its full commit."""
 
-    base: str
-    adapters: dict[str, str]
-    revisions: dict[str, str]
+    base: ModelRef
+    adapters: dict[str, ModelRef]
+    """By variant."""
     hub_is_down: str = ""
     """Why they come from the cache of this machine; "" where the Hub has answered."""
+
+    @property
+    def refs(self) -> dict[str, ModelRef]:
+        """By variant, the base first."""
+        return {"base": self.base, **self.adapters}
+
+    @property
+    def revisions(self) -> dict[str, str]:
+        """Full commit by variant, the base's first."""
+        return revisions_of(self.refs)
 
 
 def find_models(settings: Settings) -> PinnedModels:
@@ -42,7 +53,9 @@ def find_models(settings: Settings) -> PinnedModels:
     base = settings.base or bases.pop()
     revision = settings.base_revision or (None if settings.base else configs["dpo"].get("revision"))
     paths = {"base": find(base, "config.json", revision, down), **paths}
-    return PinnedModels(base, adapters, {variant: path.parent.name for variant, path in paths.items()}, down)
+    repos = {"base": base, **adapters}
+    refs = {variant: ModelRef(repo, paths[variant].parent.name) for variant, repo in repos.items()}
+    return PinnedModels(refs.pop("base"), refs, down)
 
 
 def find(repo: str, file: str, revision: str | None, down: str) -> Path:

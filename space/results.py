@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chat.variants import ModelRef
 from hub.errors import explain
 from hub.lineage import Lineage, fetch_lineage, unchanged
 from hub.names import Names
@@ -30,10 +31,10 @@ class Results:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Who answers: Hub id, full commit and licence by variant; licences as their cards name them."""
+    """The models that answer and their licences, as their cards name them, by variant."""
 
-    repos: Mapping[str, str]
-    revisions: Mapping[str, str]
+    refs: Mapping[str, ModelRef]
+    """Hub id and full commit."""
     licences: Mapping[str, str]
 
 
@@ -84,12 +85,12 @@ def measured_on(lineage: Lineage, revisions: Mapping[str, str]) -> str:
     return f"**Measured on other commits than those that answer here** ({', '.join(others)})."
 
 
-def licence(repo: str, revision: str) -> str:
+def licence(model: ModelRef) -> str:
     """The licence that a model's card names, or that it names none."""
     from huggingface_hub import HfApi
 
     try:
-        data = HfApi().model_info(repo, revision=revision).card_data
+        data = HfApi().model_info(model.repo, revision=model.revision).card_data
     except Exception:  # as above; it is a line of the About tab
         return "see its card"
     given = data.to_dict() if data else {}

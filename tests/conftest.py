@@ -97,9 +97,10 @@ def adapters(starter, tmp_path_factory):
 @pytest.fixture(scope="session")
 def variants(starter, adapters):
     """All three variants on one base. Tests leave it as it was."""
-    from chat.variants import load_variants
+    from chat.variants import ModelRef, load_variants
+    from tests.support.models import refs
 
-    return load_variants(str(starter), adapters)
+    return load_variants(ModelRef(str(starter)), refs(adapters))
 
 
 @pytest.fixture

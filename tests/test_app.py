@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import app
+from chat.variants import ModelRef
 from hub.errors import UserError
 from hub.local import free_port
 from space.settings import SPACES_NETWORK
@@ -81,9 +82,10 @@ def test_models_are_pinned_to_full_commits(hub_url, namespace):
     first, second = publish(base), publish(f"{namespace}/other")
     names = {kind: f"{namespace}/repartee-starter-{kind}" for kind in ("sft", "dpo")}
     shas = {kind: publish(repo, base_model_name_or_path=base) for kind, repo in names.items()}
-    assert app.find_models(app.Settings(namespace)) == app.Models(base, names, {"base": first, **shas})
+    adapters = {kind: ModelRef(repo, shas[kind]) for kind, repo in names.items()}
+    assert app.find_models(app.Settings(namespace)) == app.PinnedModels(ModelRef(base, first), adapters)
     other = app.find_models(app.Settings(namespace, base=f"{namespace}/other"))
-    assert (other.base, other.revisions["base"]) == (f"{namespace}/other", second)
+    assert other.base == ModelRef(f"{namespace}/other", second)
 
 
 def test_the_base_is_the_commit_that_the_adapters_were_trained_on(hub_url, namespace):

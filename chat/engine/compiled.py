@@ -1,4 +1,4 @@
-"""The decoder's step as one program: torch compiles the pass through the model for this machine, once, and keeps it.
+"""Ahead-of-time compiled decode step (AOTInductor): compiled for this machine once, and kept.
 
 The program holds no weights, so that every base and adapter of the same shapes shares it. A process of its own
 compiles it, at the lowest priority, from the shapes alone: `python -m chat.engine.compiled SHAPES PROGRAM THREADS`.
@@ -27,16 +27,16 @@ from torch import Tensor
 from chat.engine.decoder import Decoder, DecoderModel
 from chat.engine.quantized import GROUP
 
-MOST_ROWS, MOST_SLOTS = 64, 1024
+MAX_ROWS, MAX_SLOTS = 64, 1024
 COMPILED = ("float32", "bf16", "int8", "int4")  # nf4's layers are not torch's
 MAX_LOGIT_ERROR = 0.02  # of the largest logit: more between program and decoder than rounding explains
 
 
 class CompiledStep:
-    """Gives a decoder its program: at once where this machine has it, else when it has been compiled."""
+    """Ahead-of-time compilation of a decoder's step: loaded where there is one, else compiled in the background."""
 
     def __init__(self, decoder: Decoder, folder: Path | None = None) -> None:
-        """Loads the program, or starts to compile it.
+        """Loads the program, or past_lengths to compile it.
 
         Args:
             folder: where programs are kept; else `~/.cache/repartee/programs`.
@@ -46,7 +46,7 @@ class CompiledStep:
         self.state = "the step is not compiled"
         """What the line of health says of it."""
         self._process: subprocess.Popen[bytes] | None = None
-        self._looked = 0.0
+        self._polled = 0.0
         if decoder.device.type != "cpu" or decoder.precision not in COMPILED:
             return
         self._path = self.folder / f"{cache_key(decoder.body)}.pt2"
@@ -60,10 +60,10 @@ class CompiledStep:
             except OSError as error:
                 self.state += f" ({error})"
 
-    def look(self) -> None:
-        """Takes the program once it is done; asks at most once a second."""
-        if self._process and time.monotonic() - self._looked > 1:
-            self._looked = time.monotonic()
+    def poll(self) -> None:
+        """Loads the program once it is compiled; looks at most once a second."""
+        if self._process and time.monotonic() - self._polled > 1:
+            self._polled = time.monotonic()
             code = self._process.poll()
             if code is not None:
                 self._process = None
@@ -78,8 +78,8 @@ class CompiledStep:
         """Until it is compiled, or has failed."""
         while self._process:
             self._process.wait()
-            self._looked = 0.0
-            self.look()
+            self._polled = 0.0
+            self.poll()
 
     def close(self) -> None:
         """Ends the compilation, if one runs; the next start begins it anew."""
@@ -91,7 +91,7 @@ class CompiledStep:
     def _compile(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shapes = self._path.with_suffix(".shapes")
-        torch.save(shapes_of(self.decoder.body), shapes)
+        torch.save(meta_copy(self.decoder.body), shapes)
         lowest = {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         threads = str(torch.get_num_threads())
         with self._path.with_suffix(".log").open("wb") as log:
@@ -107,13 +107,13 @@ class CompiledStep:
         body = self.decoder.body
         try:
             package: Any = torch._inductor.aoti_load_package(str(self._path), run_single_threaded=True)
-            weights = dict(body.named_buffers(remove_duplicate=False))  # a tied head is the table
+            weights = dict(body.named_buffers(remove_duplicate=False))  # a tied head is the embedding
             weights |= {name.replace(".", "_"): buffer for name, buffer in weights.items()}  # as the compiler may say
             known = {name: weights.get(name, torch.tensor(GROUP)) for name in package.get_constant_fqns()}
             package.load_constants(known, check_full_update=True, user_managed=True)
 
-            def run(tokens: Tensor, starts: Tensor, speakers: Tensor, caches: list[Tensor]) -> Tensor:
-                return package.loader.boxed_run([tokens, starts, speakers, *caches])[0]
+            def run(tokens: Tensor, past_lengths: Tensor, adapter_ids: Tensor, caches: list[Tensor]) -> Tensor:
+                return package.loader.boxed_run([tokens, past_lengths, adapter_ids, *caches])[0]
 
             off = max_logit_difference(self.decoder, run)
             if not off < MAX_LOGIT_ERROR:
@@ -130,12 +130,13 @@ class CompiledStep:
 
 def max_logit_difference(decoder: Decoder, program: Any) -> float:
     """The largest between a step's logits by the program and by the decoder, as a share of the largest logit."""
-    rows = len(decoder.numbers)
-    tokens, speakers = torch.arange(1, rows + 1)[:, None], torch.arange(rows)
-    starts = torch.arange(rows)
+    rows = len(decoder.adapter_ids)
+    tokens, adapter_ids = torch.arange(1, rows + 1)[:, None], torch.arange(rows)
+    past_lengths = torch.arange(rows)
     with torch.inference_mode():
         expected, found = (
-            run(tokens, starts, speakers, list(decoder.cache(rows, 64).unbind())) for run in (decoder.body, program)
+            run(tokens, past_lengths, adapter_ids, list(decoder.cache(rows, 64).unbind()))
+            for run in (decoder.body, program)
         )
     return float((found - expected).abs().max() / expected.abs().max())
 
@@ -145,8 +146,8 @@ def cache_key(body: DecoderModel) -> str:
     digest = hashlib.sha256()
     for name in ("decoder", "multi_lora", "quantized"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    digest.update(inspect.getsource(build).encode())
-    machine = f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()} {flags()} {torch.get_num_threads()}"
+    digest.update(inspect.getsource(compile_step).encode())
+    machine = f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()} {cpu_flags()} {torch.get_num_threads()}"
     digest.update(machine.encode())
     for name, buffer in body.named_buffers():
         digest.update(f"{name} {tuple(buffer.shape)} {buffer.dtype}".encode())
@@ -154,7 +155,7 @@ def cache_key(body: DecoderModel) -> str:
     return digest.hexdigest()[:24]
 
 
-def flags() -> str:
+def cpu_flags() -> str:
     """The instructions that this processor knows, in Linux's words."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -163,7 +164,7 @@ def flags() -> str:
     return ""
 
 
-def shapes_of(body: DecoderModel) -> DecoderModel:
+def meta_copy(body: DecoderModel) -> DecoderModel:
     """A copy without a number in it: every buffer is on the device `meta`."""
     memo: dict[int, Any] = {}
     for buffer in body.buffers():
@@ -172,12 +173,12 @@ def shapes_of(body: DecoderModel) -> DecoderModel:
         return copy.deepcopy(body, memo)
 
 
-def build(shapes: Path, path: Path, threads: int) -> None:
-    """Compiles what `shapes_of` has saved for so many threads, and puts the program at `path` when it is whole."""
+def compile_step(shapes: Path, path: Path, threads: int) -> None:
+    """Compiles what `meta_copy` has saved for so many threads, and puts the program at `path` when it is whole."""
     from torch.export import Dim, export
 
     body = torch.load(shapes, weights_only=False).to_empty(device="cpu")
-    rows, slots, room = Dim("rows", min=2, max=MOST_ROWS), Dim("slots", min=2, max=MOST_SLOTS), Dim("room", min=16)
+    rows, slots, room = Dim("rows", min=2, max=MAX_ROWS), Dim("slots", min=2, max=MAX_SLOTS), Dim("room", min=16)
     cache = torch.zeros(5, 64, 2 * body.kv_heads, body.head_size, dtype=body.norm.dtype)
     example = (
         torch.zeros(3, 1, dtype=torch.long),
@@ -204,4 +205,4 @@ def build(shapes: Path, path: Path, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    compile_step(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

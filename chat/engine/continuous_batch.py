@@ -1,4 +1,4 @@
-"""The rows that are being answered: they join at a step, each with its own variant and sampling, and leave when done."""
+"""Continuous batching: sequences are admitted and evicted between steps, each with its own adapter and sampling."""
 
 from __future__ import annotations
 
@@ -12,50 +12,56 @@ from chat.engine.sampler import sample_next_tokens
 from chat.sampling import Sampling
 
 MAX_BATCH_ROWS = 12  # of several requests in one batch; more make everybody's step slower
-CACHE_BLOCK = 32  # tokens by which the cache grows
+CACHE_BLOCK = 32  # tokens by which the KV cache grows
 
 
 @dataclass(eq=False)
 class Sequence:
-    """One prompt on its way to a reply."""
+    """A sequence being generated: its prompt, and the tokens of its reply so far."""
 
     prompt: list[int]
     variant: str
     sampling: Sampling
-    chance: Random
+    rng: Random
+    """Asked once a token."""
     reply: list[int] = field(default_factory=list)
     done: bool = False
 
 
 class ContinuousBatch:
-    """Rows in the slots of one cache, slot i for row i: those who came first, then those who join at the next step."""
+    """A running batch of sequences over one KV cache, sequence i in slot i."""
 
     def __init__(self, decoder: Decoder, stops: set[int]) -> None:
-        """`stops` are the tokens that end a reply."""
+        """Starts empty.
+
+        Args:
+            decoder: runs the steps.
+            stops: ids of the tokens that end a reply.
+        """
         self.decoder, self.stops = decoder, stops
         self.rows: list[Sequence] = []
         self._cache: Tensor | None = None
 
-    def join(self, rows: list[Sequence]) -> None:
-        """Lets rows in. Their prompts are read in the next step, together with what the others have said last."""
+    def admit(self, rows: list[Sequence]) -> None:
+        """Adds sequences. The next step prefills their prompts, together with the last tokens of the others."""
         self.rows += rows
 
     def step(self) -> None:
-        """Gives every row its next token. Whatever goes wrong in the model, `clear` makes the batch good again."""
+        """Runs one decode step: every sequence gets its next token. After an error `clear` makes the batch usable."""
         new = [[row.reply[-1]] if row.reply else row.prompt for row in self.rows]
-        read = [len(row.prompt) + len(row.reply) - len(tokens) for row, tokens in zip(self.rows, new, strict=True)]
-        cache = self._room(max(start + len(tokens) for start, tokens in zip(read, new, strict=True)))
-        logits = self.decoder(cache, new, read, [row.variant for row in self.rows])
-        drawn = sample_next_tokens(logits, [row.sampling for row in self.rows], [row.chance for row in self.rows])
+        past = [len(row.prompt) + len(row.reply) - len(tokens) for row, tokens in zip(self.rows, new, strict=True)]
+        cache = self._reserve(max(start + len(tokens) for start, tokens in zip(past, new, strict=True)))
+        logits = self.decoder(cache, new, past, [row.variant for row in self.rows])
+        drawn = sample_next_tokens(logits, [row.sampling for row in self.rows], [row.rng for row in self.rows])
         for row, token in zip(self.rows, drawn, strict=True):
             row.reply.append(token)
             row.done = token in self.stops or len(row.reply) == row.sampling.max_new_tokens
 
-    def leave(self, rows: list[Sequence]) -> None:
-        """Lets rows go, and puts those at the end in their slots."""
-        going = {id(row) for row in rows}
+    def evict(self, rows: list[Sequence]) -> None:
+        """Removes sequences, and moves the last ones into their slots."""
+        evicted = {id(row) for row in rows}
         for slot in range(len(self.rows) - 1, -1, -1):
-            if id(self.rows[slot]) not in going:
+            if id(self.rows[slot]) not in evicted:
                 continue
             last = self.rows.pop()
             if slot < len(self.rows):
@@ -66,11 +72,11 @@ class ContinuousBatch:
             self.clear()
 
     def clear(self) -> None:
-        """Forgets all rows, and gives the cache's memory back."""
+        """Removes all sequences, and frees the cache."""
         self.rows, self._cache = [], None
 
-    def _room(self, length: int) -> Tensor:
-        """The cache, made larger where it has too few slots or too little room in each."""
+    def _reserve(self, length: int) -> Tensor:
+        """The KV cache, reallocated where it has too few slots, or too little capacity for `length` tokens in each."""
         old = self._cache
         if old is None or old.shape[1] < len(self.rows) or old.shape[2] < length:
             slots = max(len(self.rows), 0 if old is None else old.shape[1])

@@ -1,4 +1,4 @@
-"""Qwen 2's forward pass for serving: weights packed once, a cache of fixed shape, every variant in one batch.
+"""Qwen 2's forward pass for serving: quantized weights, a preallocated KV cache, every LoRA variant in one batch.
 
 transformers' `generate` takes some 15 ms a step around the layers, whatever the model's size, and PEFT a loop over the
 adapters in every one of them. Here a step is about forty calls of torch a layer, and a single one once it is compiled
@@ -21,7 +21,7 @@ from chat.variants import ModelVariants
 
 
 class Layer(nn.Module):
-    """The four linear layers of a block, and its two norms."""
+    """Transformer block: fused QKV, output, gate-up and down projections, and its two RMS norms."""
 
     before_attention: Tensor
     before_mlp: Tensor
@@ -42,9 +42,9 @@ class Layer(nn.Module):
 
 
 class DecoderModel(nn.Module):
-    """The weights of one base and its adapters, and the pass through them for rows of equally many new tokens."""
+    """Forward pass over one base and its LoRA adapters, for rows of equally many new tokens."""
 
-    table: Tensor
+    embedding: Tensor
     norm: Tensor
     cos: Tensor
     sin: Tensor
@@ -60,10 +60,12 @@ class DecoderModel(nn.Module):
         self.eps, self.tied = config.rms_norm_eps, config.tie_word_embeddings
         self.layers = nn.ModuleList([Layer(layer, adapters, precision) for layer in body.layers])
         self.register_buffer("norm", body.norm.weight.data.to(dtype))
-        embedding = plain(body.embed_tokens).weight.data
-        # A table of bf16 weights stays in bf16, whatever is computed with: a step reads a row of it.
-        self.register_buffer("table", embedding if precision == "float32" else embedding.bfloat16())
-        self.head = quantize_linear(embedding if self.tied else plain(model.lm_head).weight.data, None, precision)
+        embedding = base_embedding(body.embed_tokens).weight.data
+        # An embedding of bf16 weights stays in bf16, whatever is computed with: a step reads a row of it.
+        self.register_buffer("embedding", embedding if precision == "float32" else embedding.bfloat16())
+        self.head = quantize_linear(
+            embedding if self.tied else base_embedding(model.lm_head).weight.data, None, precision
+        )
         self.trained, rows = trained_tokens(body.embed_tokens, adapters, dtype)
         self.register_buffer("trained_rows", rows)
         self.register_buffer("trained_tokens", torch.tensor(self.trained, dtype=torch.long, device=rows.device))
@@ -75,26 +77,26 @@ class DecoderModel(nn.Module):
     def blocks(self) -> list[Layer]:
         return cast("list[Layer]", list(self.layers))
 
-    def forward(self, tokens: Tensor, starts: Tensor, speakers: Tensor | None, caches: list[Tensor]) -> Tensor:
-        """Reads new tokens and returns the logits of what follows each row's last, float32 (rows, vocabulary).
+    def forward(self, tokens: Tensor, past_lengths: Tensor, adapter_ids: Tensor | None, caches: list[Tensor]) -> Tensor:
+        """Prefill or decode step; returns the logits after each row's last new token, float32 (rows, vocabulary).
 
         Args:
             tokens: (rows, new), as many in every row.
-            starts: (rows,) how many tokens each row has read before.
-            speakers: (rows,) the number of each row's variant, 0 for the base; None where the base speaks in all.
-            caches: of each layer (slots, capacity, 2 * key heads, head size), with what row i has read in slot i;
-                it gets what is read now.
+            past_lengths: (rows,) tokens of each row that are in the KV cache already.
+            adapter_ids: (rows,) the adapter of each row, 0 for the base alone; None where all rows are the base's.
+            caches: the KV cache of each layer (slots, capacity, 2 * key heads, head size), row i in slot i; the keys
+                and values of the new tokens are written into it.
         """
         rows, new = tokens.shape
-        positions = starts[:, None] + torch.arange(new, device=tokens.device)  # (rows, new)
+        positions = past_lengths[:, None] + torch.arange(new, device=tokens.device)  # (rows, new)
         slots = torch.arange(rows, device=tokens.device)[:, None]
         turn = self.cos[positions][:, :, None], self.sin[positions][:, :, None]
         length, shared = caches[0].shape[1], self.heads // self.kv_heads
         seen = torch.arange(length, device=tokens.device) <= positions[:, :, None]  # (rows, new, length)
         mask = torch.where(seen, 0.0, -torch.inf).to(self.norm.dtype).repeat(1, shared, 1)[:, None]
-        x = self._embedded(tokens, speakers)
+        x = self._embed(tokens, adapter_ids)
         for layer, cache in zip(self.blocks, caches, strict=True):
-            qkv = layer.qkv(self._normed(x, layer.before_attention), speakers)
+            qkv = layer.qkv(self._norm(x, layer.before_attention), adapter_ids)
             q, k, v = qkv.view(rows, new, -1, self.head_size).split((self.heads, self.kv_heads, self.kv_heads), 2)
             cache.index_put_((slots, positions), torch.cat([apply_rotary(k, *turn), v], dim=2))
             # The query heads of one key head stand in for more queries.
@@ -102,43 +104,43 @@ class DecoderModel(nn.Module):
             keys, values = cache[:rows].permute(0, 2, 1, 3).split(self.kv_heads, 1)
             y = attention(q, keys, values, mask)
             y = y.unflatten(2, (shared, new)).permute(0, 3, 1, 2, 4)
-            x = x + layer.out(y.reshape(rows, new, -1), speakers)
-            gate, up = layer.gate_up(self._normed(x, layer.before_mlp), speakers).chunk(2, dim=-1)
-            x = x + layer.down(F.silu(gate) * up, speakers)
-        return self._logits(self._normed(x[:, -1], self.norm), speakers)
+            x = x + layer.out(y.reshape(rows, new, -1), adapter_ids)
+            gate, up = layer.gate_up(self._norm(x, layer.before_mlp), adapter_ids).chunk(2, dim=-1)
+            x = x + layer.down(F.silu(gate) * up, adapter_ids)
+        return self._logits(self._norm(x[:, -1], self.norm), adapter_ids)
 
-    def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+    def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, (x.shape[-1],), weight, self.eps)
 
-    def _embedded(self, tokens: Tensor, speakers: Tensor | None) -> Tensor:
-        x = self.table[tokens].to(self.norm.dtype)
-        if speakers is not None:
+    def _embed(self, tokens: Tensor, adapter_ids: Tensor | None) -> Tensor:
+        x = self.embedding[tokens].to(self.norm.dtype)
+        if adapter_ids is not None:
             for place, token in enumerate(self.trained):
-                x = torch.where((tokens == token)[:, :, None], self.trained_rows[speakers, place][:, None], x)
+                x = torch.where((tokens == token)[:, :, None], self.trained_rows[adapter_ids, place][:, None], x)
         return x
 
-    def _logits(self, x: Tensor, speakers: Tensor | None) -> Tensor:
+    def _logits(self, x: Tensor, adapter_ids: Tensor | None) -> Tensor:
         logits = self.head(x).float()
-        if self.tied and self.trained and speakers is not None:
-            own = (x[:, None] * self.trained_rows[speakers]).sum(-1).float()  # (rows, trained tokens)
+        if self.tied and self.trained and adapter_ids is not None:
+            own = (x[:, None] * self.trained_rows[adapter_ids]).sum(-1).float()  # (rows, trained tokens)
             logits = logits.index_copy(1, self.trained_tokens, own)
         return logits
 
 
 class Decoder:
-    """One base and its adapters, ready to be asked for the next token of many rows at once."""
+    """Prefill and decode steps of many rows at once, over one base and its LoRA adapters."""
 
     def __init__(self, variants: ModelVariants, precision: str = "auto") -> None:
-        """Takes what it needs from the model, of which nothing is needed afterwards.
+        """Copies or quantizes the model's weights; the model is not needed afterwards.
 
         Raises ValueError for a model that is no Qwen 2, an adapter that is not plain LoRA with trained tokens, and a
         precision that cannot be.
         """
-        check(variants.model, variants.model.config)
+        check_supported(variants.model, variants.model.config)
         self.device = variants.model.device
         self.precision = resolve_precision(precision, self.device)
-        self.most_tokens = int(variants.model.config.max_position_embeddings)
-        self.numbers = {name: number for number, name in enumerate(variants.names)}
+        self.max_length = int(variants.model.config.max_position_embeddings)
+        self.adapter_ids = {name: number for number, name in enumerate(variants.names)}
         with torch.inference_mode():
             self.body = DecoderModel(variants, self.precision)
         self.program: Callable[..., Tensor] | None = None
@@ -146,55 +148,56 @@ class Decoder:
 
     @property
     def bytes(self) -> int:
-        """Of the weights in memory, adapters and embedding table included."""
+        """Of memory that all weights take, adapters and embedding included."""
         adapters = sum(fused.adapter_bytes for fused in self._linears())
-        return self.read_bytes + self.body.table.nbytes + adapters
+        return self.read_bytes + self.body.embedding.nbytes + adapters
 
     @property
     def read_bytes(self) -> int:
-        """Of the weights that every step reads, whoever speaks: the base's layers and the head."""
+        """Of memory that every decode step reads, whichever adapters it uses: the base's layers and the head."""
         return sum(fused.base.bytes for fused in self._linears()) + self.body.head.bytes
 
     def _linears(self) -> list[MultiLoraLinear]:
         return [fused for layer in self.body.blocks for fused in layer.linears]
 
     def cache(self, slots: int, capacity: int) -> Tensor:
-        """Room for keys and values: (layers, slots, capacity, 2 * key heads, head size)."""
+        """KV cache of zeros, (layers, slots, capacity, 2 * key heads, head size)."""
         body = self.body
         shape = (len(body.layers), slots, capacity, 2 * body.kv_heads, body.head_size)
         return torch.zeros(shape, dtype=body.norm.dtype, device=self.device)
 
     @torch.inference_mode()
-    def __call__(self, cache: Tensor, tokens: list[list[int]], starts: list[int], variants: list[str]) -> Tensor:
-        """Reads each row's new tokens and returns the logits of what follows them, float32 (rows, vocabulary).
+    def __call__(self, cache: Tensor, tokens: list[list[int]], past_lengths: list[int], variants: list[str]) -> Tensor:
+        """Prefill or decode step of each row; returns the logits after its last new token, float32 (rows, vocabulary).
 
-        Neighbours with equally many go through the model together.
+        Neighbours with equally many new tokens go through the model together.
 
         Args:
-            cache: holds in slot i what row i has read before, and afterwards what it has read now.
+            cache: the KV cache, row i in slot i; it takes the keys and values of the new tokens.
             tokens: new ones, at least one a row.
-            starts: how many tokens each row has read before.
+            past_lengths: tokens of each row that are in the cache already.
+            variants: the name of each row's variant.
         """
         logits, first = [], 0
-        numbers = [self.numbers[variant] for variant in variants]
+        ids = [self.adapter_ids[variant] for variant in variants]
         for new, group in groupby(tokens, len):
             end = first + len(list(group))
             span = slice(first, end)
-            speakers = torch.tensor(numbers[span], device=self.device)
-            begun = torch.tensor(starts[span], device=self.device)
+            adapter_ids = torch.tensor(ids[span], device=self.device)
+            past = torch.tensor(past_lengths[span], device=self.device)
             read = torch.tensor(tokens[span], device=self.device)
             if self.program and new == 1 and first == 0:
-                logits.append(self.program(read, begun, speakers, list(cache.unbind())))
+                logits.append(self.program(read, past, adapter_ids, list(cache.unbind())))
             else:
-                known = cache[:, span, : max(starts[span]) + new]
-                speaking = speakers if any(numbers[span]) else None
-                logits.append(self.body(read, begun, speaking, list(known.unbind())))
+                known = cache[:, span, : max(past_lengths[span]) + new]
+                adapted = adapter_ids if any(ids[span]) else None
+                logits.append(self.body(read, past, adapted, list(known.unbind())))
             first = end
         return logits[0] if len(logits) == 1 else torch.cat(logits)
 
 
 def attention(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    """(rows, key heads, queries, size) from as many keys and values as the mask is long."""
+    """Scaled dot-product attention: (rows, key heads, queries, size) over as many keys as the mask is long."""
     if not torch.compiler.is_exporting():
         return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
     scores = ((q * q.shape[-1] ** -0.5)[:, :, :, None] * keys[:, :, None]).sum(-1) + mask
@@ -207,26 +210,26 @@ def apply_rotary(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
 
-def plain(module: Any) -> Any:
-    """The base's own module, without PEFT's trained tokens around it."""
+def base_embedding(module: Any) -> Any:
+    """The base's own embedding or head, without PEFT's trained tokens around it."""
     return module.original_module if hasattr(module, "token_adapter") else module
 
 
 def trained_tokens(embedding: Any, adapters: tuple[str, ...], dtype: torch.dtype) -> tuple[list[int], Tensor]:
-    """The tokens that any adapter has trained, and (1 + adapters, tokens, width): their rows in the base and each."""
+    """Trained token rows: the tokens that any adapter has trained, and their rows (1 + adapters, tokens, width)."""
     layer: Any = getattr(embedding, "token_adapter", None)
     indices = (
         {name: list(layer.token_indices[name]) for name in adapters if name in layer.token_indices} if layer else {}
     )
     tokens = sorted({token for of_one in indices.values() for token in of_one})
-    rows = plain(embedding).weight.data[tokens].to(dtype).repeat(1 + len(adapters), 1, 1)
+    rows = base_embedding(embedding).weight.data[tokens].to(dtype).repeat(1 + len(adapters), 1, 1)
     for number, name in enumerate(adapters, start=1):
         for place, token in enumerate(indices.get(name, ())):
             rows[number, tokens.index(token)] = layer.trainable_tokens_delta[name].data[place].to(dtype)
     return tokens, rows
 
 
-def check(model: Any, config: Any) -> None:
+def check_supported(model: Any, config: Any) -> None:
     """Raises ValueError for what the decoder cannot compute."""
     if config.model_type != "qwen2" or config.rope_parameters["rope_type"] != "default" or config.use_sliding_window:
         what = f"{config.model_type} with {config.rope_parameters['rope_type']} rotary embeddings"

@@ -1,7 +1,7 @@
-"""The local engine: one worker thread owns the model, and requests of several visitors share its steps.
+"""The local engine: one worker thread owns the model; requests of several visitors share its decode steps.
 
-A request's rows (three in a comparison) join the batch at the next step and leave it as they end, so that nobody waits
-for another's reply; each row has its own variant, sampling and chance.
+Continuous batching: a request's rows (three in a comparison) are admitted at the next step and evicted as they end, so
+that nobody waits for another's reply; each row has its own variant, sampling and random generator.
 """
 
 from __future__ import annotations
@@ -20,32 +20,22 @@ from chat.engine.compiled import CompiledStep
 from chat.engine.continuous_batch import MAX_BATCH_ROWS, ContinuousBatch, Sequence
 from chat.engine.decoder import Decoder
 from chat.engine.threads import run_in_own_thread
-from chat.generate import read_reply
+from chat.generate import FinishReason, Partial, read_reply
 from chat.sampling import Sampling
 from chat.template import Message, encode_prompt, stop_ids
 from chat.variants import ModelVariants
 
 
-@dataclass(frozen=True)
-class Partial:
-    """How far one row has come. `ended` is as in `chat.generate.Reply` once the row is done, and None before."""
-
-    text: str
-    done: bool
-    ended: str | None
-    tokens: int
-
-
 @dataclass(eq=False)
 class _Request:
-    """What one visitor asked, row by row, and the way back to the visitor."""
+    """A queued or running request: its rows, and the queue back to the visitor."""
 
     rows: list[Sequence]
     stopped: threading.Event = field(default_factory=threading.Event)
     updates: SimpleQueue[list[int] | Exception | None] = field(default_factory=SimpleQueue)
     """How many tokens each row has, now and then and at the end; then what went wrong, or None."""
-    told: float = 0.0
-    """When the last of these was put there."""
+    last_update: float = 0.0
+    """When the last of these was put there, on the monotonic clock."""
     answered: bool = False
 
     def finish(self, result: Exception | None) -> None:
@@ -55,15 +45,15 @@ class _Request:
             self.updates.put(result)
 
 
-def partial(tokenizer: Any, ids: list[int], max_new_tokens: int) -> Partial:
-    """What can be shown of a row's new ids, which may have padding after their end."""
+def to_partial(tokenizer: Any, ids: list[int], max_new_tokens: int) -> Partial:
+    """Decodes a row's new ids, which may have padding after their end, as far as they can be shown."""
     reply = read_reply(tokenizer, ids)
-    done = reply.ended != "length" or len(ids) == max_new_tokens
-    return Partial(reply.text, done, reply.ended if done else None, reply.tokens)
+    done = reply.finish_reason != FinishReason.LENGTH or len(ids) == max_new_tokens
+    return Partial(reply.text, done, reply.finish_reason if done else None, reply.tokens)
 
 
 class LocalEngine:
-    """Answers whoever asks, from any thread, with one model on this machine."""
+    """Engine of one model on this machine, which any thread may ask."""
 
     def __init__(
         self, variants: ModelVariants, precision: str = "auto", compiled: bool = False, every: float = 1 / 30
@@ -71,15 +61,17 @@ class LocalEngine:
         """Quantizes the model's weights (`chat.engine.quantized`); the model itself is not needed afterwards.
 
         Args:
+            variants: the base and its adapters.
+            precision: of the weights, one of `chat.variants.PRECISIONS`, or auto.
             compiled: whether steps are to be compiled for this machine, in the background the first time.
-            every: seconds at least between two looks at an answer; more often than the eye sees costs the model time.
+            every: seconds at least between two updates of a stream; more than the eye sees would cost the model time.
 
         Raises ValueError for a model or a precision that the engine cannot serve.
         """
         self.tokenizer, self.names, self.every = variants.tokenizer, variants.names, every
         self.decoder = run_in_own_thread(Decoder, variants, precision)
         self.program = run_in_own_thread(CompiledStep, self.decoder) if compiled else None
-        self._who = health(variants, self.decoder.precision)
+        self._model_line = describe_model(variants, self.decoder.precision)
         self._batch = ContinuousBatch(self.decoder, set(stop_ids(variants.tokenizer).values()))
         self._waiting: deque[_Request] = deque()
         self._running: list[_Request] = []
@@ -111,7 +103,7 @@ class LocalEngine:
                 if isinstance(update, Exception):
                     raise update
                 yield [
-                    partial(self.tokenizer, row.reply[:count], sampling.max_new_tokens)
+                    to_partial(self.tokenizer, row.reply[:count], sampling.max_new_tokens)
                     for row, count in zip(request.rows, update, strict=True)
                 ]
         finally:
@@ -133,7 +125,7 @@ class LocalEngine:
     def describe(self) -> str:
         """One line of health: the engine, the model, who answers at which revision, in which precision, where."""
         state = "ready" if self._worker.is_alive() else "stopped"
-        return f"local engine {state}: {self._who}{f'; {self.program.state}' if self.program else ''}"
+        return f"local engine {state}: {self._model_line}{f'; {self.program.state}' if self.program else ''}"
 
     def _rows(
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None
@@ -147,9 +139,9 @@ class LocalEngine:
         rows = []
         for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
             ids = encode_prompt(self.tokenizer, prompt)
-            if len(ids) + sampling.max_new_tokens > self.decoder.most_tokens:
-                most = self.decoder.most_tokens - sampling.max_new_tokens
-                raise ValueError(f"the prompt has {len(ids)} tokens and the model reads {most}; shorten it")
+            if len(ids) + sampling.max_new_tokens > self.decoder.max_length:
+                limit = self.decoder.max_length - sampling.max_new_tokens
+                raise ValueError(f"the prompt has {len(ids)} tokens and the model reads {limit}; shorten it")
             rows.append(Sequence(ids, name, sampling, Random(f"{seed} {place}")))
         return rows
 
@@ -157,9 +149,9 @@ class LocalEngine:
         while self._admit():
             try:
                 if self.program:
-                    self.program.look()
+                    self.program.poll()
                 self._batch.step()
-            except Exception as error:  # it belongs to those who asked; the worker lives on for the others
+            except Exception as error:  # it is raised in the running requests; the worker lives on for others
                 self._batch.clear()
                 for request in self._running:
                     request.finish(error)
@@ -167,25 +159,25 @@ class LocalEngine:
             now = time.monotonic()
             for request in self._running:
                 done = all(row.done for row in request.rows)
-                if not request.answered and (done or now - request.told >= self.every):
+                if not request.answered and (done or now - request.last_update >= self.every):
                     request.updates.put([len(row.reply) for row in request.rows])
-                    request.told = now
+                    request.last_update = now
                 if done:
                     request.finish(None)
 
     def _admit(self) -> bool:
-        """Lets go who is done or stopped, lets in who fits, in the order they came; False when the engine is closed.
+        """Evicts rows that are done or stopped, admits requests that fit, first come first served; False once closed.
 
-        Waits where there is nobody. A request of more rows than a batch has goes alone.
+        Waits while there is nothing to do. A request of more rows than a batch has goes alone.
         """
         with self._changed:
             while True:
                 self._running = [one for one in self._running if not (one.answered or one.stopped.is_set())]
-                self._batch.leave([row for row in self._batch.rows if row.done or not self._wanted(row)])
+                self._batch.evict([row for row in self._batch.rows if row.done or not self._wanted(row)])
                 while self._waiting and self._fits(self._waiting[0]):
                     request = self._waiting.popleft()
                     if not request.stopped.is_set():
-                        self._batch.join(request.rows)
+                        self._batch.admit(request.rows)
                         self._running.append(request)
                 if self._closed:
                     return False
@@ -201,8 +193,8 @@ class LocalEngine:
         return not taken or request.stopped.is_set() or taken + len(request.rows) <= MAX_BATCH_ROWS
 
 
-def health(variants: ModelVariants, precision: str) -> str:
-    """The model, its size, precision and device, and the variants with their revisions."""
+def describe_model(variants: ModelVariants, precision: str) -> str:
+    """Describes a model in a line: its size, precision and device, and the variants with their revisions."""
     revisions, model = variants.revisions, variants.model
     who = ", ".join(f"{name}@{revisions[name][:8]}" if name in revisions else name for name in variants.names)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6

@@ -1,7 +1,7 @@
-"""One linear layer for every variant at once: the base's weights, and each row's own low-rank addition.
+"""Multi-LoRA linear layers: the base's product for all rows, and each row's own low-rank update (as S-LoRA, 2023).
 
 PEFT runs a layer's adapters one after another, each on the rows that it is for. Here the adapters' A and B are stacked,
-the base's zeros first, and every row takes its own by number.
+the base's zeros first, and every row gathers its own by adapter id.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Adapter = list[tuple[Tensor, Tensor]]
 
 
 class MultiLoraLinear(nn.Module):
-    """Linear layers with the same input as one, for all variants."""
+    """Fused linear layers of one input, with the low-rank updates of all adapters."""
 
     down: Tensor
     """(variants, parts * rank, inputs): the A of all parts, one below the other."""
@@ -31,10 +31,10 @@ class MultiLoraLinear(nn.Module):
         if self.rank:
             padded = [[self._padded(a, b) for a, b in adapter] for adapter in adapters]
             down = torch.stack([torch.cat([a for a, _ in adapter]) for adapter in padded])
-            self.register_buffer("down", with_zeros_first(down).to(dtype))
+            self.register_buffer("down", prepend_zeros(down).to(dtype))
             for part in range(self.parts):
                 up = torch.stack([adapter[part][1].T for adapter in padded])
-                self.register_buffer(f"up{part}", with_zeros_first(up).to(dtype))  # (variants, rank, outputs)
+                self.register_buffer(f"up{part}", prepend_zeros(up).to(dtype))  # (variants, rank, outputs)
 
     def _padded(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         missing = self.rank - len(a)
@@ -42,21 +42,23 @@ class MultiLoraLinear(nn.Module):
 
     @property
     def adapter_bytes(self) -> int:
+        """Of memory that all adapters' A and B take."""
         return sum(buffer.nbytes for buffer in self.buffers(recurse=False))
 
-    def forward(self, x: Tensor, speakers: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, adapter_ids: Tensor | None) -> Tensor:
         """(rows, tokens, inputs) to (rows, tokens, outputs).
 
         Args:
-            speakers: (rows,) the number of each row's variant, 0 for the base; None where the base speaks in all.
+            x: of `activation_dtype(precision)`.
+            adapter_ids: (rows,) the adapter of each row, 0 for the base alone; None where all rows are the base's.
         """
         y = self.base(x)
-        if speakers is None or not self.rank:
+        if adapter_ids is None or not self.rank:
             return y
-        between = batched_matmul(x, self.down[speakers].mT)
+        low_rank = batched_matmul(x, self.down[adapter_ids].mT)
         added = [
             batched_matmul(
-                between[..., part * self.rank : (part + 1) * self.rank], getattr(self, f"up{part}")[speakers]
+                low_rank[..., part * self.rank : (part + 1) * self.rank], getattr(self, f"up{part}")[adapter_ids]
             )
             for part in range(self.parts)
         ]
@@ -64,9 +66,9 @@ class MultiLoraLinear(nn.Module):
 
 
 def batched_matmul(x: Tensor, weights: Tensor) -> Tensor:
-    """(rows, tokens, inputs) by each row's own (inputs, outputs).
+    """Batched product of (rows, tokens, inputs) with each row's own (inputs, outputs).
 
-    While a step is compiled, one token a row is written as a sum, which the compiler melts into what is around it.
+    While a step is compiled, one token a row is written as a sum, which the compiler fuses with its neighbours.
     """
     weights = weights.to(x.dtype)
     if torch.compiler.is_exporting() and x.shape[1] == 1:
@@ -74,18 +76,19 @@ def batched_matmul(x: Tensor, weights: Tensor) -> Tensor:
     return torch.bmm(x, weights)
 
 
-def with_zeros_first(stacked: Tensor) -> Tensor:
+def prepend_zeros(stacked: Tensor) -> Tensor:
+    """Puts zeros first along dimension 0: the update of the base, whose adapter id is 0."""
     return torch.cat([torch.zeros_like(stacked[:1]), stacked])
 
 
 def fuse_linears(layers: list[Any], adapters: tuple[str, ...], precision: str) -> MultiLoraLinear:
-    """Makes one layer of several, plain or PEFT's, that read the same input.
+    """Fuses linear layers of one input, torch's own or PEFT's, into one.
 
     Raises ValueError for an adapter that is more than A and B.
     """
-    plain = [getattr(layer, "base_layer", layer) for layer in layers]
-    weight = torch.cat([layer.weight.data for layer in plain])
-    bias = None if plain[0].bias is None else torch.cat([layer.bias.data for layer in plain])
+    bases = [getattr(layer, "base_layer", layer) for layer in layers]
+    weight = torch.cat([layer.weight.data for layer in bases])
+    bias = None if bases[0].bias is None else torch.cat([layer.bias.data for layer in bases])
     dtype = torch.float32 if precision == "float32" else torch.bfloat16  # of adapters, as they are published
     return MultiLoraLinear(
         quantize_linear(weight, bias, precision), [_adapter(layers, name) for name in adapters], dtype

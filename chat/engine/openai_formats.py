@@ -1,4 +1,4 @@
-"""OpenAI-compatible servers: how they are asked for a completion, in which they differ, and what their errors mean."""
+"""Request formats of OpenAI-compatible `/completions` servers, and what their errors mean."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import Any
 from chat.sampling import Sampling
 from chat.template import Message, encode_prompt, stop_ids
 
-ENDED = "stop"
-"""How a reply ended where a server does not say by which token."""
-OFF = {"min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
-"""What servers would add of their own: llama.cpp a min_p, vLLM the penalty of Qwen's generation config."""
+NEUTRAL = {"min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
+"""Values that switch off what servers add by default: llama.cpp a min_p, vLLM the penalty of Qwen's config."""
 
 
 class EngineError(RuntimeError):
@@ -31,7 +29,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Dialect:
-    """One way of asking `/completions`."""
+    """A format of `/completions`: how the prompt and the sampling are sent."""
 
     name: str
     prompt: Callable[[Any, list[Message]], list[int] | str]
@@ -43,7 +41,7 @@ class Dialect:
         return {"prompt": self.prompt(tokenizer, messages), **self.sampling(tokenizer, sampling), **seeded}
 
     def length(self, tokenizer: Any, messages: list[Message]) -> int:
-        """How many tokens a server that has our tokenizer reads in the prompt."""
+        """Tokens that a server with our tokenizer counts in the prompt."""
         prompt = self.prompt(tokenizer, messages)
         return len(tokenizer.encode(prompt, add_special_tokens=False) if isinstance(prompt, str) else prompt)
 
@@ -68,9 +66,9 @@ def harmless(tokenizer: Any, text: str) -> str:
     return text
 
 
-def in_fields(tokenizer: Any, sampling: Sampling) -> dict[str, Any]:
+def sampling_fields(tokenizer: Any, sampling: Sampling) -> dict[str, Any]:
     """Sampling as vLLM and llama.cpp read it: fields of their own beside OpenAI's; each ignores the other's."""
-    own = {"top_k": int(sampling.top_k), "stop_token_ids": list(stop_ids(tokenizer).values()), **OFF}
+    own = {"top_k": int(sampling.top_k), "stop_token_ids": list(stop_ids(tokenizer).values()), **NEUTRAL}
     return {
         "max_tokens": int(sampling.max_new_tokens),
         "temperature": float(sampling.temperature),
@@ -79,23 +77,22 @@ def in_fields(tokenizer: Any, sampling: Sampling) -> dict[str, Any]:
     }
 
 
-def in_generation_config(tokenizer: Any, sampling: Sampling) -> dict[str, Any]:
+def sampling_as_generation_config(tokenizer: Any, sampling: Sampling) -> dict[str, Any]:
     """Sampling as `transformers serve` reads it, which refuses a field that it does not know."""
     stops = {"eos_token_id": list(stop_ids(tokenizer).values()), "pad_token_id": tokenizer.pad_token_id}
     return {"extra_body": {"generation_config": json.dumps(sampling.to_generate_kwargs() | stops)}}
 
 
 DIALECTS = (
-    Dialect("token ids", encode_prompt, in_fields),
-    Dialect("text", as_text, in_fields),
-    Dialect("text, with a generation config", as_text, in_generation_config),
+    Dialect("token ids", encode_prompt, sampling_fields),
+    Dialect("text", as_text, sampling_fields),
+    Dialect("text, with a generation config", as_text, sampling_as_generation_config),
 )
-"""In the order in which a server is asked whether it understands them."""
+"""In the order in which they are tried on a server."""
 
 
-def explained(name: str, server: Server, error: Exception) -> EngineError:
-    """An error of openai's client, asking for a variant, in one line. A server's own words may quote the prompt, and are
-    left out."""
+def to_engine_error(name: str, server: Server, error: Exception) -> EngineError:
+    """Explains an error of openai's client in one line. A server's own words may quote the prompt, and are left out."""
     import openai
 
     what = f"the server of {name}, {server.url},"

@@ -1,9 +1,9 @@
-"""The remote engine: the same interface as the local one, spoken to any OpenAI-compatible server.
+"""Client engine of OpenAI-compatible servers, with the interface of the local engine.
 
 Every prompt is rendered here, so that a server's own chat template has no say. vLLM and llama.cpp's server take token
 ids, in which a visitor's `<|im_end|>` stays the ten characters that it is. `transformers serve` and the server of
-llama-cpp-python take text only; there `harmless` breaks up every control token that a person wrote. Which of the two a
-server takes is asked at start and told by `describe`.
+llama-cpp-python take text only; there `break_control_tokens` takes apart what a person wrote. Which of the two a server
+takes is tried at start, and `describe` says it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from chat.engine.local import Partial
-from chat.engine.openai_formats import DIALECTS, ENDED, Dialect, EngineError, Server, explained
-from chat.generate import Reply
+from chat.engine.openai_formats import DIALECTS, Dialect, EngineError, Server, to_engine_error
+from chat.generate import FinishReason, Partial, Reply
 from chat.sampling import Sampling
 from chat.template import Message, stop_ids
 
 if TYPE_CHECKING:
     import openai
 
-CONNECT, READ = 5.0, 60.0  # seconds of patience: for a connection, and for the next token
-IN_FLIGHT = 64  # requests of bulk generation at one time
-MOST_SEED = 2**31  # what every server's seed can hold
+CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 60.0  # seconds: for a connection, and for the next token
+MAX_CONCURRENCY = 64  # requests of bulk generation at one time
+SEED_LIMIT = 2**31  # what every server's seed can hold
 
 
 @dataclass
@@ -38,25 +37,27 @@ class _Variant:
 
 @dataclass
 class _Row:
-    """What has come of one reply."""
+    """The part of one reply that has arrived."""
 
     text: str = ""
-    ended: str | None = None
+    finish_reason: FinishReason | None = None
     tokens: int = 0
 
     @property
     def partial(self) -> Partial:
-        return Partial(self.text.rstrip("\ufffd").strip(), self.ended is not None, self.ended, self.tokens)
+        text = self.text.rstrip("\ufffd").strip()
+        return Partial(text, self.finish_reason is not None, self.finish_reason, self.tokens)
 
 
 @dataclass
 class RemoteEngine:
-    """Answers whoever asks, from any thread, with models that run elsewhere; the server batches.
+    """Engine of models that run on servers, which any thread may ask; the servers batch.
 
     Args:
         servers: by variant.
         tokenizer: of the base; it makes the prompts and counts the tokens.
         key: for the `Authorization` header of every request; kept nowhere else.
+        revisions: full commit by variant, for `describe` alone.
 
     Raises:
         EngineError: at start, for a server that does not answer, has no such model or reads a prompt otherwise.
@@ -75,7 +76,7 @@ class RemoteEngine:
         self._variants: dict[str, _Variant] = {}
         try:
             for name, server in self.servers.items():
-                self._variants[name] = self._run(self._meet(name, server))
+                self._variants[name] = self._run(self._probe(name, server))
         except BaseException:
             self.close()
             raise
@@ -88,18 +89,18 @@ class RemoteEngine:
         The requests are made at the first `next`; closing the iterator closes their connections, which ends them on the
         server. With a seed the answers are as repeatable as the server makes them.
 
-        Raises ValueError for an unknown variant or not one variant a prompt, RuntimeError when the engine is closed, and
-        EngineError for a server in trouble.
+        Raises ValueError for an unknown variant or not one variant a prompt, RuntimeError when the engine is closed,
+        and EngineError where a server fails.
         """
         self._check(prompts, names)
         rows = [_Row() for _ in prompts]
         updates: SimpleQueue[list[Partial] | BaseException | None] = SimpleQueue()
 
         async def one(place: int) -> None:
-            async for _ in self._grow(rows[place], names[place], prompts[place], sampling, seed):
+            async for _ in self._receive(rows[place], names[place], prompts[place], sampling, seed):
                 updates.put([row.partial for row in rows])
 
-        running = asyncio.run_coroutine_threadsafe(together(map(one, range(len(rows)))), self._loop)
+        running = asyncio.run_coroutine_threadsafe(run_concurrently(map(one, range(len(rows)))), self._loop)
         running.add_done_callback(
             lambda done: updates.put(RuntimeError("the engine is closed") if done.cancelled() else done.exception())
         )
@@ -112,23 +113,22 @@ class RemoteEngine:
             running.cancel()
 
     def replies(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int) -> list[Reply]:
-        """Bulk generation, as `chat.generate.generate`: one reply to each prompt, in order, IN_FLIGHT at a time.
+        """Bulk generation, as `chat.generate.generate`: one reply to each prompt, in order, MAX_CONCURRENCY at a time.
 
         Each prompt has a seed of its own, made of `seed` and its place.
         """
         self._check(prompts, names)
         rows = [_Row() for _ in prompts]
-
-        limit = asyncio.Semaphore(IN_FLIGHT)
+        limit = asyncio.Semaphore(MAX_CONCURRENCY)
 
         async def one(place: int) -> None:
             async with limit:
-                draw = (seed * 1_000_003 + place) % MOST_SEED
-                async for _ in self._grow(rows[place], names[place], prompts[place], sampling, draw):
+                draw = (seed * 1_000_003 + place) % SEED_LIMIT
+                async for _ in self._receive(rows[place], names[place], prompts[place], sampling, draw):
                     pass
 
-        self._run(together(map(one, range(len(rows)))))
-        return [Reply(row.partial.text, row.ended or "length", row.tokens) for row in rows]
+        self._run(run_concurrently(map(one, range(len(rows)))))
+        return [Reply(row.partial.text, row.finish_reason or FinishReason.LENGTH, row.tokens) for row in rows]
 
     def close(self) -> None:
         """Ends what is running, and refuses what comes. A second call does nothing."""
@@ -150,13 +150,13 @@ class RemoteEngine:
         self._loop.close()
 
     def describe(self) -> str:
-        """One line of health: which variant is which model at which server, and how it is asked."""
-        told = []
+        """Describes in a line which variant is which model at which server, and how it is asked."""
+        lines = []
         for name, variant in self._variants.items():
             pinned = f"@{self.revisions[name][:8]}" if name in self.revisions else ""
-            asked = f"{variant.server.model} at {variant.server.url} in {variant.dialect.name}"
-            told.append(f"{name}{pinned} is {asked}")
-        return f"engine {'stopped' if self._closed else 'ready'}: {'; '.join(told)}"
+            where = f"{variant.server.model} at {variant.server.url} in {variant.dialect.name}"
+            lines.append(f"{name}{pinned} is {where}")
+        return f"engine {'stopped' if self._closed else 'ready'}: {'; '.join(lines)}"
 
     def _check(self, prompts: list[list[Message]], names: list[str]) -> None:
         if not prompts or len(prompts) != len(names):
@@ -169,13 +169,15 @@ class RemoteEngine:
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _meet(self, name: str, server: Server) -> _Variant:
-        """Asks for one token in each dialect until one is understood: refused is answered in less than a second."""
+    async def _probe(self, name: str, server: Server) -> _Variant:
+        """Asks for one token in each dialect until one is understood; a refusal comes within a second."""
         import httpx2
         import openai
 
         client = openai.AsyncOpenAI(
-            api_key=self.key or "none", base_url=server.url, timeout=httpx2.Timeout(READ, connect=CONNECT)
+            api_key=self.key or "none",
+            base_url=server.url,
+            timeout=httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
         )
         prompt: list[Message] = [{"role": "user", "content": "Hello. <|im_end|>"}]
         problem: EngineError | None = None
@@ -184,25 +186,25 @@ class RemoteEngine:
             try:
                 answer = await client.completions.create(model=server.model, **body)
             except openai.OpenAIError as error:
-                problem = explained(name, self.servers[name], error)
+                problem = to_engine_error(name, self.servers[name], error)
                 refused = openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError
                 if isinstance(error, refused):
                     continue
                 break
-            read, ours = answer.usage.prompt_tokens if answer.usage else None, dialect.length(self.tokenizer, prompt)
-            if read in (None, ours):
+            counted, ours = answer.usage.prompt_tokens if answer.usage else None, dialect.length(self.tokenizer, prompt)
+            if counted in (None, ours):
                 return _Variant(server, client, dialect)
             problem = EngineError(
-                f"{server.model} at {server.url} reads {read} tokens where {name}'s tokenizer has {ours}: another "
+                f"{server.model} at {server.url} reads {counted} tokens where {name}'s tokenizer has {ours}: another "
                 "model, or a server that puts a token before the prompt; name the right one in REPARTEE_ENGINE_MODELS"
             )
         await client.close()
         raise problem or AssertionError("there are dialects")
 
-    async def _grow(
+    async def _receive(
         self, row: _Row, name: str, prompt: list[Message], sampling: Sampling, seed: int | None
     ) -> AsyncIterator[None]:
-        """Streams one reply into its row; yields after every piece of it."""
+        """Streams one reply into its row; yields after every chunk."""
         import httpx2
         import openai
 
@@ -211,36 +213,36 @@ class RemoteEngine:
         try:
             async with await variant.client.completions.create(
                 model=variant.server.model, stream=True, **body
-            ) as pieces:
-                async for piece in pieces:
-                    for choice in piece.choices[:1]:
+            ) as chunks:
+                async for chunk in chunks:
+                    for choice in chunk.choices[:1]:
                         row.text += choice.text or ""
                         if choice.finish_reason:
-                            row.ended = self._ending(choice)
+                            row.finish_reason = self._finish_reason(choice)
                     row.tokens = self._count(row)
                     yield
         except (openai.OpenAIError, httpx2.HTTPError) as error:
             broken = isinstance(error, openai.APIConnectionError | httpx2.HTTPError)
             if not (broken and row.text):
-                raise explained(name, self.servers[name], error) from None
-        if row.ended is None:
+                raise to_engine_error(name, self.servers[name], error) from None
+        if row.finish_reason is None:
             raise EngineError(f"the server of {name}, {variant.server.url}, broke off in the middle of an answer")
 
-    def _ending(self, choice: Any) -> str:
-        """How a reply ended: as in `Reply` where the server says by which token, as vLLM may; else ENDED."""
+    def _finish_reason(self, choice: Any) -> FinishReason:
+        """The stop token where the server names it, as vLLM may; else UNNAMED_STOP."""
         if choice.finish_reason == "length":
-            return "length"
-        names = {id: name for name, id in stop_ids(self.tokenizer).items()}
-        return names.get(getattr(choice, "stop_reason", None), ENDED)  # type: ignore[arg-type]
+            return FinishReason.LENGTH
+        names: dict[Any, str] = {id: name for name, id in stop_ids(self.tokenizer).items()}
+        return FinishReason(names.get(getattr(choice, "stop_reason", None), FinishReason.UNNAMED_STOP))
 
     def _count(self, row: _Row) -> int:
         """The tokens of a reply, by our tokenizer, its end included: a server may send several in one piece."""
         own = len(self.tokenizer.encode(row.text, add_special_tokens=False))
-        return own + (row.ended not in (None, "length"))
+        return own + (row.finish_reason not in (None, FinishReason.LENGTH))
 
 
-async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Runs all of it at once; the first error ends the others, and is raised by itself."""
+async def run_concurrently(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Runs coroutines concurrently; the first error cancels the others, and is raised by itself."""
     try:
         async with asyncio.TaskGroup() as tasks:
             for one in work:

@@ -1,4 +1,4 @@
-"""Draws the next token of each row by its own settings and its own chance."""
+"""Sampling of the next tokens: temperature, top-k and top-p by each row's own settings and random generator."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import Tensor
 
 from chat.sampling import Sampling
 
-BLOCK = 128  # tokens among whose largest the largest of all are looked for
+BLOCK = 128  # tokens of a block, whose maximum stands for them in `top_k`
 
 
-def sample_next_tokens(logits: Tensor, samplings: Sequence[Sampling], chances: Sequence[Random]) -> list[int]:
-    """One token for each row of logits (rows, vocabulary), float32.
+def sample_next_tokens(logits: Tensor, samplings: Sequence[Sampling], rngs: Sequence[Random]) -> list[int]:
+    """Samples one token for each row of logits (rows, vocabulary), float32.
 
     As in transformers: temperature, then the k likeliest, then the likeliest that sum to p, of which one at least. A
-    row's chance is asked once a token, so that a seeded reply does not depend on who else is in the batch.
+    row's generator is asked once a token, so that a seeded reply does not depend on who else is in the batch.
     """
     vocabulary = logits.shape[1]
-    keep = [1 if how.temperature == 0 else min(how.top_k or vocabulary, vocabulary) for how in samplings]
+    keep = [1 if one.temperature == 0 else min(one.top_k or vocabulary, vocabulary) for one in samplings]
     values, tokens = top_k(logits, max(keep))
     if values.shape[1] == 1:
         return tokens[:, 0].tolist()
@@ -29,20 +29,20 @@ def sample_next_tokens(logits: Tensor, samplings: Sequence[Sampling], chances: S
     def column(numbers: Sequence[float]) -> Tensor:
         return torch.tensor(numbers, dtype=torch.float64)[:, None]
 
-    scaled = values.double() / column([how.temperature or 1.0 for how in samplings])
+    scaled = values.double() / column([one.temperature or 1.0 for one in samplings])
     scaled.masked_fill_(torch.arange(values.shape[1]) >= column(keep), -math.inf)
     shares = scaled.softmax(dim=-1)
     before = shares.cumsum(dim=-1) - shares
-    shares.masked_fill_(before >= column([how.top_p for how in samplings]), 0)
+    shares.masked_fill_(before >= column([one.top_p for one in samplings]), 0)
     shares[:, 0] = shares[:, 0].clamp(min=1e-300)
     ends = shares.cumsum(dim=-1)
-    aims = column([chance.random() for chance in chances]) * ends[:, -1:]
+    aims = column([rng.random() for rng in rngs]) * ends[:, -1:]
     places = (ends <= aims).sum(dim=-1, keepdim=True).clamp_(max=values.shape[1] - 1)
     return tokens.gather(1, places)[:, 0].tolist()
 
 
 def top_k(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The largest of each row and where they stand, both (rows, count) in falling order, on the CPU.
+    """Top-k of each row: the largest values and their indices, both (rows, count) in falling order, on the CPU.
 
     The `count` largest stand in the `count` blocks with the largest maxima; so only those are sorted.
     """

@@ -1,4 +1,4 @@
-"""Where torch may compute: in one thread that stays, so that libgomp lets its helpers wait for work without sleeping.
+"""Threads that may run torch: one that stays, so that libgomp lets its helpers wait for work without sleeping.
 
 libgomp counts the helpers of every thread that has ever computed. Once they are more than the cores, all of them go to
 sleep between two loops, and a step of many small loops takes three to five times as long. The helpers of a thread that

@@ -1,4 +1,4 @@
-"""The engine on ZeroGPU: each request holds a GPU for as long as it streams, in a process that is forked for it.
+"""ZeroGPU engine: each request holds a GPU for as long as it streams, in a process that is forked for it.
 
 A thread does not survive a fork, so a `LocalEngine` is made anew in the fork, where the model finds its GPU; what it
 yields goes back through `spaces`. Unrun so far: it takes a ZeroGPU Space. Without ZeroGPU, `spaces.GPU` leaves a
@@ -14,8 +14,9 @@ from contextlib import closing
 
 import spaces
 
-from chat.engine.local import LocalEngine, Partial, health
+from chat.engine.local import LocalEngine, describe_model
 from chat.engine.quantized import resolve_precision
+from chat.generate import Partial
 from chat.sampling import Sampling
 from chat.template import Message
 from chat.variants import ModelVariants
@@ -55,4 +56,4 @@ class ZeroEngine(LocalEngine):
     def describe(self) -> str:
         """One line of health, as `LocalEngine.describe`."""
         assert _variants
-        return f"ZeroGPU engine ready: {health(_variants, resolve_precision('auto', _variants.model.device))}"
+        return f"ZeroGPU engine ready: {describe_model(_variants, resolve_precision('auto', _variants.model.device))}"

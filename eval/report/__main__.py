@@ -65,11 +65,11 @@ def make(made: Material, out: Path) -> Made:
 
 def add_mauve(made: Material) -> None:
     """Measures MAUVE of the published replies, under the base model that they were made with."""
-    from chat.variants import load_variants
+    from chat.variants import ModelRef, load_variants
 
     base = made.lineage.inputs[0]
     replies = {variant: [row[variant]["text"] for row in made.rows] for variant in made.variants}
-    variants = load_variants(base.repo, {}, {"base": base.revision})
+    variants = load_variants(ModelRef(base.repo, base.revision))
     for variant, one in mauve.of_variants(variants, replies, [row["film_reply"] for row in made.rows]).items():
         made.results["voices"][variant]["mauve"] = one._asdict()
 

@@ -2,14 +2,16 @@
 
 import pytest
 import torch
-from scenes import asked
 
 from chat.generate import Reply, generate, read_reply
 from chat.sampling import Sampling
 from chat.template import encode_prompt
+from tests.support.scenes import user_prompts
 
 GREEDY = Sampling(temperature=0, max_new_tokens=16)
-PROMPTS = asked("Where were you last night?", "No.", "I have been thinking about it for a long, long while now, Harry.")
+PROMPTS = user_prompts(
+    "Where were you last night?", "No.", "I have been thinking about it for a long, long while now, Harry."
+)
 
 
 def greedy(model, tokenizer, prompt) -> Reply:

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
-from scenes import asked
 
 from chat.likelihood import log_probs, pmi, without_prompt
 from chat.template import encode_prompt, encode_reply
+from tests.support.scenes import user_prompts
 
 REPLIES = ("Out.", "", "I was at the pier, and then I walked home along the river in the rain.")
-PAIRS = [(p, reply) for p in asked("Where were you?", "I have told you a hundred times by now.") for reply in REPLIES]
+PAIRS = [
+    (p, reply) for p in user_prompts("Where were you?", "I have told you a hundred times by now.") for reply in REPLIES
+]
 
 
 def reference(model, tokenizer, prompt, reply) -> list[float]:
@@ -50,12 +52,12 @@ def test_pmi_is_the_mean_gain_over_an_empty_prompt(variants, alone):
     for name in ("base", "dpo"):
         for value, (prompt, reply) in zip(pmi(variants, name, PAIRS), PAIRS, strict=True):
             given = reference(alone[name], variants.tokenizer, prompt, reply)
-            empty = reference(alone[name], variants.tokenizer, asked("")[0], reply)
+            empty = reference(alone[name], variants.tokenizer, user_prompts("")[0], reply)
             assert value == pytest.approx((sum(given) - sum(empty)) / len(given), abs=1e-4)
 
 
 def test_an_empty_prompt_explains_nothing(variants):
-    assert pmi(variants, "sft", [(asked("")[0], "Out.")]) == pytest.approx([0], abs=1e-5)
+    assert pmi(variants, "sft", [(user_prompts("")[0], "Out.")]) == pytest.approx([0], abs=1e-5)
 
 
 def test_the_empty_prompt_keeps_the_system_message():
@@ -67,6 +69,6 @@ def test_the_empty_prompt_keeps_the_system_message():
 
 def test_two_system_prompts_are_two_settings(variants):
     """The score without the prompt is shared among equal replies only where the setting is the same."""
-    prompts = [[{"role": "system", "content": text}, *asked("Hi.")[0]] for text in ("Be brief.", "Be endless.")]
+    prompts = [[{"role": "system", "content": text}, *user_prompts("Hi.")[0]] for text in ("Be brief.", "Be endless.")]
     pairs = [(prompt, "Hello.") for prompt in prompts]
     assert pmi(variants, "base", pairs) == pytest.approx([pmi(variants, "base", [pair])[0] for pair in pairs], abs=1e-4)

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import opened
 
 from hub.local import free_port
+from tests.support.space_process import opened
 
 pytestmark = pytest.mark.timeout(900)  # two pages and a server start in it
 LINES = [

@@ -12,10 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import opened
-from crowd import VARIANTS, come
 
 from space.page import WAITING
+from tests.support.crowd import VARIANTS, come
+from tests.support.space_process import opened
 
 PROOF = bool(os.environ.get("REPARTEE_PROOF"))
 VISITORS, SECONDS, CHECKED = 64, 300 if PROOF else 20, 200 if PROOF else 40

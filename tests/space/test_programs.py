@@ -9,9 +9,9 @@ import subprocess
 import sys
 
 import pytest
-from stage import npm, playing
 
 from space import about_tab
+from tests.support.stage import npm, playing
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from training.recipe import load
 from training.recipe_schema import Preferences
 
 
-def reply(text, ended="<|im_end|>"):
-    return Reply(text, ended, 3)
+def reply(text, finish_reason="<|im_end|>"):
+    return Reply(text, finish_reason, 3)
 
 
 def test_what_makes_a_pair_useless():
@@ -133,7 +133,7 @@ def test_a_server_samples_the_replies(family, starter, tmp_path, capsys):
     from transformers import AutoTokenizer
 
     from chat.template import configure_tokenizer
-    from tests.support.remote_stub import Stub, serving
+    from tests.support.completions_stub import Stub, serving
 
     asked = ["preferences.source=corpus", "preferences.redraws=0"]
     with serving(Stub(configure_tokenizer(AutoTokenizer.from_pretrained(starter)))) as stub:

@@ -29,7 +29,7 @@ def judged(judges: list[Judge], prompts: list[Row], contest: SampledPairs, recip
         label = {
             **row,
             "responses": [first.text, second.text],
-            "ended": [first.ended, second.ended],
+            "ended": [str(first.finish_reason), str(second.finish_reason)],
             "seed": contest.seeds[place],
             "judge": judges[0].name,
             "first_wins": [ahead, swapped],  # the probability that the reply shown first is better, in each order
@@ -57,7 +57,7 @@ def pairs_from_films(prompts: list[Row], contest: SampledPairs, sft: Input) -> l
         label = {
             **row,
             "responses": [row["film_reply"], sample.text],
-            "ended": [STOP, sample.ended],
+            "ended": [STOP, str(sample.finish_reason)],
             "seed": seed,
             "judge": FILM,
             "first_wins": [1.0, 0.0],

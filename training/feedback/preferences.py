@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from chat.variants import load_variants
+from chat.variants import ModelRef, load_variants
 from eval.judge.bias import agreement, averaged, first_wins, longer_wins
 from eval.judge.comparison import Judge
 from hub.cards import dataset_card
@@ -41,9 +41,9 @@ def run(recipe: Recipe, work: Path) -> str:
         prompts, labels, drawn = pairs_from_votes(votes)
     else:
         prompts, drawn = prompts_of(recipe, dialogue, work)
-        revisions = {"base": base.revision, "sft": sft.revision}
         here = settings.server is None or settings.source == "pmi"  # the embedded judge is the base model
-        variants = load_variants(base.repo, {"sft": sft.repo}, revisions) if here else None
+        models = ModelRef(base.repo, base.revision), {"sft": ModelRef(sft.repo, sft.revision)}
+        variants = load_variants(*models) if here else None
         said = f" by {settings.server_model} of {settings.server}" if settings.server else ""
         log_progress("preferences", f"sampling two replies to each of {len(prompts):,} prompts{said}")
         with open_sampler(variants, base, settings) as speaking:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chat.engine.openai_formats import ENDED
-from chat.template import STOP
+from chat.generate import FinishReason
 from hub.errors import UserError
 from hub.lineage import Input
 from training.recipe_schema import Preferences
@@ -118,7 +117,7 @@ def pair_defect(pair: tuple[Reply, Reply]) -> str | None:
     first, second = pair
     if not first.text.strip() or not second.text.strip():
         return "an empty reply"
-    if not {first.ended, second.ended} <= {STOP, ENDED}:
+    if not {first.finish_reason, second.finish_reason} <= {FinishReason.END_OF_TURN, FinishReason.UNNAMED_STOP}:
         return "a reply that did not end"
     return "replies alike" if similarity(first.text, second.text) > ALIKE else None
 

@@ -146,16 +146,18 @@ def held_out_rewards(
     """The reward of one sampled reply to each prompt, by variant."""
     from chat.generate import generate
     from chat.sampling import Sampling
-    from chat.variants import load_variants
+    from chat.variants import ModelRef, load_variants
 
-    adapters = {name: str(source) if isinstance(source, Path) else source.repo for name, source in made.items()}
-    revisions = {name: source.revision for name, source in made.items() if isinstance(source, Input)}
-    variants = load_variants(base.repo, adapters, {"base": base.revision, **revisions})
+    adapters = {
+        name: ModelRef(source.repo, source.revision) if isinstance(source, Input) else ModelRef(str(source))
+        for name, source in made.items()
+    }
+    variants = load_variants(ModelRef(base.repo, base.revision), adapters)
     rewards = {}
     for name in made:
         replies = generate(variants, prompts, [name] * len(prompts), Sampling(), seed=1)
         scores = scorer(prompts, [reply.text for reply in replies])
-        rewards[name] = [s - (0 if r.ended == STOP else penalty) for s, r in zip(scores, replies, strict=True)]
+        rewards[name] = [s - (0 if r.finish_reason == STOP else penalty) for s, r in zip(scores, replies, strict=True)]
     return rewards
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 from huggingface_hub import HfApi
-from stage import publish_evaluation
 
+from chat.variants import ModelRef
 from hub.names import Names
 from space.results import find_results, licence
+from tests.support.stage import publish_evaluation
 
 REVISIONS = {"base": "a" * 40}
 
@@ -44,8 +45,8 @@ def test_what_is_no_evaluation_of_ours_is_said_too(hub_url, namespace, content):
 def test_a_licence_is_that_of_the_card(hub_url, namespace):
     repo = f"{namespace}/model"
     HfApi().create_repo(repo)
-    assert licence(repo, "main") == "none named in its card"
+    assert licence(ModelRef(repo, "main")) == "none named in its card"
     card = b"---\nlicense: other\nlicense_name: qwen-research\n---\n"
     HfApi().upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id=repo)
-    assert licence(repo, "main") == "qwen-research"
-    assert licence(f"{namespace}/nowhere", "main") == "see its card"
+    assert licence(ModelRef(repo, "main")) == "qwen-research"
+    assert licence(ModelRef(f"{namespace}/nowhere", "main")) == "see its card"

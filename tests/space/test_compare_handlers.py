@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
-from test_handlers import Script
 
 from hub.votes.ballot import BAD, TIE
 from space.ballots import Ballot, Ballots, NotOpen, load_earlier
 from space.compare_handlers import CHOICES, Comparing
+from tests.support.script_engine import Script
 
 REVISIONS = {"base": "a" * 40, "sft": "b" * 40, "dpo": "c" * 40}
 KNOBS = (0.9, 25, 0.95)

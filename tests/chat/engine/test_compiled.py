@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from chat.engine.compiled import CompiledStep, cache_key, max_logit_difference, shapes_of
+from chat.engine.compiled import CompiledStep, cache_key, max_logit_difference, meta_copy
 from chat.engine.decoder import Decoder
 from chat.engine.local import LocalEngine
 from chat.sampling import Sampling
-from chat.variants import ModelVariants, load_variants
+from chat.variants import ModelRef, ModelVariants, load_variants
+from tests.support.models import refs
 
 NAMES = ["base", "sft", "dpo"]
 
@@ -25,7 +26,7 @@ def programs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shallow(starter, adapters):
     """The variants with the first layer of the model alone, which is compiled in seconds."""
-    small = load_variants(str(starter), adapters)
+    small = load_variants(ModelRef(str(starter)), refs(adapters))
     layers = small.model.get_base_model().model.layers
     del layers[1:]
     return ModelVariants(small.model, small.tokenizer, small.names)
@@ -47,18 +48,18 @@ def test_the_program_s_logits_are_the_decoder_s(shallow, compiled):
     for rows in (1, 2, 3, 8):
         names = [NAMES[(row + 1) % 3] for row in range(rows)]
         prompts = [list(range(3 + row, 20 + 2 * row)) for row in range(rows)]
-        starts = [len(prompt) for prompt in prompts]
+        past_lengths = [len(prompt) for prompt in prompts]
         slots = rows + 2  # more than there are rows
         caches = [decoder.cache(slots, 64) for decoder in (plain, compiled)]
         for decoder, cache in zip((plain, compiled), caches, strict=True):
             decoder(cache, prompts, [0] * rows, names)
         for token in (1, 2, 700):  # two trained tokens among them
             expected, found = (
-                decoder(cache, [[token]] * rows, starts, names)
+                decoder(cache, [[token]] * rows, past_lengths, names)
                 for decoder, cache in zip((plain, compiled), caches, strict=True)
             )
             torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
-            starts = [start + 1 for start in starts]
+            past_lengths = [start + 1 for start in past_lengths]
         torch.testing.assert_close(caches[1], caches[0], atol=1e-3, rtol=0)
 
 
@@ -149,7 +150,7 @@ def test_closing_ends_a_compilation_and_the_next_start_begins_anew(shallow, tmp_
 
 def test_what_fails_is_in_a_log_and_said(shallow, tmp_path, capsys, monkeypatch):
     decoder = Decoder(shallow, "int8")
-    monkeypatch.setattr("chat.engine.compiled.shapes_of", lambda body: {"no": "body"})
+    monkeypatch.setattr("chat.engine.compiled.meta_copy", lambda body: {"no": "body"})
     program = CompiledStep(decoder, tmp_path)
     program.wait()
     log = re.search(r"that failed, see (\S+)", program.state)[1]
@@ -159,6 +160,6 @@ def test_what_fails_is_in_a_log_and_said(shallow, tmp_path, capsys, monkeypatch)
 
 def test_shapes_hold_no_weights(shallow, tmp_path):
     body = Decoder(shallow, "int8").body
-    torch.save(shapes_of(body), tmp_path / "shapes")
+    torch.save(meta_copy(body), tmp_path / "shapes")
     assert os.path.getsize(tmp_path / "shapes") < 100_000
     assert all(buffer.device.type == "cpu" for buffer in body.buffers())

@@ -1,35 +1,11 @@
 """The decoder: in float32 it is PEFT's own forward pass, for any mixture of variants; no row touches another."""
 
-from random import Random
-
 import pytest
 import torch
-from scenes import asked
 
-from chat.engine.continuous_batch import ContinuousBatch, Sequence
 from chat.engine.decoder import Decoder
-from chat.sampling import Sampling
-from chat.template import encode_prompt
-from chat.variants import ModelVariants, load_variants
-
-NAMES = ["dpo", "base", "sft", "sft"]
-PROMPTS = asked("Where were you last night?", "No.", "I have been thinking about it for a long, long while now.", "Go!")
-
-
-@pytest.fixture(scope="module")
-def decoder(variants):
-    return Decoder(variants, "float32")
-
-
-@pytest.fixture(scope="module")
-def rows(tokenizer):
-    return [encode_prompt(tokenizer, prompt) for prompt in PROMPTS]
-
-
-def of_peft(model, ids) -> torch.Tensor:
-    """The logits after every token of one row, from a model that has but one variant."""
-    with torch.inference_mode():
-        return model(input_ids=torch.tensor([ids])).logits[0]
+from chat.variants import ModelRef, ModelVariants, load_variants
+from tests.support.scenes import NAMES, of_peft
 
 
 def test_logits_are_peft_s_after_a_prompt_and_after_every_step(decoder, alone, rows):
@@ -37,44 +13,11 @@ def test_logits_are_peft_s_after_a_prompt_and_after_every_step(decoder, alone, r
     cache = decoder.cache(len(rows), 64)
     for step in range(5):
         new = [row if step == 0 else [(reply * 4)[step - 1]] for row, reply in zip(rows, replies, strict=True)]
-        starts = [0 if step == 0 else len(row) + step - 1 for row in rows]
-        logits = decoder(cache, new, starts, NAMES)
+        past_lengths = [0 if step == 0 else len(row) + step - 1 for row in rows]
+        logits = decoder(cache, new, past_lengths, NAMES)
         for row, reply, name, found in zip(rows, replies, NAMES, logits, strict=True):
             expected = of_peft(alone[name], [*row, *(reply * 4)[:step]])[-1]
             torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
-
-
-def test_rows_join_and_leave_a_running_batch(decoder, alone, rows):
-    """Greedy replies are PEFT's, whoever came and went meanwhile."""
-
-    def row(place, length):
-        return Sequence(rows[place], NAMES[place], Sampling(temperature=0, max_new_tokens=length), Random(0))
-
-    def step(batch, count):
-        for _ in range(count):
-            batch.step()
-
-    batch, (a, b, c, d) = (
-        ContinuousBatch(decoder, set()),
-        [row(place, length) for place, length in enumerate((6, 60, 12, 9))],
-    )
-    batch.join([a, b])
-    step(batch, 3)
-    batch.join([c])
-    step(batch, 3)
-    batch.leave([a])  # c takes its slot
-    batch.join([d])
-    step(batch, 9)
-    batch.leave([d, c])
-    step(batch, 45)  # past the end of the cache's first room
-    for one in (a, b, c, d):
-        ids = list(one.prompt)
-        for token in one.reply[:12]:
-            assert token == int(of_peft(alone[one.variant], ids)[-1].argmax())
-            ids.append(token)
-    assert (len(a.reply), len(b.reply)) == (6, 60)
-    batch.leave([b])
-    assert batch._cache is None  # nobody is there, and nothing is kept
 
 
 @pytest.mark.parametrize("precision", ["int8"])
@@ -96,7 +39,7 @@ def test_small_precisions_are_near(variants, rows, decoder, precision, most):
 
 
 def test_a_plain_base_has_no_adapters(starter, rows):
-    decoder = Decoder(load_variants(str(starter), {}), "float32")
+    decoder = Decoder(load_variants(ModelRef(str(starter))), "float32")
     assert decoder(decoder.cache(1, 64), rows[:1], [0], ["base"]).shape == (1, 8192)
 
 

@@ -6,12 +6,14 @@ import shutil
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from scenes import asked, hooks
 from transformers import AutoModelForCausalLM, StoppingCriteria, StoppingCriteriaList
 
 from chat import variants as chat_variants
 from chat.generate import generate, sample
 from chat.sampling import Sampling
+from chat.variants import ModelRef
+from tests.support.models import refs
+from tests.support.scenes import hooks, user_prompts
 
 GREEDY = Sampling(temperature=0, max_new_tokens=8)
 
@@ -28,23 +30,23 @@ def test_one_base_and_two_adapters(variants):
 
 
 def test_the_base_alone_is_a_plain_model(starter):
-    variants = chat_variants.load_variants(str(starter), {})
+    variants = chat_variants.load_variants(ModelRef(str(starter)))
     assert type(variants.model).__name__ == "Qwen2ForCausalLM"
-    assert generate(variants, asked("Hi."), ["base"], GREEDY)[0].tokens >= 1
+    assert generate(variants, user_prompts("Hi."), ["base"], GREEDY)[0].tokens >= 1
 
 
 def test_bfloat16_adapters_stay_bfloat16(starter, adapters):
-    variants = chat_variants.load_variants(str(starter), adapters, dtype=torch.bfloat16)
+    variants = chat_variants.load_variants(ModelRef(str(starter)), refs(adapters), dtype=torch.bfloat16)
     assert {parameter.dtype for parameter in variants.model.parameters()} == {torch.bfloat16}
-    assert len(generate(variants, asked("Hi.") * 3, list(variants.names), GREEDY)) == 3
+    assert len(generate(variants, user_prompts("Hi.") * 3, list(variants.names), GREEDY)) == 3
 
 
 def test_four_bits(starter, adapters):
-    variants = chat_variants.load_variants(str(starter), adapters, four_bit=True)
+    variants = chat_variants.load_variants(ModelRef(str(starter)), refs(adapters), four_bit=True)
     layer = variants.model.get_base_model().model.layers[0].mlp.up_proj.base_layer
     assert type(layer).__name__ == "Linear4bit"
     assert layer.weight.quant_type == "nf4"
-    assert len(generate(variants, asked("Hi.") * 3, list(variants.names), GREEDY)) == 3
+    assert len(generate(variants, user_prompts("Hi.") * 3, list(variants.names), GREEDY)) == 3
 
 
 def test_context_turns_come_from_the_lineage(starter, adapters, tmp_path):
@@ -53,9 +55,11 @@ def test_context_turns_come_from_the_lineage(starter, adapters, tmp_path):
         shutil.copytree(adapters[name], folder)
     (tmp_path / "sft" / "lineage.json").write_text(json.dumps({"facts": {"context_turns": 3}}))
     (tmp_path / "dpo" / "lineage.json").write_text(json.dumps({"facts": {"context_turns": 2}}))
-    assert chat_variants.load_variants(str(starter), folders).context_turns == 2  # what all of them can read
+    assert (
+        chat_variants.load_variants(ModelRef(str(starter)), refs(folders)).context_turns == 2
+    )  # what all of them can read
     (tmp_path / "dpo" / "lineage.json").write_text(json.dumps({"stage": "dpo"}))
-    assert chat_variants.load_variants(str(starter), folders).context_turns == 1
+    assert chat_variants.load_variants(ModelRef(str(starter)), refs(folders)).context_turns == 1
 
 
 def test_the_base_s_own_generation_config_is_not_our_sampling(starter, variants, tmp_path):
@@ -63,8 +67,8 @@ def test_the_base_s_own_generation_config_is_not_our_sampling(starter, variants,
         if file.name != "generation_config.json":
             (tmp_path / file.name).symlink_to(file)
     (tmp_path / "generation_config.json").write_text(json.dumps({"repetition_penalty": 9.0, "min_new_tokens": 7}))
-    penalised = chat_variants.load_variants(str(tmp_path), {})
-    prompts = asked("No. No. No. No.", "Where were you?")
+    penalised = chat_variants.load_variants(ModelRef(str(tmp_path)))
+    prompts = user_prompts("No. No. No. No.", "Where were you?")
     expected = generate(variants, prompts, ["base"] * 2, GREEDY)
     assert generate(penalised, prompts, ["base"] * 2, GREEDY) == expected
 
@@ -74,7 +78,7 @@ def test_adapters_that_cannot_be_mixed_are_refused(starter, adapters, tmp_path):
     get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
     for trained, plain in (("sft", "dpo"), ("dpo", "sft")):
         with pytest.raises(ValueError, match=f"{trained} has trained tokens and {plain} has none"):
-            chat_variants.load_variants(str(starter), adapters | {plain: str(tmp_path)})
+            chat_variants.load_variants(ModelRef(str(starter)), refs(adapters | {plain: str(tmp_path)}))
 
 
 class Failing(StoppingCriteria):
@@ -83,7 +87,7 @@ class Failing(StoppingCriteria):
 
 
 def test_a_failed_batch_leaves_nothing_behind(variants):
-    prompts = asked("Where were you?", "No.", "Get out.")
+    prompts = user_prompts("Where were you?", "No.", "Get out.")
     expected = generate(variants, prompts, list(variants.names), GREEDY)
     with pytest.raises(MemoryError):
         sample(variants, [[1, 5]], ["sft"], GREEDY, 0, stopping_criteria=StoppingCriteriaList([Failing()]))

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from test_handlers import Partial
 
+from chat.generate import Partial
+from chat.variants import ModelRef
 from hub.local import free_port
 from hub.names import Names
 from hub.results_table import ROWS, table
@@ -32,6 +33,7 @@ EVALUATION = {
     "voices": {variant: dict.fromkeys(ROWS, MEASURED) for variant in ("base", "sft", "dpo")},
 }  # fmt: skip
 REVISIONS = {"base": "a" * 40, "sft": "b" * 40, "dpo": "c" * 40}
+MODELS = {variant: ModelRef(f"me/{variant}", revision) for variant, revision in REVISIONS.items()}
 
 
 class Echo:
@@ -77,9 +79,7 @@ def playing(
     page = build_page(
         Handlers(engine, 1),
         Comparing(engine, 1, ballots),
-        ModelFacts(
-            {variant: f"me/{variant}" for variant in REVISIONS}, REVISIONS, dict.fromkeys(REVISIONS, "apache-2.0")
-        ),
+        ModelFacts(MODELS, dict.fromkeys(REVISIONS, "apache-2.0")),
         Names("me", "starter"),
         Results(table(EVALUATION) + "\n\nFrom [me/evaluation](http://192.0.2.1/me/evaluation)."),
     )

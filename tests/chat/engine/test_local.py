@@ -1,49 +1,26 @@
-"""The engine: streaming, several visitors, stopping, failing, closing. One worker, and nobody hears another's variant."""
+"""The local engine: streaming, several visitors at once, stopping, failing, closing; one worker for all."""
 
 from __future__ import annotations
 
 import re
 import threading
-import time
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
-from scenes import asked
 
 from chat.engine.continuous_batch import MAX_BATCH_ROWS
-from chat.engine.local import LocalEngine, Partial, partial
-from chat.generate import generate
+from chat.engine.local import LocalEngine, to_partial
+from chat.generate import Partial, generate
 from chat.sampling import Sampling
+from tests.support.engine_visitors import SECONDS, Gate, Visitor, wait_until
+from tests.support.scenes import user_prompts
 
 GREEDY = Sampling(temperature=0, max_new_tokens=12)
 LONG = Sampling(temperature=0, max_new_tokens=64)
-LINES = asked("Where were you last night?", "No.", "I have been thinking about it for a long, long while now, Harry.")
-SECONDS = 60  # of patience; a test that waits this long has found a deadlock
-
-
-class Gate:
-    """A decoder that can be held, and that notes how many rows each of its steps had."""
-
-    def __init__(self, decoder):
-        self.decoder, self.open, self.steps = decoder, threading.Event(), []
-        self.open.set()
-
-    def __getattr__(self, name):
-        return getattr(self.decoder, name)
-
-    def __call__(self, cache, tokens, starts, variants):
-        self.steps.append(len(tokens))
-        assert self.open.wait(SECONDS)
-        return self.decoder(cache, tokens, starts, variants)
-
-    @contextmanager
-    def held(self):
-        self.open.clear()
-        try:
-            yield
-        finally:
-            self.open.set()
+LINES = user_prompts(
+    "Where were you last night?", "No.", "I have been thinking about it for a long, long while now, Harry."
+)
 
 
 @pytest.fixture
@@ -58,37 +35,8 @@ def gate(engine):
     return engine._batch.decoder
 
 
-class Visitor(threading.Thread):
-    """Somebody who asks and reads to the end."""
-
-    def __init__(self, engine, *request):
-        super().__init__(daemon=True)
-        self.answers, self.error = [], None
-        self.ask = lambda: engine.stream(*request)
-        self.start()
-
-    def run(self):
-        try:
-            self.answers.extend(self.ask())
-        except Exception as error:
-            self.error = error
-
-    def last(self) -> list[Partial]:
-        self.join(SECONDS)
-        assert not self.is_alive()
-        assert self.error is None
-        return self.answers[-1]
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def said(rows) -> list[tuple]:
-    return [(row.text, row.ended, row.tokens) for row in rows]
+    return [(row.text, row.finish_reason, row.tokens) for row in rows]
 
 
 def test_streams_every_row_token_by_token(engine, variants):
@@ -101,12 +49,12 @@ def test_streams_every_row_token_by_token(engine, variants):
             assert final.text.startswith(row.text)
             assert row.tokens == min(number, final.tokens)
             assert row.done == (number >= final.tokens)
-            assert row.ended == (final.ended if row.done else None)
+            assert row.finish_reason == (final.finish_reason if row.done else None)
 
 
 def test_a_character_shows_when_it_is_whole(tokenizer):
     ids = tokenizer.encode("Cut! 🎬 Zoë", add_special_tokens=False)
-    texts = [partial(tokenizer, ids[:end], 64).text for end in range(len(ids) + 1)]
+    texts = [to_partial(tokenizer, ids[:end], 64).text for end in range(len(ids) + 1)]
     assert texts[-1] == "Cut! 🎬 Zoë"
     assert all("Cut! 🎬 Zoë".startswith(text) for text in texts)
     assert texts.count("Cut!") > 1  # it waited for the rest
@@ -114,10 +62,10 @@ def test_a_character_shows_when_it_is_whole(tokenizer):
 
 def test_a_row_is_done_at_its_stop_or_at_its_length(tokenizer):
     words = tokenizer.encode("No.", add_special_tokens=False)
-    assert partial(tokenizer, words, 64) == Partial("No.", False, None, len(words))
-    assert partial(tokenizer, words, len(words)) == Partial("No.", True, "length", len(words))
-    assert partial(tokenizer, [*words, 2, 0, 0], 64) == Partial("No.", True, "<|im_end|>", len(words) + 1)
-    assert partial(tokenizer, [*words, 0, 0], 64) == Partial("No.", True, "<|endoftext|>", len(words) + 1)
+    assert to_partial(tokenizer, words, 64) == Partial("No.", False, None, len(words))
+    assert to_partial(tokenizer, words, len(words)) == Partial("No.", True, "length", len(words))
+    assert to_partial(tokenizer, [*words, 2, 0, 0], 64) == Partial("No.", True, "<|im_end|>", len(words) + 1)
+    assert to_partial(tokenizer, [*words, 0, 0], 64) == Partial("No.", True, "<|endoftext|>", len(words) + 1)
 
 
 def test_visitors_join_a_running_batch_and_get_what_one_alone_gets(engine, gate):
@@ -248,7 +196,7 @@ def test_a_bad_request_is_its_caller_s_alone(engine):
     with pytest.raises(ValueError, match="1 prompts and 2 names"):
         next(engine.stream(LINES[:1], ["base", "sft"], GREEDY))
     with pytest.raises(ValueError, match="the model reads 2036; shorten it"):
-        next(engine.stream(asked("No. " * 2000), ["base"], GREEDY))
+        next(engine.stream(user_prompts("No. " * 2000), ["base"], GREEDY))
     assert list(engine.stream(LINES[:1], ["base"], GREEDY))
 
 

@@ -1,0 +1,58 @@
+"""The Compare tab in a real browser: three columns without names, one batch, and the ballot."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.browser import WATCH, ballot, compare, in_one_line, shown, until_text
+
+
+def test_compare_streams_three_answers_in_one_batch_without_names(visit, space):
+    for _ in range(5):
+        asked = space.said("3")
+        with visit(space.url) as page:
+            page.evaluate(WATCH, "#compare-A textarea")
+            answers = compare(page, "You said you would never come back.")
+            seen = page.evaluate("window.seen")
+            told = page.inner_text("body")
+        assert space.said("3") == asked + 1, "three variants are one batch"
+        if len(set(answers)) == 3 and len(seen) >= 2:
+            assert "A: " not in told
+            return
+    pytest.fail(f"never three different answers that stream: {answers}")
+
+
+def test_a_vote_is_blind_and_is_kept_at_once(visit, space):
+    with visit(space.url) as page:
+        ballot(page)
+        assert page.locator(".variant [data-testid=block-info]").all_inner_texts()[0].startswith("A")
+        assert not any(name in page.inner_text(".variant >> nth=0") for name in ("Base", "Fine-tuned", "DPO"))
+        page.locator("#ballot").get_by_role("button", name="A is best").click()
+        page.wait_for_selector("#ballot", state="hidden")
+        page.get_by_text("Thank you.").wait_for()
+        told = page.inner_text("#standing")
+        assert "so far" in told
+        assert "% to " in told
+        above = page.locator(".variant [data-testid=block-info]").all_inner_texts()
+        assert sorted(name for text in above for name in text.split(": ")[-1].split(", ")) in (
+            ["Base", "DPO", "Fine-tuned"],
+        )
+        until_text(page, "#compare-A-note")  # how it ended would have given it away before
+        answers = shown(page)  # now, for the ballot may be drawn before the last words are
+    row = next(row for row in space.kept() if answers[0] in map(in_one_line, row["replies"].values()))
+    assert (row["choice"], row["chosen"]) == ("1", row["shown"][0])
+    assert row["prompt"][-1] == {"role": "user", "content": "You said you would never come back."}
+    assert set(row) == {
+        "comparison", "time", "prompt", "replies", "shown", "choice", "chosen", "revisions", "sampling",
+    }  # fmt: skip
+    assert all(len(sha) == 40 for sha in row["revisions"].values())
+
+
+def test_names_are_shown_without_a_vote_and_then_there_is_none(page):
+    ballot(page)
+    before = page.inner_text("#standing")
+    page.click("#reveal")
+    page.wait_for_selector("#ballot", state="hidden")
+    assert "Thank you" not in page.inner_text("#standing")
+    assert before != page.inner_text("#standing")
+    until_text(page, "#compare-B-note")

@@ -1,0 +1,34 @@
+"""Prompts for the tests of the models and engines, and what an ordinary forward pass makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chat.template import Message
+from chat.variants import ModelVariants
+
+
+def hooks(variants: ModelVariants) -> int:
+    """How many hooks are left on the model between two calls."""
+    with variants.exclusive():
+        return sum(len(module._forward_pre_hooks) for module in variants.model.modules())
+
+
+def user_prompts(*lines: str) -> list[list[Message]]:
+    """One prompt for each line."""
+    return [[{"role": "user", "content": line}] for line in lines]
+
+
+NAMES = ["dpo", "base", "sft", "sft"]
+PROMPTS = user_prompts(
+    "Where were you last night?", "No.", "I have been thinking about it for a long, long while now.", "Go!"
+)
+"""Of four rows; NAMES are the variants that answer them."""
+
+
+def of_peft(model, ids) -> Any:
+    """The logits after every token of one row, from a model that has but one variant."""
+    import torch
+
+    with torch.inference_mode():
+        return model(input_ids=torch.tensor([ids])).logits[0]
