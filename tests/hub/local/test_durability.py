@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -96,22 +97,29 @@ class Pusher:
             del self.contents[path]
 
 
+def acknowledged(pushers: list[Pusher]) -> int:
+    return sum(len(pusher.commits) for pusher in pushers)
+
+
 def test_killed_while_all_kinds_of_things_are_pushed_nothing_is_lost_or_half_there(tmp_path):
     token = token_of(tmp_path)
     with running(tmp_path) as url:
         HfApi(url, token).create_repo("k/shared")
     pushers = [Pusher(f"c{n}", token, random.Random(n)) for n in range(CLIENTS)]
     chance = random.Random(99)
-    for _ in range(KILLS):
+    for kill in range(KILLS):
         with serving(tmp_path) as (server, url):
             threads = [threading.Thread(target=pusher.push_until_it_dies, args=[url]) for pusher in pushers]
             for thread in threads:
                 thread.start()
-            threading.Event().wait(chance.uniform(0.05, 0.5))  # somewhere in the middle of something
+            wanted, end = acknowledged(pushers) + (0, 2, 3)[kill % 3], time.monotonic() + 60
+            while acknowledged(pushers) < wanted and time.monotonic() < end:
+                time.sleep(0.005)
+            time.sleep(chance.uniform(0.02, 0.2))  # somewhere in the middle of something
             server.send_signal(signal.SIGKILL)
             for thread in threads:
                 thread.join()
-    assert sum(len(pusher.commits) for pusher in pushers) > KILLS
+    assert acknowledged(pushers) > KILLS
     for repository in tmp_path.glob("models/k/*.git"):
         said = subprocess.run(
             ["git", "-C", str(repository), "fsck", "--full", "--strict"], capture_output=True, text=True, check=False
@@ -121,14 +129,14 @@ def test_killed_while_all_kinds_of_things_are_pushed_nothing_is_lost_or_half_the
         api = HfApi(url, token)
         history = [commit.title for commit in api.list_repo_commits("k/shared")]
         assert len(history) == len(set(history))
-        acknowledged = {title for pusher in pushers for title in pusher.commits}
-        assert acknowledged <= set(history)
-        assert len(history) - 1 - len(acknowledged) <= sum(pusher.unheard for pusher in pushers)
+        titles = {title for pusher in pushers for title in pusher.commits}
+        assert titles <= set(history)
+        assert len(history) - 1 - len(titles) <= sum(pusher.unheard for pusher in pushers)
         files = {file.rfilename: file for file in api.model_info("k/shared", files_metadata=True).siblings}
         asked = {path for pusher in pushers for path in pusher.deleted}
         whole = [path for pusher in pushers for paths in pusher.commits.values() for path in paths]
         assert {path for path in whole if path not in asked} <= set(files)
-        for title in {path.split("/")[0] for path in files if path[0] == "c"} - acknowledged:  # unheard, but there
+        for title in {path.split("/")[0] for path in files if path[0] == "c"} - titles:  # unheard, but there
             its = {path for path in files if path.startswith(f"{title}/")} | {
                 p for p in asked if p.startswith(f"{title}/")
             }
