@@ -167,4 +167,5 @@ def has_bf16() -> bool:
     """
     import torch
 
-    return torch.cuda.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)  # private: it may go
+    return torch.cuda.is_available() or bool(supported())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from chat.sampling import Sampling
+
 
 @dataclass(frozen=True)
 class Hub:
@@ -146,9 +148,9 @@ class Preferences:
     min_margin: float = 0.02
     """Drop pairs whose probability is nearer to one half than this. PMI is in nats per token, so its probabilities stay
     close to one half: 0.02 is a difference of 0.08 nats."""
-    temperature: float = 0.9
-    top_k: int = 25
-    top_p: float = 0.95
+    temperature: float = Sampling.temperature
+    top_k: int = Sampling.top_k
+    top_p: float = Sampling.top_p
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.sampling import Sampling
-from chat.template import Message, encode_prompt, stop_ids
+from chat.template import Message, encode_prompt, render_text, stop_ids
 
 NEUTRAL = {"min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
 """Values that switch off what servers add by default: llama.cpp a min_p, vLLM the penalty of Qwen's config."""
@@ -46,26 +46,6 @@ class Dialect:
         return len(tokenizer.encode(prompt, add_special_tokens=False) if isinstance(prompt, str) else prompt)
 
 
-def as_text(tokenizer: Any, messages: list[Message]) -> str:
-    """The prompt as text, in which what people wrote can be no control token."""
-    told = (
-        f"<|im_start|>{message['role']}\n{harmless(tokenizer, message['content'])}<|im_end|>\n" for message in messages
-    )
-    return "".join(told) + "<|im_start|>assistant\n"
-
-
-def harmless(tokenizer: Any, text: str) -> str:
-    """Puts a space behind the first character of every control token in a text: `< |im_end|>` is nobody's token.
-
-    All added tokens count, for `<tool_call>` of Qwen's tokenizer is not marked as special. Taking them apart may bring
-    a new one about, so it is done until there is none.
-    """
-    tokens = [token for token in tokenizer.get_added_vocab() if len(token) > 1]
-    while found := next((token for token in tokens if token in text), None):
-        text = text.replace(found, f"{found[0]} {found[1:]}")
-    return text
-
-
 def sampling_fields(tokenizer: Any, sampling: Sampling) -> dict[str, Any]:
     """Sampling as vLLM and llama.cpp read it: fields of their own beside OpenAI's; each ignores the other's."""
     own = {"top_k": int(sampling.top_k), "stop_token_ids": list(stop_ids(tokenizer).values()), **NEUTRAL}
@@ -85,8 +65,8 @@ def sampling_as_generation_config(tokenizer: Any, sampling: Sampling) -> dict[st
 
 DIALECTS = (
     Dialect("token ids", encode_prompt, sampling_fields),
-    Dialect("text", as_text, sampling_fields),
-    Dialect("text, with a generation config", as_text, sampling_as_generation_config),
+    Dialect("text", render_text, sampling_fields),
+    Dialect("text, with a generation config", render_text, sampling_as_generation_config),
 )
 """In the order in which they are tried on a server."""
 

@@ -1,4 +1,4 @@
-"""The weights of a linear layer in each precision that the engine knows, and torch's fastest way to use them.
+"""Quantized linear layers: weight-only int4 and NF4, int8 with dynamic activations, and dense float32 and bf16.
 
 Weights are read once a step, so that a token takes at least as long as their bytes; but only a kernel that keeps up
 with memory gains by fewer bytes. Products on two cores of a Sapphire Rapids that read 21 GB/s, in us:
@@ -23,35 +23,67 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor, nn
 
-from chat.variants import PRECISIONS
+from chat.variants import PRECISIONS, has_bf16
 
 GROUP = 32  # weights that share a scale in int4
 BLOCKED_FROM = 1_000_000  # weights of an int8 layer
+OPERATORS = {
+    "int8": ("ops.onednn.qlinear_prepack", "ops.onednn.qlinear_pointwise.tensor", "_int_mm"),
+    "int4": ("ops.aten._convert_weight_to_int4pack_for_cpu", "ops.aten._weight_int4pack_mm_for_cpu"),
+}
+"""Private operators of torch that a precision takes; another version may not have them. The others take public ones."""
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """What `auto` is on a device: int8 on a CPU that has instructions for it, else int4, and bf16 on a GPU.
+    """Resolves `auto`: int8 on a CPU that has instructions for it, else int4, and bf16 on a GPU.
+
+    Where this torch lacks the operators of both, `auto` is bf16 on a CPU with kernels for it, else float32, and a line
+    is printed that says so.
 
     Raises ValueError for an unknown precision, and for one that a device or this installation has no kernel for.
     """
     if precision == "auto":
-        return "bf16" if device.type != "cpu" else "int8" if torch.cpu._is_vnni_supported() else "int4"
+        return "bf16" if device.type != "cpu" else _fastest_on_cpu()
     if precision not in PRECISIONS:
         raise ValueError(f"no precision called {precision!r}; there are auto, {', '.join(PRECISIONS)}")
     if precision == "nf4" and find_spec("bitsandbytes") is None:
         raise ValueError("nf4 takes the package bitsandbytes, which is not installed; install it, or choose int4")
     if device.type != "cpu" and precision not in ("float32", "bf16"):
         raise ValueError(f"{precision} is for a CPU and the model is on {device}; choose bf16 or float32")
+    if missing := missing_operator(precision):
+        raise ValueError(f"{precision} takes {missing}, which torch {torch.__version__} lacks; choose bf16 or float32")
+    return precision
+
+
+def missing_operator(precision: str) -> str | None:
+    """Names the first operator that a precision takes and this torch does not have; None where it has all."""
+    for path in OPERATORS.get(precision, ()):
+        found: object = torch
+        for name in path.split("."):
+            found = getattr(found, name, None)
+        if found is None:
+            return f"torch.{path}"
+    return None
+
+
+def _fastest_on_cpu() -> str:
+    has_vnni = getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
+    for precision in ("int8", "int4") if has_vnni else ("int4",):
+        if not missing_operator(precision):
+            return precision
+    precision = "bf16" if has_bf16() else "float32"
+    reason = f"torch {torch.__version__} lacks {missing_operator('int4')}"
+    print(f"engine: {reason}; the precision auto is {precision} instead of int8 or int4", flush=True)
     return precision
 
 
 def activation_dtype(precision: str) -> torch.dtype:
-    """The type that a precision's layers take and give: bf16 where all of the arithmetic is in bf16."""
+    """Activation dtype of a precision: bf16 where all of the arithmetic is in bf16, else float32."""
     return torch.bfloat16 if precision in ("bf16", "nf4") else torch.float32
 
 
 def quantize_linear(weight: Tensor, bias: Tensor | None, precision: str) -> Linear | NF4:
-    """A layer of the weights (outputs, inputs), which it copies where it does not keep them as they are."""
+    """Quantizes a linear layer, weights (outputs, inputs); they are copied where they do not stay as they are."""
     bias = None if bias is None else bias.to(activation_dtype(precision))
     if precision == "int8":
         return Int8(weight, bias)
@@ -63,7 +95,7 @@ def quantize_linear(weight: Tensor, bias: Tensor | None, precision: str) -> Line
 
 
 class Linear(nn.Module):
-    """A packed layer: (..., inputs) to (..., outputs), both of `activation_dtype(precision)`."""
+    """Linear layer: (..., inputs) to (..., outputs), both of `activation_dtype(precision)`."""
 
     weight: Tensor
     bias: Tensor | None
@@ -75,19 +107,20 @@ class Linear(nn.Module):
 
     @property
     def bytes(self) -> int:
-        """Of memory, all of which a call reads."""
+        """Memory of the layer, all of which a call reads."""
         return sum(buffer.numel() * buffer.itemsize for buffer in self.buffers())
 
 
 class Dense(Linear):
-    """Weights as they are."""
+    """Dense linear layer, float32 or bf16."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Applies the layer to (..., inputs)."""
         return nn.functional.linear(x, self.weight, self.bias)
 
 
 class Int8(Linear):
-    """Weights in 8 bits with a scale for each output, activations in 8 bits with a scale for each row.
+    """Int8 linear layer: weights with a scale for each output, activations quantized with a scale for each row.
 
     Products of bytes are summed in 32 bits, without rounding: nobody's answer depends on who else is in the batch.
     Large layers lie in the blocks that oneDNN's kernel reads. To ask for that kernel takes longer than a small layer
@@ -111,6 +144,7 @@ class Int8(Linear):
             self.register_buffer("none", torch.zeros(len(scales), dtype=torch.long))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Applies the layer to (..., inputs)."""
         rows = x.flatten(0, -2)
         steps = rows.abs().amax(dim=-1, keepdim=True).clamp(min=1e-12) / 127
         levels = (rows / steps).round()
@@ -126,7 +160,7 @@ class Int8(Linear):
 
 
 class Int4(Linear):
-    """Weights in 4 bits with a scale and an offset for each group of 32; the kernel computes in bf16."""
+    """Int4 linear layer: a scale and an offset for each group of 32 weights; the kernel computes in bf16."""
 
     scales: Tensor
 
@@ -144,6 +178,7 @@ class Int4(Linear):
         self.register_buffer("scales", torch.cat([scales, zeros], dim=-1).transpose(0, 1).contiguous().bfloat16())
 
     def forward(self, x: Tensor) -> Tensor:
+        """Applies the layer to (..., inputs)."""
         rows = x.flatten(0, -2).bfloat16()
         y = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self.weight, GROUP, self.scales).float()
         y = y if self.bias is None else y + self.bias
@@ -151,7 +186,7 @@ class Int4(Linear):
 
 
 class NF4(nn.Module):
-    """bitsandbytes' 4 bits (Dettmers et al., 2023), activations in bf16."""
+    """NF4 linear layer of bitsandbytes (Dettmers et al., 2023), activations in bf16."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         import bitsandbytes
@@ -167,4 +202,5 @@ class NF4(nn.Module):
         self.bytes = weight.numel() // 2 + weight.numel() // 64 * 4
 
     def forward(self, x: Tensor) -> Tensor:
+        """Applies the layer to (..., inputs)."""
         return self.layer(x)

@@ -55,7 +55,7 @@ def smoke_test(api: HfApi, repo: str) -> None:
     from gradio_client import Client
     from huggingface_hub import get_token
 
-    line = "Where were you last night?"
+    line = "Where were you last night?"  # the endpoints have defaults for the sampling
     calls: dict[str, tuple[tuple[str, ...], Callable[[Any], bool]]] = {
         "/compare": ((line,), lambda answer: all(answer[3:])),  # after the replies, how each of them ended
         "/chat": ((line, "dpo"), any),

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from chat.template import STOP
+from chat.template import encode_pairs
 from hub.errors import UserError
 from hub.lineage import Input
-from training.data.arrow_lists import between
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 
@@ -40,39 +37,21 @@ class Encoded:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int) -> Encoded:
-    """Encodes the columns `prompt` and `completion` as `chat.template` does; pairs over `max_length` are left out.
-
-    A pair is a row of pieces: of each message its head (`<|im_start|>`, role, newline), its text and its tail
-    (`<|im_end|>`, newline), where the tail of the reply is `<|im_end|>` alone.
-    """
+    """Encodes the columns `prompt` and `completion` as `chat.template` does; pairs over `max_length` are left out."""
     prompts, replies = (pairs[name].combine_chunks() for name in ("prompt", "completion"))
     roles = prompts.values.field("role").dictionary_encode()
     texts = pa.concat_arrays([prompts.values.field("content"), replies.values.field("content")]).dictionary_encode()
-    text = texts.indices.to_numpy()
-    plain = without_added_tokens(tokenizer)
-    *heads, answer, newline = ids(plain, [*(f"{role}\n" for role in roles.dictionary.to_pylist()), "assistant\n", "\n"])
-    start, stop = (tokenizer.get_vocab()[token] for token in ("<|im_start|>", STOP))
-    pieces = [[start, *head] for head in (*heads, answer)] + [[stop, *newline], [stop]]
-    first_text, (answer_head, tail, end) = len(pieces), range(len(heads), len(heads) + 3)
-    pieces += ids(plain, texts.dictionary.to_pylist())
-
-    offsets = prompts.offsets.to_numpy().astype(np.int64)
-    of_row = np.repeat(np.arange(len(pairs)), np.diff(offsets))  # the pair that each message of a prompt belongs to
-    message = 3 * (np.arange(len(of_row)) + of_row)  # where its pieces start: a reply's three come after each prompt
-    reply = 3 * (offsets[1:] + np.arange(len(pairs)))
-    order = np.empty(3 * (len(of_row) + len(pairs)), dtype=np.int64)
-    order[message], order[message + 1], order[message + 2] = roles.indices, first_text + text[: len(of_row)], tail
-    order[reply], order[reply + 1], order[reply + 2] = answer_head, first_text + text[len(of_row) :], end
-
-    lengths = np.array([len(piece) for piece in pieces])
-    starts = np.cumsum(lengths) - lengths
-    flat = np.fromiter((token for piece in pieces for token in piece), dtype=np.int32, count=int(lengths.sum()))
-    _, places = between(starts[order], starts[order] + lengths[order] - 1)
-    of_prompt = np.ones(len(order), dtype=bool)
-    of_prompt[reply + 1] = of_prompt[reply + 2] = False
-    tokens = flat[places]
-    labels = np.where(np.repeat(of_prompt, lengths[order]), IGNORED, tokens)
-    length = np.add.reduceat(lengths[order], reply - 3 * np.diff(offsets)) if len(pairs) else np.empty(0, np.int64)
+    messages = len(roles)
+    tokens, of_reply, length, reply_length = encode_pairs(
+        tokenizer,
+        roles.dictionary.to_pylist(),
+        texts.dictionary.to_pylist(),
+        roles.indices.to_numpy(),
+        texts.indices.to_numpy()[:messages],
+        prompts.offsets.to_numpy().astype(np.int64),
+        texts.indices.to_numpy()[messages:],
+    )
+    labels = np.where(of_reply, tokens, IGNORED)
     row_offsets = pa.array(np.concatenate([[0], np.cumsum(length)]).astype(np.int32))
     table = pa.table(
         {
@@ -81,22 +60,9 @@ def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int)
         }
     )
     fits = length <= max_length
-    reply_length = lengths[order[reply + 1]] + lengths[order[reply + 2]]
     if not fits.any():
         raise UserError(f"every pair is longer than max_length={max_length} tokens; raise sft.max_length")
     return Encoded(table.filter(fits), int((~fits).sum()), int(reply_length[~fits].sum()))
-
-
-def ids(plain: Tokenizer, texts: list[str]) -> list[list[int]]:
-    return [encoding.ids for encoding in plain.encode_batch_fast(texts, add_special_tokens=False)]
-
-
-def without_added_tokens(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
-    """The tokenizer in which every text is plain: `<tool_call>` and `<|im_end|>` are characters like others."""
-    from tokenizers import Tokenizer
-
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    return Tokenizer.from_str(json.dumps({**content, "added_tokens": [], "post_processor": None}))
 
 
 def published_pairs(dialogue: Input, limit: int | None, seed: int, split: str = "train") -> pa.Table:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chat.sampling import Sampling
 from chat.template import PAD, STOP
 from chat.variants import has_bf16
 from training.finetune.trl_compat import _keep_plain_layout, patch_for_trl
@@ -107,11 +108,7 @@ def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: P
     model.save_pretrained(str(folder), selected_adapters=["default"])
     tokenizer.save_pretrained(str(folder))
     GenerationConfig(
-        do_sample=True,
-        temperature=0.9,
-        top_k=25,
-        top_p=0.95,
-        max_new_tokens=64,
+        **Sampling().to_generate_kwargs(),
         eos_token_id=tokenizer.convert_tokens_to_ids([STOP, PAD]),
         pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
     ).save_pretrained(str(folder))

@@ -1,9 +1,13 @@
-"""Packed layers against the plain product."""
+"""Quantized layers against the plain product, and which precision a machine and its torch can have."""
+
+import re
 
 import pytest
 import torch
 
-from chat.engine.quantized import quantize_linear, resolve_precision
+from chat.engine.decoder import Decoder
+from chat.engine.quantized import OPERATORS, quantize_linear, resolve_precision
+from tests.support.scenes import NAMES
 
 
 @pytest.mark.parametrize(("precision", "most"), [("float32", 1e-6), ("bf16", 0.01), ("int8", 0.02), ("int4", 0.12)])
@@ -22,10 +26,53 @@ def test_a_row_of_zeros_stays_zero():
     assert torch.equal(quantize_linear(torch.randn(8, 64), None, "int8")(torch.zeros(2, 64)), torch.zeros(2, 8))
 
 
-def test_the_device_decides_what_auto_is():
-    assert resolve_precision("auto", torch.device("cpu")) == "int8"
+def test_the_device_decides_what_auto_is(monkeypatch):
+    for has_vnni, precision in ((True, "int8"), (False, "int4")):
+        monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda has_vnni=has_vnni: has_vnni)
+        assert resolve_precision("auto", torch.device("cpu")) == precision
     assert resolve_precision("auto", torch.device("cuda")) == "bf16"
     with pytest.raises(ValueError, match="int4 is for a CPU and the model is on cuda"):
         resolve_precision("int4", torch.device("cuda"))
     with pytest.raises(ValueError, match="multiple of 32 inputs, not 48; choose int8"):
         quantize_linear(torch.randn(8, 48), None, "int4")
+
+
+class Without:
+    """A namespace of torch's operators that lacks some."""
+
+    def __init__(self, namespace, *names):
+        self.namespace, self.names = namespace, names
+
+    def __getattr__(self, name):
+        if name in self.names:
+            raise AttributeError(name)
+        return getattr(self.namespace, name)
+
+
+@pytest.fixture
+def plain_torch(monkeypatch):
+    """A torch without any of the private operators that int8 and int4 take."""
+    for path in (*(path for paths in OPERATORS.values() for path in paths), "ops.mkldnn._is_mkldnn_bf16_supported"):
+        *folders, name = path.removesuffix(".tensor").split(".")
+        if folders:
+            namespace = getattr(torch.ops, folders[-1])
+            monkeypatch.setattr(torch.ops, folders[-1], Without(namespace, name), raising=False)
+        else:
+            monkeypatch.delattr(torch, name)
+    monkeypatch.delattr(torch.cpu, "_is_vnni_supported")
+
+
+def test_float32_and_bf16_take_no_private_operator(plain_torch, variants, rows, capsys):
+    expected = None
+    for precision in ("float32", "bf16", "auto"):
+        decoder = Decoder(variants, precision)
+        logits = decoder(decoder.cache(4, 64), rows, [0] * 4, NAMES)
+        expected = logits if expected is None else expected
+        assert (logits - expected).square().mean().sqrt() < 0.02 * expected.std()
+    assert decoder.precision == "float32"
+    [line] = capsys.readouterr().out.splitlines()
+    missing = re.escape("torch.ops.aten._convert_weight_to_int4pack_for_cpu")
+    assert re.fullmatch(rf"engine: torch \S+ lacks {missing}; the precision auto is float32 instead of .*", line)
+    for precision in ("int8", "int4"):
+        with pytest.raises(ValueError, match=f"{precision} takes torch.* lacks; choose bf16 or float32"):
+            Decoder(variants, precision)
