@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from stats.intervals import Estimate, wilson
+from stats.intervals import Estimate, wilson_interval
 from stats.kappa import cohen_kappa
 
 Orders = Sequence[tuple[float, float]]
@@ -18,7 +18,7 @@ def first_wins(orders: Orders) -> Estimate | None:
     A judge without a position bias is at one half, whatever the replies: each of them is first once.
     """
     decided = [p > 0.5 for pair in orders for p in pair if p != 0.5 and not math.isnan(p)]
-    return wilson(sum(decided), len(decided)) if decided else None
+    return wilson_interval(sum(decided), len(decided)) if decided else None
 
 
 def longer_wins(replies: Sequence[tuple[str, str]], probabilities: Sequence[float]) -> Estimate | None:
@@ -28,7 +28,7 @@ def longer_wins(replies: Sequence[tuple[str, str]], probabilities: Sequence[floa
         for (first, second), p in zip(replies, probabilities, strict=True)
         if len(first) != len(second) and p != 0.5 and not math.isnan(p)
     ]
-    return wilson(sum(decided), len(decided)) if decided else None
+    return wilson_interval(sum(decided), len(decided)) if decided else None
 
 
 def averaged(orders: Orders) -> list[float]:

@@ -31,7 +31,7 @@ Answer with the letter A or the letter B and nothing else."""
 class LLMJudge:
     """Pairwise judge by a chat model, which answers with the letter A or B.
 
-    P(A) is read from the log-probabilities of the answer's first token. Where the endpoint gives none, the letter itself
+    P(A) is read from the log-probabilities of the answer's first token. Where the endpoint gives none, the letter
     counts as certain; what the endpoint gives is printed when it is probed. An answer that is neither letter is
     unscored: NaN, never one half.
     """

@@ -13,7 +13,7 @@ from eval.human import analysis, power, sheet, sheet_votes
 from eval.human.sheet import SheetItem
 from eval.human.sheet_votes import SheetVote
 from hub.errors import UserError
-from stats.intervals import sign_flip
+from stats.intervals import sign_flip_test
 
 VARIANTS = ("base", "dpo", "sft")
 
@@ -180,7 +180,7 @@ def test_the_plan_agrees_with_simulated_studies(raters, prompts):
     for number in range(studies):
         tastes = chance.dirichlet(concentration, prompts)
         counts = chance.multinomial(raters, tastes)
-        seen += sign_flip((counts[:, 0] - counts[:, 1]).tolist(), number, flips=400) < 0.05
+        seen += sign_flip_test((counts[:, 0] - counts[:, 1]).tolist(), number, flips=400) < 0.05
     assert power.power(0.52, 0.37, raters, prompts) == pytest.approx(seen / studies, abs=0.03)
 
 

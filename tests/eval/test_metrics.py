@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval import metrics
-from stats.intervals import Z, wilson
+from stats.intervals import Z, wilson_interval
 
 
 def test_perplexity_is_over_tokens_not_over_replies():
@@ -118,7 +118,7 @@ def test_what_stands_in_training_lines():
     texts = ["i told you, NOT tonight.", "Yes.", "He said you never loved me at dinner.", "Nothing of it is in there."]
     found = metrics.seen(texts, lines)
     # 5 words or more: the first, the third, the fourth; "Yes." is everybody's
-    assert metrics.copied(texts, found) == wilson(1, 3)
+    assert metrics.copied(texts, found) == wilson_interval(1, 3)
     # runs of five: "i told you , not" has 7 tokens and 3 runs, all in; the third 9 tokens and 5 runs, one in
     # ("you never loved me at"); the fourth 7 tokens and 3 runs, none
     assert metrics.overlap(texts, found).value == pytest.approx((3 + 1 + 0) / (3 + 5 + 3))
@@ -139,7 +139,7 @@ def test_preference_counts_ties_as_half():
 
 def test_ties_neither_hide_nor_feign_a_preference():
     decided, _ = metrics.preference([0.9] * 37 + [0.1] * 21, [False] * 58)
-    assert decided == wilson(37, 58)
+    assert decided == wilson_interval(37, 58)
     rate, ties = metrics.preference([0.9] * 37 + [0.1] * 21 + [0.7] * 42, [False] * 58 + [True] * 42)
     assert (rate.value, ties) == (pytest.approx(0.58), 0.42)
     assert (rate.low - 0.5) == pytest.approx(0.58 * (decided.low - 0.5))
