@@ -10,6 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from stats.intervals import bootstrap_ratio, holm_correction, paired_difference, sign_flip_test, wilson_interval
+from tests.support.proof import repetitions
 
 
 def test_the_bootstrap_has_the_spread_of_a_mean():
@@ -33,8 +34,8 @@ def test_the_bootstrap_covers_the_truth():
 
     As if votes were independent, the intervals would hold it in about 88%.
     """
-    chance, covered, naive = np.random.default_rng(7), 0, 0
-    for study in range(1_000):
+    chance, covered, naive, studies = np.random.default_rng(7), 0, 0, repetitions(1_000, 300)
+    for study in range(studies):
         raters = chance.integers(2, 4, 150)
         taste = chance.beta(0.52 * 1.5, 0.48 * 1.5, 150)  # of each prompt; rho = 1 / (1 + 1.5) = 0.4
         chosen = chance.binomial(raters, taste)
@@ -42,8 +43,8 @@ def test_the_bootstrap_covers_the_truth():
         covered += low <= 0.52 <= high
         _, low, high = wilson_interval(int(chosen.sum()), int(raters.sum()))
         naive += low <= 0.52 <= high
-    assert 0.93 <= covered / 1_000 <= 0.97
-    assert naive / 1_000 < 0.92
+    assert 0.93 <= covered / studies <= 0.97
+    assert naive / studies < 0.92
 
 
 @pytest.mark.parametrize(
@@ -122,8 +123,8 @@ def test_paired_weights_make_a_ratio_of_sums():
 
 def test_paired_intervals_cover_the_truth_and_ignoring_films_does_not():
     """500 studies of 60 films with 3 to 6 prompts each that share a film's taste."""
-    chance, covered, naive = np.random.default_rng(8), 0, 0
-    for study in range(500):
+    chance, covered, naive, studies = np.random.default_rng(8), 0, 0, repetitions(500, 150)
+    for study in range(studies):
         sizes = chance.integers(3, 7, 60)
         films = np.repeat(np.arange(60), sizes)
         values = 0.1 + np.repeat(chance.normal(0, 0.5, 60), sizes) + chance.normal(0, 0.5, sizes.sum())
@@ -131,5 +132,5 @@ def test_paired_intervals_cover_the_truth_and_ignoring_films_does_not():
         covered += low <= 0.1 <= high
         _, low, high = bootstrap_ratio(values.tolist(), [1.0] * len(values), study, resamples=300)
         naive += low <= 0.1 <= high
-    assert 0.92 <= covered / 500 <= 0.975
-    assert naive / 500 < 0.85
+    assert 0.92 <= covered / studies <= 0.975
+    assert naive / studies < 0.85
