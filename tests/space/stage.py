@@ -107,6 +107,7 @@ def ask(client: httpx2.Client, index: int, data: list, session: str) -> list[dic
 
 def publish_evaluation(namespace: str, folder: Path) -> None:
     """An evaluation set as `eval.evaluation` leaves it, of commits that are not those on the Hub."""
+    from eval.plots import metrics_figure
     from hub.lineage import Input, Lineage
     from hub.publish import publish
 
