@@ -1,4 +1,4 @@
-"""Smoke test of the benchmark of serving: plumbing at the smallest size (no llama.cpp, no compiled steps), not speed."""
+"""Smoke test of the benchmark of serving: plumbing at the smallest size (no llama.cpp, not compiled), not speed."""
 
 import json
 import subprocess

@@ -39,24 +39,26 @@ def test_killed_again_and_again_everything_is_answered_and_little_is_paid_twice(
         "asyncio.run(serve_stub(stub, 0, lambda port: print(f'http://127.0.0.1:{port}/v1', flush=True)))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as server:
-        url = server.stdout.readline().strip()
-        command = [sys.executable, "-c", ASK, url, str(tmp_path / "c.sqlite"), str(count)]
-        stats_of = partial(httpx2.get, url.replace("/v1", "/stats"), trust_env=False)
-        for kill in range(1, kills + 1):
-            with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-                while stats_of().json()["calls"] < kill * count / (kills + 2):
-                    assert process.poll() is None
-                    time.sleep(0.05)
-                process.send_signal(signal.SIGKILL)
-        before = len(Cache(tmp_path / "c.sqlite"))
-        assert 0 < before < count
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert json.loads(done.stdout) == [count, count - before, True]
-        stats = stats_of().json()
-        answered_badly = 0.05 * 3 / 5 * count  # cut, json, no logprobs: answered, and of no use
-        assert stats["twice"] <= kills * 64 + 1.5 * answered_badly
-        assert stats["highest"] <= 64
-        again = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert json.loads(again.stdout) == [count, 0, True]
-        assert stats_of().json()["calls"] == stats["calls"]
-        server.kill()
+        try:
+            url = server.stdout.readline().strip()
+            command = [sys.executable, "-c", ASK, url, str(tmp_path / "c.sqlite"), str(count)]
+            stats_of = partial(httpx2.get, url.replace("/v1", "/stats"), trust_env=False)
+            for kill in range(1, kills + 1):
+                with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+                    while stats_of().json()["calls"] < kill * count / (kills + 2):
+                        assert process.poll() is None
+                        time.sleep(0.05)
+                    process.send_signal(signal.SIGKILL)
+            before = len(Cache(tmp_path / "c.sqlite"))
+            assert 0 < before < count
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            assert json.loads(done.stdout) == [count, count - before, True]
+            stats = stats_of().json()
+            answered_badly = 0.05 * 3 / 5 * count  # cut, json, no logprobs: answered, and of no use
+            assert stats["twice"] <= kills * 64 + 1.5 * answered_badly
+            assert stats["highest"] <= 64
+            again = subprocess.run(command, capture_output=True, text=True, check=True)
+            assert json.loads(again.stdout) == [count, 0, True]
+            assert stats_of().json()["calls"] == stats["calls"]
+        finally:
+            server.kill()
