@@ -1,25 +1,24 @@
-"""How fast the judge-free evaluation is: `python -m benchmarks.eval [--prompts 2000] [--corpus ZIP]`.
+"""Benchmark of the judge-free evaluation: `python -m benchmarks.eval [--prompts 2000] [--corpus ZIP]`.
 
 On the starter, in float32, against one item at a time: reply perplexity in batches; Hits@1/20 with the prompt read once
-for its 20 candidates; and the responses of three variants in one batch against one pass for each. The one-by-one side
-is timed on a part of the prompts, drawn by seed, and what both sides say is compared on that part. Three variants in one
+for its 20 candidates; and responses of three variants in one batch against one pass for each. The one-by-one side is
+timed on a part of the prompts, sampled by seed, and what both sides give is compared on it. Three variants in one
 batch have no bound: on a CPU it is no faster than three passes, for a batch of 32 keeps it busy either way.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import platform
 import random
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import finish_benchmark, timed
 from chat.variants import ModelRef
 
 BARS: dict[str, tuple[str, float]] = {
@@ -30,12 +29,13 @@ BARS: dict[str, tuple[str, float]] = {
 CANDIDATES = 20
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=int, default=2_000, help="default: %(default)s")
     parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
     parser.add_argument("--single", type=int, default=100, help="prompts done one by one (default: %(default)s)")
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     import torch
     import transformers
 
@@ -43,19 +43,15 @@ def main() -> None:
     threads = f"{torch.get_num_threads()} threads, {os.cpu_count()} cores"
     print(f"torch {torch.__version__} ({threads}), transformers {transformers.__version__}", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        figures = measure(pairs_of(given.corpus, given.prompts), min(given.single, given.prompts), Path(scratch))
+        figures = measure(sample_pairs(given.corpus, given.prompts), min(given.single, given.prompts), Path(scratch))
     print("\n| what | value |\n|---|---:|")
     for name, value in figures.items():
         print(f"| {name} | {value:,} |")
-    held = all(
-        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in BARS.items()
-    )
-    print(json.dumps({**figures, "bars": BARS, "held": held}))
-    raise SystemExit(0 if held else 1)
+    finish_benchmark(figures, BARS)
 
 
-def pairs_of(corpus: Path, count: int) -> list[tuple[list[dict[str, str]], str]]:
-    """Prompts and replies of a corpus, drawn by seed; again from the start where it has not so many."""
+def sample_pairs(corpus: Path, count: int) -> list[tuple[list[dict[str, str]], str]]:
+    """Prompts and replies sampled from a corpus by seed; again from the start where it has not so many."""
     from training.data.corpus import sources
     from training.data.corpus.assemble import WeightedCorpus
     from training.data.pairs import build
@@ -68,13 +64,14 @@ def pairs_of(corpus: Path, count: int) -> list[tuple[list[dict[str, str]], str]]
 
 
 def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch: Path) -> dict[str, float]:
+    """Figures by name; `single` of the pairs are also done one by one."""
     from chat.generate import generate
     from chat.likelihood import log_probs
     from chat.sampling import Sampling
-    from chat.variants import load_variants
+    from chat.variants import ModelRef, load_variants
     from eval.ranking import log_probs_of_many
 
-    variants = load_variants(ModelRef("training/starter"), adapters(scratch))
+    variants = load_variants(ModelRef("training/starter"), random_adapters(scratch))
     log_probs(variants, "sft", pairs[:4])
     seconds: dict[str, float] = {}
     batched: list[Any] = []
@@ -83,11 +80,11 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
     seconds["perplexity, one by one"] = timed(
         lambda: alone.extend(log_probs(variants, "sft", pairs[:single], batch_size=1))
     )
-    difference = abs(perplexity(alone) / perplexity(batched[:single]) - 1)
+    difference = abs(mean_perplexity(alone) / mean_perplexity(batched[:single]) - 1)
 
     replies = sorted({reply for _, reply in pairs})
-    chance = random.Random(2)
-    groups = [[reply, *chance.sample(replies, CANDIDATES - 1)] for _, reply in pairs[: 2 * single]]
+    rng = random.Random(2)
+    groups = [[reply, *rng.sample(replies, CANDIDATES - 1)] for _, reply in pairs[: 2 * single]]
     shared: list[Any] = []
     seconds["hits, prompt read once"] = timed(
         lambda: shared.extend(
@@ -104,7 +101,7 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
         )
     )
     for mine, other in zip(shared[:few], apart, strict=True):
-        difference = max(difference, abs(perplexity(mine) / perplexity(other) - 1))
+        difference = max(difference, abs(mean_perplexity(mine) / mean_perplexity(other) - 1))
 
     prompts, sampling = [prompt for prompt, _ in pairs[: 2 * single]], Sampling(temperature=0, max_new_tokens=32)
     names = ("base", "sft", "dpo")
@@ -130,8 +127,8 @@ def measure(pairs: list[tuple[list[dict[str, str]], str]], single: int, scratch:
     }
 
 
-def adapters(scratch: Path) -> dict[str, ModelRef]:
-    """Two adapters on the starter with random weights, of the starter recipe's shape."""
+def random_adapters(scratch: Path) -> dict[str, ModelRef]:
+    """LoRA adapters on the starter with random weights, two of the starter recipe's shape."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -150,15 +147,10 @@ def adapters(scratch: Path) -> dict[str, ModelRef]:
     return made
 
 
-def perplexity(log_probs: list[list[float]]) -> float:
+def mean_perplexity(log_probs: list[list[float]]) -> float:
+    """Perplexity over all tokens."""
     tokens = [value for reply in log_probs for value in reply]
     return math.exp(-sum(tokens) / len(tokens))
-
-
-def timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

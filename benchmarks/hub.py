@@ -1,4 +1,4 @@
-"""How fast the local Hub is: `python -m benchmarks.hub`.
+"""Benchmark of the local Hub: `python -m benchmarks.hub`.
 
 One file of 200 MB, as large as an adapter, goes up and comes down again, and so do 2,000 small files, through
 huggingface_hub over real HTTP. The large one is measured against `cp` and sha256 of the same bytes, the small ones
@@ -17,28 +17,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import finish_benchmark, run_child, timed
+
 BARS: dict[str, tuple[str, float]] = {"large_file_over_copy": ("<=", 8), "server_growth_mb": ("<=", 100)}
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=200, help="of the large file (default: %(default)s)")
     parser.add_argument("--files", type=int, default=2000, help="small ones (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="the fastest of them counts (default: %(default)s)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as scratch:
         figures = measure(arguments.megabytes, arguments.files, arguments.repeats, Path(scratch))
-    held = all(
-        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in BARS.items()
-    )
-    print(json.dumps({**figures, "bars": BARS, "held": held}))
-    raise SystemExit(0 if held else 1)
+    finish_benchmark(figures, BARS)
 
 
 def measure(megabytes: int, files: int, repeats: int, scratch: Path) -> dict[str, float]:
@@ -48,7 +46,7 @@ def measure(megabytes: int, files: int, repeats: int, scratch: Path) -> dict[str
     print(f"{os.cpu_count()} cores; the fastest of {repeats}", flush=True)
     large = scratch / "large" / "adapter_model.safetensors"
     small = scratch / "small"
-    make(large, megabytes, small, files)
+    write_random_files(large, megabytes, small, files)
     command = [sys.executable, "-m", "hub.local", "serve", "--attached", "--port", "0", "--data", str(scratch / "hub")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
@@ -75,16 +73,17 @@ def measure(megabytes: int, files: int, repeats: int, scratch: Path) -> dict[str
     }
 
 
-def make(large: Path, megabytes: int, small: Path, files: int) -> None:
-    chance = random.Random(1)
+def write_random_files(large: Path, megabytes: int, small: Path, files: int) -> None:
+    """Writes one file of so many MB, and so many of 0.1 to 4 KB in 40 folders."""
+    rng = random.Random(1)
     large.parent.mkdir()
     with large.open("wb") as file:
         for _ in range(megabytes):
-            file.write(chance.randbytes(1_000_000))
+            file.write(rng.randbytes(1_000_000))
     for number in range(files):
         path = small / f"{number % 40:02}" / f"{number}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(chance.randbytes(chance.randint(100, 4_000)))
+        path.write_bytes(rng.randbytes(rng.randint(100, 4_000)))
 
 
 def over_http(
@@ -95,10 +94,10 @@ def over_http(
 
     environment = os.environ | client_environment(url, scratch / "hub") | {"HF_HOME": str(scratch / "home")}
     environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    told = json.dumps([server, str(large), str(small), repeats, str(scratch)])
-    code = f"import json; from benchmarks.hub import client; print(json.dumps(client(*json.loads({told!r}))))"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    seconds, growth = json.loads(done.stdout.splitlines()[-1])
+    parameters = json.dumps([server, str(large), str(small), repeats, str(scratch)])
+    code = f"import json; from benchmarks.hub import client; print(json.dumps(client(*json.loads({parameters!r}))))"
+    output = run_child([sys.executable, "-c", code], "the client of the local Hub", environment)
+    seconds, growth = json.loads(output.splitlines()[-1])
     return seconds, growth
 
 
@@ -109,55 +108,53 @@ def client(server: int, large: str, small: str, repeats: int, scratch: str) -> t
     api, down = HfApi(), Path(scratch) / "down"
     api.create_repo("bench/warm")
     api.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id="bench/warm")
-    before, seconds = peak(server), dict[str, float]()
+    before, seconds = peak_mb(server), dict[str, float]()
     for number in range(repeats):
         for kind, folder in (("large", str(Path(large).parent)), ("small", small)):
             repo = f"bench/{kind}-{number}"
             api.create_repo(repo)
             if kind == "large" and number:  # the Hub has the bytes already, and would not ask for them
-                forget(Path(scratch) / "hub")
+                drop_large_files(Path(scratch) / "hub")
             up = partial(api.upload_folder, folder_path=folder, repo_id=repo)
-            keep(seconds, f"upload {kind}", timed(up))
-            keep(seconds, f"download {kind}", timed(partial(snapshot_download, repo, local_dir=down)))
+            keep_fastest(seconds, f"upload {kind}", timed(up))
+            keep_fastest(seconds, f"download {kind}", timed(partial(snapshot_download, repo, local_dir=down)))
             shutil.rmtree(down)
-    return seconds, peak(server) - before
+    return seconds, peak_mb(server) - before
 
 
-def forget(data: Path) -> None:
+def drop_large_files(data: Path) -> None:
     """Takes the large files away under the server: it looks for them each time."""
     for folder in (data / "large").iterdir():
         shutil.rmtree(folder)
 
 
-def keep(seconds: dict[str, float], name: str, value: float) -> None:
+def keep_fastest(seconds: dict[str, float], name: str, value: float) -> None:
+    """Keeps the smaller of two times."""
     seconds[name] = min(seconds.get(name, value), value)
 
 
-def peak(process: int) -> float:
-    """The highest resident memory of a process so far, in MB."""
+def peak_mb(process: int) -> float:
+    """Peak resident memory of a process so far, in MB."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1e3
 
 
 def copy(source: Path, target: Path) -> None:
+    """Copies a file by `cp`, and hashes the copy."""
     subprocess.run(["cp", str(source), str(target)], check=True)
     subprocess.run(["sha256sum", str(target)], check=True, stdout=subprocess.DEVNULL)
 
 
 def git_commit(source: Path, folder: Path) -> None:
+    """Commits a folder's files to a new repository."""
     shutil.rmtree(folder, ignore_errors=True)
     git = ["git", "--git-dir", str(folder), "--work-tree", str(source), "-c", "user.name=a", "-c", "user.email=a@b"]
     for step in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
         subprocess.run([*git, *step], check=True, cwd=source)
 
 
-def timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def fastest(work: Callable[[], Any], repeats: int) -> float:
+    """Seconds of the fastest of some calls."""
     return min(timed(work) for _ in range(repeats))
 
 

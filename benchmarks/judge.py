@@ -1,4 +1,4 @@
-"""How fast the judge client is, and what stands around it: `python -m benchmarks.judge [--calls 24000]`.
+"""Benchmark of the judge client and what stands around it: `python -m benchmarks.judge [--calls 24000]`.
 
 Calls go to the stub judge in a process of its own, at half a second an answer and 64 in flight: the bound is 64 / 0.5 a
 second. The same calls are made by a raw `http.client` loop of as many threads, in the same run. Beside it: the memory
@@ -17,14 +17,15 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-LATENCY, IN_FLIGHT = 0.5, 64
+from benchmarks.harness import finish_benchmark, timed
+
+LATENCY, CONCURRENCY = 0.5, 64
 BARS: dict[str, tuple[str, float]] = {
     "calls_over_bound": (">=", 0.85),
     "memory_growth_mb": ("<=", 300),
@@ -34,16 +35,19 @@ BARS: dict[str, tuple[str, float]] = {
 }
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=24_000, help="default: %(default)s, as G-Eval makes")
     parser.add_argument("--prompts", type=int, default=10_000, help="to free of near-duplicates (default: %(default)s)")
     parser.add_argument("--replies", type=int, default=192, help="of the starter (default: %(default)s)")
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     import openai
 
-    print(f"{given.calls:,} calls of {LATENCY} s, {IN_FLIGHT} in flight; Python {platform.python_version()}, ", end="")
-    print(f"openai {openai.__version__}, {os.cpu_count()} cores", flush=True)
+    print(
+        f"{given.calls:,} calls of {LATENCY} s, {CONCURRENCY} in flight; Python {platform.python_version()}, ", end=""
+    )
+    print(f"Python {platform.python_version()}, openai {openai.__version__}, {os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         figures = (
             calls(given.calls, Path(scratch)) | {"dedup_seconds": deduplicate(given.prompts)} | bulk(given.replies)
@@ -52,11 +56,7 @@ def main() -> None:
     print("\n| what | value |\n|---|---:|")
     for name, value in figures.items():
         print(f"| {name} | {value:,} |")
-    held = all(
-        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in BARS.items()
-    )
-    print(json.dumps({**figures, "bars": BARS, "held": held}))
-    raise SystemExit(0 if held else 1)
+    finish_benchmark(figures, BARS)
 
 
 def calls(count: int, scratch: Path) -> dict[str, float]:
@@ -72,23 +72,23 @@ def calls(count: int, scratch: Path) -> dict[str, float]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         url = server.stdout.readline().strip()
-        settings = JudgeSettings(model="stub", base_url=url, key_env="JUDGE_KEY", in_flight=IN_FLIGHT)
+        settings = JudgeSettings(model="stub", base_url=url, key_env="JUDGE_KEY", in_flight=CONCURRENCY)
         try:
             with Client(settings, scratch / "judge.sqlite", progress=False) as client:
-                client.ask(requests[:IN_FLIGHT])  # connections are open, and everything is imported
-                before = resident()
-                seconds = timed(lambda: client.ask(requests[IN_FLIGHT:]))
-                growth = resident() - before
+                client.ask(requests[:CONCURRENCY])  # connections are open, and everything is imported
+                before = resident_mb()
+                seconds = timed(lambda: client.ask(requests[CONCURRENCY:]))
+                growth = resident_mb() - before
             with Client(settings, scratch / "judge.sqlite", progress=False) as client:
                 repeat = timed(lambda: client.ask(requests))
-                assert client.purse.calls == 0
-            raw = timed(lambda: raw_loop(url, texts[IN_FLIGHT:]))
+                assert client.budget.calls == 0
+            raw = timed(lambda: raw_loop(url, texts[CONCURRENCY:]))
         finally:
             server.kill()
-    rate = (count - IN_FLIGHT) / seconds
+    rate = (count - CONCURRENCY) / seconds
     return {
         "calls_per_second": rate,
-        "calls_over_bound": rate / (IN_FLIGHT / LATENCY),
+        "calls_over_bound": rate / (CONCURRENCY / LATENCY),
         "calls_over_raw": raw / seconds,
         "memory_growth_mb": growth,
         "repeat_seconds": repeat,
@@ -108,8 +108,8 @@ def raw_loop(url: str, texts: list[str]) -> None:
             json.loads(connection.getresponse().read())
         connection.close()
 
-    with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        for done in [pool.submit(work) for _ in range(IN_FLIGHT)]:
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        for done in [pool.submit(work) for _ in range(CONCURRENCY)]:
             done.result()
 
 
@@ -117,9 +117,9 @@ def deduplicate(count: int) -> float:
     """Seconds for made-up lines of 4 to 20 of 5,000 words, a tenth of them near-duplicates."""
     from training.feedback.near_duplicates import near_duplicates
 
-    chance = random.Random(1)
+    rng = random.Random(1)
     vocabulary = [f"word{n}" for n in range(5_000)]
-    lines = [chance.choices(vocabulary, k=chance.randint(4, 20)) for _ in range(count - count // 10)]
+    lines = [rng.choices(vocabulary, k=rng.randint(4, 20)) for _ in range(count - count // 10)]
     lines += [[*line[:-1], "other"] for line in lines[: count // 10]]
     return timed(lambda: near_duplicates([" ".join(line) for line in lines]))
 
@@ -131,7 +131,7 @@ def bulk(count: int) -> dict[str, float]:
     from chat.variants import ModelRef, load_variants
 
     variants = load_variants(ModelRef("training/starter"))
-    prompts = [[{"role": "user", "content": f"{LINES[n % len(LINES)]} {n}?"}] for n in range(count)]
+    prompts = [[{"role": "user", "content": f"{PROMPT_LINES[n % len(PROMPT_LINES)]} {n}?"}] for n in range(count)]
     sampling, singles = Sampling(temperature=0, max_new_tokens=32), prompts[: max(8, count // 8)]
     generate(variants, prompts[:2], ["base"] * 2, sampling)
     together: list[Any] = []
@@ -142,19 +142,18 @@ def bulk(count: int) -> dict[str, float]:
     return {"bulk_over_single": (count / seconds) / (len(singles) / one), "bulk_same_replies": same}
 
 
-LINES = ("Where were you last night", "You said you would never come back", "Who is it", "Somebody is following us")
+PROMPT_LINES = (
+    "Where were you last night",
+    "You said you would never come back",
+    "Who is it",
+    "Somebody is following us",
+)
 
 
-def resident() -> float:
-    """The highest resident memory of this process so far, in MB."""
+def resident_mb() -> float:
+    """Peak resident memory of this process so far, in MB."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1e3
-
-
-def timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -28,17 +28,18 @@ Q4 = gguf.GGMLQuantizationType.Q4_0
 
 
 def main() -> None:
+    """Writes the model, then answers line by line."""
     folder, threads = Path(sys.argv[1]), int(sys.argv[2])
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.gguf"
-        write(folder, path)
+        write_gguf(folder, path)
         context = open_context(path, threads)
         print(json.dumps({"version": llama_cpp.__version__, "bytes": path.stat().st_size}), flush=True)
         for line in sys.stdin:
             print(json.dumps(answer(context, **json.loads(line))), flush=True)
 
 
-def write(folder: Path, path: Path) -> None:
+def write_gguf(folder: Path, path: Path) -> None:
     """Writes a Qwen 2 of one safetensors file, tied, without a vocabulary of words: ids go in and come out."""
     config = json.loads((folder / "config.json").read_text())
     writer = gguf.GGUFWriter(path, "qwen2")
@@ -64,6 +65,7 @@ def write(folder: Path, path: Path) -> None:
 
 
 def renamed(name: str) -> str:
+    """GGUF name of a tensor."""
     name = name.removeprefix("model.")
     if not name.startswith("layers."):
         return {"embed_tokens.weight": "token_embd.weight", "norm.weight": "output_norm.weight"}[name]
@@ -86,6 +88,7 @@ def tensors(path: Path) -> Any:
 
 
 def open_context(path: Path, threads: int) -> Any:
+    """Context of llama.cpp with a model, for 512 tokens."""
     silent = llama_cpp.llama_log_callback(lambda *_: None)
     llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
     open_context.silent = silent  # type: ignore[attr-defined]  # as long as the library may call it
@@ -99,22 +102,22 @@ def open_context(path: Path, threads: int) -> Any:
 
 
 def answer(context: Any, prompt: list[int], tokens: int) -> dict[str, Any]:
-    """Reads a prompt and says so many tokens, the likeliest each time."""
+    """Prefill of a prompt, and so many decode steps, greedily."""
     model = llama_cpp.llama_get_model(context)
     vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
     started = time.perf_counter()
     llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
-    said: list[int] = []
-    while len(said) < tokens:
-        new = said[-1:] or prompt
+    reply: list[int] = []
+    while len(reply) < tokens:
+        new = reply[-1:] or prompt
         ids = (llama_cpp.llama_token * len(new))(*new)  # the batch points into it
         if llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(ids, len(new))):
             raise SystemExit("llama.cpp could not decode")
         logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(context, -1), shape=(vocabulary,))
-        said.append(int(logits.argmax()))
-        if len(said) == 1:
+        reply.append(int(logits.argmax()))
+        if len(reply) == 1:
             first = time.perf_counter() - started
-    return {"seconds": time.perf_counter() - started, "first": first, "said": said}
+    return {"seconds": time.perf_counter() - started, "first": first, "reply": reply}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Corpus to dataset to packed tokens: `python -m benchmarks.prepare --corpus ZIP --tokenizer FOLDER_OR_HUB_ID`.
+"""Benchmark of dataset and packing: `python -m benchmarks.prepare --corpus ZIP --tokenizer FOLDER_OR_HUB_ID`.
 
 Making the dataset (reading, cleaning, windows, rules, both configs, parquet, DatasetDict) is measured against one plain
 pass over the raw files that only splits rows into fields, and at an eighth, a quarter and half of the films for the
@@ -9,20 +9,19 @@ dataset, which gets a process for every core. Peak memory is that of a process t
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import finish_benchmark, run_child, timed
 from hub.errors import one_line_errors
 
 BARS: dict[str, tuple[str, float]] = {
@@ -36,25 +35,22 @@ SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
 MAX_LENGTH = 512
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="the Cornell corpus, zip")
     parser.add_argument("--tokenizer", default="Qwen/Qwen2.5-0.5B", help="folder or Hub id (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="the fastest of them counts (default: %(default)s)")
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)  # a process of its own, to measure its memory
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         if arguments.peak:
-            make(arguments.peak, Path(scratch))
+            make_dataset(arguments.peak, Path(scratch))
             status = Path("/proc/self/status").read_text()  # getrusage would count the parent's memory before exec
             print(int(status.split("VmHWM:")[1].split()[0]) / 1e6)
             return
         figures = measure(arguments.corpus, arguments.tokenizer, arguments.repeats, Path(scratch))
-    held = all(
-        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in BARS.items()
-    )
-    print(json.dumps({**figures, "bars": BARS, "held": held}))
-    raise SystemExit(0 if held else 1)
+    finish_benchmark(figures, BARS)
 
 
 def measure(corpus: Path, tokenizer: str, repeats: int, scratch: Path) -> dict[str, float]:
@@ -67,15 +63,15 @@ def measure(corpus: Path, tokenizer: str, repeats: int, scratch: Path) -> dict[s
         f"trl {trl.__version__}, {os.cpu_count()} cores; the fastest of {repeats}",
         flush=True,
     )
-    folders = [part(corpus, share, scratch / f"part-{share}") for share in SHARES]
-    make(folders[0], scratch)  # what is loaded at the first use is no part of it
+    folders = [corpus_share(corpus, share, scratch / f"part-{share}") for share in SHARES]
+    make_dataset(folders[0], scratch)  # what is loaded at the first use is no part of it
     seconds = {"split": math.inf, **{f"prepare {share:g}": math.inf for share in SHARES}}
     for _ in range(repeats):
         seconds["split"] = min(seconds["split"], timed(lambda: split_only(folders[-1])))
         for share, folder in zip(SHARES, folders, strict=True):
             name = f"prepare {share:g}"
-            seconds[name] = min(seconds[name], timed(partial(make, folder, scratch)))
-    dataset = make(folders[-1], scratch)["pairs"]["train"]
+            seconds[name] = min(seconds[name], timed(partial(make_dataset, folder, scratch)))
+    dataset = make_dataset(folders[-1], scratch)["pairs"]["train"]
     packed, figures = pack_ours(dataset, tokenizer, scratch)
     seconds["encode and pack"] = packed
     seconds["TRL's preprocessing"] = pack_by_trl(dataset, tokenizer, scratch)
@@ -86,7 +82,7 @@ def measure(corpus: Path, tokenizer: str, repeats: int, scratch: Path) -> dict[s
     sizes = [(folder / "movie_lines.txt").stat().st_size for folder in folders]
     return {
         "prepare_over_split": round(seconds["prepare 1"] / seconds["split"], 2),
-        "peak_gb": round(peak(folders[-1]), 3),
+        "peak_gb": round(peak_gb(folders[-1]), 3),
         "pack_over_trl": round(seconds["TRL's preprocessing"] / seconds["encode and pack"], 2),
         **figures,
         "exponent": round(slope(sizes, [seconds[f"prepare {share:g}"] for share in SHARES]), 3),
@@ -94,13 +90,7 @@ def measure(corpus: Path, tokenizer: str, repeats: int, scratch: Path) -> dict[s
     }
 
 
-def timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def part(corpus: Path, share: float, folder: Path) -> Path:
+def corpus_share(corpus: Path, share: float, folder: Path) -> Path:
     """Writes the raw files of the first films of a corpus, a share of all."""
     from training.data.corpus import cornell
 
@@ -132,7 +122,7 @@ def split_only(folder: Path) -> int:
     return fields
 
 
-def make(folder: Path, scratch: Path) -> dict[str, Any]:
+def make_dataset(folder: Path, scratch: Path) -> dict[str, Any]:
     """Makes all that `training.prepare` publishes but the card; returns a DatasetDict by config."""
     from datasets import Dataset, DatasetDict
 
@@ -150,13 +140,14 @@ def make(folder: Path, scratch: Path) -> dict[str, Any]:
     }
 
 
-def peak(folder: Path) -> float:
+def peak_gb(folder: Path) -> float:
     """Peak resident memory in GB of a process that makes the dataset."""
     code = [sys.executable, "-m", "benchmarks.prepare", "--corpus", str(folder), "--peak", str(folder)]
-    return float(subprocess.run(code, capture_output=True, text=True, check=True).stdout.split()[-1])
+    return float(run_child(code, "making the dataset").split()[-1])
 
 
-def arguments_of(scratch: Path, **changes: Any) -> Any:
+def sft_arguments(scratch: Path, **changes: Any) -> Any:
+    """TRL's arguments of both sides."""
     from trl import SFTConfig
 
     return SFTConfig(
@@ -175,7 +166,7 @@ def pack_ours(dataset: Any, name: str, scratch: Path) -> tuple[float, dict[str, 
 
     tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(name))
     pairs = dataset.select_columns(["prompt", "completion"]).with_format("arrow")[:]
-    arguments = arguments_of(scratch)
+    arguments = sft_arguments(scratch)
     started = time.perf_counter()
     encoded = encode(tokenizer, pairs, MAX_LENGTH)
     packed = examples(encoded, arguments)
@@ -205,7 +196,7 @@ def pack_by_trl(dataset: Any, name: str, scratch: Path) -> float:
     )  # fmt: skip
     model = Qwen2ForCausalLM(config)
     pairs = dataset.select_columns(["prompt", "completion"])
-    arguments = arguments_of(scratch, dataset_num_proc=os.cpu_count())
+    arguments = sft_arguments(scratch, dataset_num_proc=os.cpu_count())
     return timed(lambda: SFTTrainer(model=model, args=arguments, train_dataset=pairs, processing_class=tokenizer))
 
 

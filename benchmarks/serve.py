@@ -1,4 +1,4 @@
-"""How fast the engine answers: `python -m benchmarks.serve --llama-python PYTHON` beside llama.cpp, on a CPU or a GPU.
+"""Benchmark of serving: `python -m benchmarks.serve --llama-python PYTHON` beside llama.cpp, on a CPU or a GPU.
 
 PYTHON has llama-cpp-python and gguf (`python3 -m venv llama && llama/bin/pip install llama-cpp-python gguf`: minutes of
 compiling); without it the figures that need it are not measured. On the starter, and on random weights in the shape of
@@ -25,14 +25,26 @@ import platform
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.serve_parts import SHAPES, Peer, excess_perplexity, held_out_pairs, make, opened, read_speed, start
+from benchmarks.harness import finish_benchmark
+from benchmarks.serve_parts import (
+    SERVED_SHAPES,
+    Peer,
+    cold_start,
+    compiled_engine,
+    excess_perplexity,
+    held_out_pairs,
+    make_models,
+    read_speed,
+)
 from chat.engine.threads import run_in_own_thread
-from chat.variants import PRECISIONS, ModelRef
+from chat.variants import PRECISIONS, VARIANTS, ModelRef
+from hub.errors import one_line_errors
 
 BARS: dict[str, tuple[str, float]] = {
     "one_over_llamacpp": (">=", 0.45),
@@ -46,13 +58,15 @@ BARS: dict[str, tuple[str, float]] = {
     "default_over_fastest": (">=", 0.95),
 }
 LINE = [{"role": "user", "content": "Where were you last night? I have been waiting for hours."}]
-VARIANTS = ["base", "sft", "dpo"]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--llama-python", type=Path, help="a Python with llama-cpp-python and gguf")
-    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES), help="default: both")
+    parser.add_argument(
+        "--shapes", nargs="+", choices=list(SERVED_SHAPES), default=list(SERVED_SHAPES), help="default: both"
+    )
     parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most 64 (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of either side (default: %(default)s)")
@@ -62,7 +76,7 @@ def main() -> None:
     )
     parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
     parser.add_argument("--pairs", type=int, default=300, help="for the perplexity (default: %(default)s)")
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     os.environ["OMP_NUM_THREADS"] = str(given.threads)  # read as torch is imported, here and in the other processes
     import torch
     import transformers
@@ -72,43 +86,36 @@ def main() -> None:
         f"{given.threads} threads of {os.cpu_count()} cores; {given.tokens} tokens an answer, best of {given.rounds}"
     )
     figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as scratch:
+    with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         for shape in given.shapes:
-            folder, adapters = run_in_own_thread(make, shape, Path(scratch))
+            folder, adapters = run_in_own_thread(make_models, shape, Path(scratch))
             figures |= {f"{name}_{shape}": value for name, value in measure(folder, adapters, given).items()}
         if "starter" in given.shapes:
-            figures |= quality(given)
+            figures |= precision_loss(given)
     figures = summary(figures)
     print("\n| what | value |\n|---|---:|")
     for name, value in figures.items():
         print(f"| {name} | {value} |")
     bars = {name: bar for name, bar in BARS.items() if name in figures}
-    held = all(
-        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in bars.items()
-    )
-    print(json.dumps({**figures, "bars": bars, "held": held}))
-    raise SystemExit(0 if held else 1)
+    finish_benchmark(figures, bars)
 
 
 def summary(figures: dict[str, Any]) -> dict[str, Any]:
-    """Puts the figures that are held first, each the worse of the shapes."""
+    """Figures with those that are held first, each the worse of the shapes."""
     firsts: dict[str, Any] = {}
     for name, worse in {
         "one_over_llamacpp": min, "one_over_bound": min, "three_way_over_llamacpp": min, "three_way_over_one": max,
         "memory_over_one": max, "first_token_s": max, "default_over_fastest": min,
     }.items():  # fmt: skip
-        found = [figures[f"{name}_{shape}"] for shape in SHAPES if f"{name}_{shape}" in figures]
+        found = [figures[f"{name}_{shape}"] for shape in SERVED_SHAPES if f"{name}_{shape}" in figures]
         if found:
             firsts[name] = worse(found)
-    moved = {
-        "visitors8_over_1_starter": "visitors8_over_1",
-        "start_to_first_answer_s_starter": "start_to_first_answer_s",
-    }
+    moved = {f"{name}_starter": name for name in ("visitors8_over_1", "start_to_first_answer_s")}
     return firsts | {moved.get(name, name): value for name, value in figures.items()}
 
 
 def measure(folder: Path, adapters: dict[str, ModelRef], given: argparse.Namespace) -> dict[str, Any]:
-    """The figures of one shape, and a line of what was measured as it is."""
+    """Figures of one shape by name; prints what was measured as it is."""
     import torch
 
     from chat.engine.quantized import resolve_precision
@@ -119,20 +126,18 @@ def measure(folder: Path, adapters: dict[str, ModelRef], given: argparse.Namespa
     tried = {default, *(given.precisions or PRECISIONS[1:])} if variants.model.device.type == "cpu" else {default}
     rates = {}
     for precision in sorted(tried):
-        with never_ending(), closing(opened(variants, precision, given.plain)) as engine:
+        with never_ending(), closing(compiled_engine(variants, precision, given.plain)) as engine:
             few = min(16, given.tokens)
             answer(engine, ["base"], 2)
             rates[precision] = few / min(answer(engine, ["base"], few)[0] for _ in range(given.rounds))
-    told = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-    print(
-        f"\n{folder.name}: tokens a second of an answer of {few} tokens: {told}; the default is {default}", flush=True
-    )
-    with never_ending(), closing(opened(variants, default, given.plain)) as engine:
+    shown = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+    print(f"\n{folder.name}: tokens a second, answers of {few} tokens: {shown}; the default is {default}", flush=True)
+    with never_ending(), closing(compiled_engine(variants, default, given.plain)) as engine:
         seconds, bandwidth = race(engine, folder, variants, given), run_in_own_thread(read_speed)
         eight = visitors(engine, given)
         size = engine.decoder.bytes
     one = given.tokens / seconds["one"]
-    resident = {kind: start(folder, of, default, given.plain) for kind, of in (("one", {}), ("three", adapters))}
+    resident = {kind: cold_start(folder, of, default, given.plain) for kind, of in (("one", {}), ("three", adapters))}
     print(
         f"{size / 1e6:,.0f} MB of weights and adapters, read at {bandwidth / 1e9:.1f} GB/s; seconds: {seconds}",
         flush=True,
@@ -158,7 +163,7 @@ def measure(folder: Path, adapters: dict[str, ModelRef], given: argparse.Namespa
 
 
 def never_ending() -> Any:
-    """Answers run to their full length: no token stops them."""
+    """Patch under which answers run to their full length: no token stops them."""
     nothing = {"<|im_end|>": -1, "<|endoftext|>": -2}
     return mock.patch.multiple("chat.engine.local", stop_ids=lambda tokenizer: nothing, read_reply=read_on)
 
@@ -191,13 +196,13 @@ def race(engine: Any, folder: Path, variants: Any, given: argparse.Namespace) ->
 
     question = json.dumps({"prompt": encode_prompt(variants.tokenizer, LINE), "tokens": given.tokens})
     peer = Peer(given.llama_python, folder, given.threads) if given.llama_python else None
-    answer(engine, VARIANTS, 2)
+    answer(engine, list(VARIANTS), 2)
     for _ in range(given.rounds):
         total, first = answer(engine, ["base"], given.tokens)
         take("one", total)
         take("first", first)
         take("one_adapter", answer(engine, ["sft"], given.tokens)[0])
-        take("three_way", answer(engine, VARIANTS, given.tokens)[0])
+        take("three_way", answer(engine, list(VARIANTS), given.tokens)[0])
         if peer:
             answers = [peer.ask(question) for _ in range(3)]
             take("llama_one", min(one["seconds"] for one in answers))
@@ -224,8 +229,8 @@ def visitors(engine: Any, given: argparse.Namespace) -> float:
     return min(alone) / min(together)
 
 
-def quality(given: argparse.Namespace) -> dict[str, float]:
-    """What each precision adds to the starter's perplexity, as a share; the default's is held."""
+def precision_loss(given: argparse.Namespace) -> dict[str, float]:
+    """Excess perplexity of the starter in each precision, as a share; the default's is held."""
     import torch
 
     from chat.engine.quantized import resolve_precision

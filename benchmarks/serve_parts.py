@@ -1,5 +1,7 @@
-"""What `benchmarks.serve` is made of: the models that it serves (the starter and a 0.5B of random weights, two random
-adapters each), llama.cpp beside it, fresh processes, and what a precision costs."""
+"""Parts of `benchmarks.serve`: models to serve, llama.cpp beside them, cold starts, and what a precision costs.
+
+The models are the starter and a 0.5B of random weights, with two random adapters each.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import run_child
 from chat.engine.threads import run_in_own_thread
 from chat.variants import ModelRef
 
 STARTER = Path("training/starter")
-SHAPES: dict[str, dict[str, Any] | None] = {
+SERVED_SHAPES: dict[str, dict[str, Any] | None] = {
     "starter": None,
     "0.5b": {
         "num_hidden_layers": 24, "hidden_size": 896, "intermediate_size": 4864, "num_attention_heads": 14,
@@ -24,9 +27,10 @@ SHAPES: dict[str, dict[str, Any] | None] = {
     },
 }  # fmt: skip
 RANK = 16  # of the adapters, as in the recipes of Qwen 2.5
-Pair = tuple[list[dict[str, str]], str]
+PromptReply = tuple[list[dict[str, str]], str]
 START = """
 import sys, time
+from contextlib import closing
 from chat.engine.local import LocalEngine
 from chat.sampling import Sampling
 from chat.engine.threads import run_in_own_thread
@@ -36,21 +40,22 @@ adapters = {name: ModelRef(path) for name, path in (pair.split("=", 1) for pair 
 import peft, space.page  # what the page imports is part of its start and of its memory, however many variants it has
 import torch
 variants = run_in_own_thread(load_variants, ModelRef(folder), adapters, dtype=torch.bfloat16)
-engine = LocalEngine(variants, precision, compiled=not int(plain))
-names = list(engine.names)
-for _ in engine.stream([[{"role": "user", "content": "Who is it?"}]] * len(names), names, Sampling(temperature=0)):
-    pass
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
+with closing(LocalEngine(variants, precision, compiled=not int(plain))) as engine:  # left open, it ends in SIGABRT
+    names = list(engine.names)
+    for _ in engine.stream([[{"role": "user", "content": "Who is it?"}]] * len(names), names, Sampling(temperature=0)):
+        pass
+    print(time.time())
+    print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")))
 """
 
 
-def make(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef]]:
-    """The folder of a base, and variant to folder of its adapters. The 0.5B has the starter's words."""
+def make_models(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef]]:
+    """Folder of a base, and variant to folder of its adapters. The 0.5B has the starter's tokenizer."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-    folder, settings = STARTER, SHAPES[shape]
+    folder, settings = STARTER, SERVED_SHAPES[shape]
     if settings:
         folder = scratch / shape
         torch.manual_seed(0)
@@ -70,8 +75,8 @@ def make(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef]]:
     return folder, adapters
 
 
-def opened(variants: Any, precision: str, plain: bool) -> Any:
-    """An engine whose steps are compiled already, if they are to be."""
+def compiled_engine(variants: Any, precision: str, plain: bool) -> Any:
+    """Engine whose steps are compiled already, if they are to be. Close it: a process that ends with one open dies."""
     from chat.engine.local import LocalEngine
 
     engine = LocalEngine(variants, precision, compiled=not plain)
@@ -82,7 +87,7 @@ def opened(variants: Any, precision: str, plain: bool) -> Any:
 
 
 class Peer:
-    """llama.cpp in its process."""
+    """Llama.cpp server in a process of its own."""
 
     def __init__(self, python: Path, folder: Path, threads: int) -> None:
         command = [str(python), "benchmarks/llama_peer.py", str(folder), str(threads)]
@@ -91,31 +96,35 @@ class Peer:
         print(f"llama-cpp-python {about['version']}, Q4_0, {about['bytes'] / 1e6:,.0f} MB", flush=True)
 
     def read(self) -> dict[str, Any]:
+        """One line of its output."""
         assert self.process.stdout
-        return json.loads(self.process.stdout.readline())
+        line: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return line
 
     def ask(self, question: str) -> dict[str, Any]:
+        """Sends one line of JSON, and waits for the answer."""
         assert self.process.stdin
         self.process.stdin.write(question + "\n")
         self.process.stdin.flush()
         return self.read()
 
     def close(self) -> None:
+        """Ends the process."""
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait()
 
 
-def start(folder: Path, adapters: dict[str, ModelRef], precision: str, plain: bool) -> tuple[float, int]:
+def cold_start(folder: Path, adapters: dict[str, ModelRef], precision: str, plain: bool) -> tuple[float, int]:
     """Seconds from a process's start to its first whole answer, and its resident memory in KB then.
 
     The base alone is measured without a program: its own would first have to be compiled.
     """
-    started = time.perf_counter()
+    started = time.time()
     command = [sys.executable, "-W", "ignore", "-c", START, str(folder), precision, str(int(plain or not adapters))]
     command += [f"{name}={ref.repo}" for name, ref in adapters.items()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return time.perf_counter() - started, int(done.stdout.split()[-1])
+    answered, kilobytes = run_child(command, f"a fresh engine on {folder.name}").split()[-2:]
+    return float(answered) - started, int(kilobytes)
 
 
 def read_speed() -> float:
@@ -131,7 +140,7 @@ def read_speed() -> float:
     return numbers.nbytes / min(seconds)
 
 
-def held_out_pairs(corpus: Path, count: int) -> list[Pair]:
+def held_out_pairs(corpus: Path, count: int) -> list[PromptReply]:
     """Prompts and replies of films that the starter has not seen, drawn by seed; fewer where there are not so many."""
     from training.data.corpus import sources
     from training.data.corpus.assemble import WeightedCorpus
@@ -144,17 +153,17 @@ def held_out_pairs(corpus: Path, count: int) -> list[Pair]:
     return [(row["prompt"], row["completion"][0]["content"]) for row in rows[:count]]
 
 
-def excess_perplexity(variants: Any, pairs: list[Pair], precisions: tuple[str, ...]) -> dict[str, float]:
+def excess_perplexity(variants: Any, pairs: list[PromptReply], precisions: tuple[str, ...]) -> dict[str, float]:
     """The base's perplexity of the replies in each precision over that in float32, less 1."""
     exact = loss(variants, pairs, "float32")
     found = {name: math.exp(loss(variants, pairs, name) - exact) - 1 for name in precisions}
-    told = ", ".join(f"{name} {value:+.2%}" for name, value in found.items())
-    print(f"\nperplexity of {len(pairs)} replies: {math.exp(exact):.2f} in float32; {told}", flush=True)
+    shown = ", ".join(f"{name} {value:+.2%}" for name, value in found.items())
+    print(f"\nperplexity of {len(pairs)} replies: {math.exp(exact):.2f} in float32; {shown}", flush=True)
     return {name: round(value, 5) for name, value in found.items()}
 
 
-def loss(variants: Any, pairs: list[Pair], precision: str) -> float:
-    """Nats a token of the replies, each token said to the decoder as if it had been drawn."""
+def loss(variants: Any, pairs: list[PromptReply], precision: str) -> float:
+    """Nats a token of the replies, each token fed to the decoder as if it had been sampled."""
     from chat.engine.continuous_batch import MAX_BATCH_ROWS
     from chat.engine.decoder import Decoder
     from chat.template import encode_prompt, encode_reply

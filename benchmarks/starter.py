@@ -1,4 +1,4 @@
-"""Held-out loss of the starter base: `python -m benchmarks.starter --corpus cornell_movie_dialogs_corpus.zip`.
+"""Benchmark of the starter's held-out loss: `python -m benchmarks.starter --corpus cornell_movie_dialogs_corpus.zip`.
 
 Nats per byte over the conversations of the test films, lines joined by newlines, against a 5-gram Kneser-Ney model that
 read the conversations of the train films. Both predict the same tokens, those between two `<|endoftext|>` and the
@@ -8,27 +8,28 @@ closing one; the bytes are those of the text alone.
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from benchmarks.harness import finish_benchmark
 from hub.errors import one_line_errors
 
 ORDER = 5
 BARS: dict[str, tuple[str, float]] = {"starter_nats_per_byte": ("<=", 1.10)}
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="the Cornell corpus, zip or folder")
     parser.add_argument("--model", type=Path, default=Path("training/starter"), help="default: %(default)s")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     with one_line_errors():
         figures = measure(arguments.corpus, arguments.model)
-    held = all(figures[name] <= bound for name, (_, bound) in BARS.items())
-    print(json.dumps({**figures, "bars": BARS, "held": held}))
-    raise SystemExit(0 if held else 1)
+    finish_benchmark(figures, BARS)
 
 
 def measure(corpus: Path, folder: Path) -> dict[str, float]:
@@ -63,7 +64,7 @@ def measure(corpus: Path, folder: Path) -> dict[str, float]:
     return figures
 
 
-def starter_loss(folder: Path, tokenizer, texts: dict[str, list[str]]) -> float:
+def starter_loss(folder: Path, tokenizer: Any, texts: dict[str, list[str]]) -> float:
     """Nats per byte of the saved weights on the test films."""
     import torch
     from transformers import Qwen2ForCausalLM
@@ -71,10 +72,11 @@ def starter_loss(folder: Path, tokenizer, texts: dict[str, list[str]]) -> float:
     from training.base.pretrain_model import nats_per_byte
 
     model = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
-    return nats_per_byte(model, tokenizer, texts["test"])
+    nats: float = nats_per_byte(model, tokenizer, texts["test"])
+    return nats
 
 
-def kneser_ney_loss(folder: Path, tokenizer, texts: dict[str, list[str]]) -> float:
+def kneser_ney_loss(folder: Path, tokenizer: Any, texts: dict[str, list[str]]) -> float:
     """Nats per byte, on the test films, of the n-gram model of the train films over the same tokens."""
     from benchmarks.ngram import KneserNey
     from training.base.pretrain_data import BOUNDARY

@@ -1,11 +1,11 @@
-"""Packed training against TRL as a newcomer sets it up: `python -m benchmarks.train --corpus ZIP --tokenizer FOLDER`.
+"""Benchmark of packed training: `python -m benchmarks.train --corpus ZIP --tokenizer FOLDER`.
 
-Random weights of the true shapes (the starter's are real), real pairs of the corpus, the code of
-training.finetune.loading, training.data.packing and training.finetune.sft. The newcomer gives SFTTrainer the same
-model, adapter and pairs, unpacked, in padded batches of 8. Both take the very same examples in every optimizer step, so
-that their loss on held-out pairs must be the same in the end. Each side is a process of its own, so that its peak
-memory is its own. `--cap-gb 8` holds a GPU's allocator to a limit, under which 3B is trained by SFT and by DPO. Without
---corpus the pairs are those of the sample.
+The peer is TRL as a newcomer sets it up: SFTTrainer with the same model, adapter and pairs, unpacked, in padded batches
+of 8. Random weights of the true shapes (the starter's are real), real pairs of the corpus, the code of
+training.finetune.loading, training.data.packing and training.finetune.sft. Both take the very same examples in every
+optimizer step, so that their loss on held-out pairs must be the same in the end. Each side is a process of its own, so
+that its peak memory is its own. `--cap-gb 8` holds a GPU's allocator to a limit, under which 3B is trained by SFT and
+by DPO. Without --corpus the pairs are those of the sample.
 """
 
 from __future__ import annotations
@@ -14,52 +14,53 @@ import argparse
 import json
 import math
 import platform
-import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import finish_benchmark, run_child
 from benchmarks.train_peer import (
-    EXAMPLES,
-    ROW,
-    SHAPES,
-    common,
+    QWEN_SHAPES,
+    ROW_TOKENS,
+    STEP_EXAMPLES,
+    common_arguments,
+    dpo_trainer,
     held_out_loss,
-    lora,
-    newcomer,
-    preference,
+    lora_settings,
+    newcomer_trainer,
     random_base,
     resident_gb,
     stopwatch,
 )
-from hub.errors import UserError, one_line_errors
+from hub.errors import one_line_errors
 
 PAPER_PAIRS = 142_000
 STARTER = Path("training/starter")
-HELD_OUT = 100
+HELD_OUT_PAIRS = 100
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
     parser.add_argument("--tokenizer", default="Qwen/Qwen2.5-0.5B", help="of the Qwen shapes (default: %(default)s)")
-    parser.add_argument("--shapes", nargs="+", choices=["starter", *SHAPES], help="default: what the device can bear")
+    parser.add_argument(
+        "--shapes", nargs="+", choices=["starter", *QWEN_SHAPES], help="default: what the device can bear"
+    )
     parser.add_argument("--steps", type=int, help="optimizer steps of each side (default: 6, on a GPU 30)")
     parser.add_argument("--cap-gb", type=float, help="limit of the CUDA allocator")
     parser.add_argument("--side", nargs=2, metavar=("SIDE", "BASE"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
+    arguments.given = list(sys.argv[1:] if argv is None else argv)
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         if arguments.side:
             name, base = arguments.side
             print(json.dumps(side(arguments, name, base, Path(scratch))))
             return
         figures, bars = measure(arguments, Path(scratch))
-    held = all(
-        figures[name] <= bound if sign == "<=" else figures[name] >= bound for name, (sign, bound) in bars.items()
-    )
-    print(json.dumps({**figures, "bars": bars, "held": held}))
-    raise SystemExit(0 if held else 1)
+    finish_benchmark(figures, bars)
 
 
 def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, float], dict[str, tuple[str, float]]]:
@@ -74,7 +75,7 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, flo
     steps = arguments.steps or (30 if gpu else 6)
     print(
         f"{arguments.corpus.name}; {device_memory()[1]}, cap {arguments.cap_gb or 'none'}; torch {torch.__version__}, "
-        f"trl {trl.__version__}, Python {platform.python_version()}; {steps} steps of {EXAMPLES} examples, "
+        f"trl {trl.__version__}, Python {platform.python_version()}; {steps} steps of {STEP_EXAMPLES} examples, "
         "the first not timed",
         flush=True,
     )
@@ -84,7 +85,7 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, flo
     for shape in shapes:
         base = STARTER if shape == "starter" else random_base(shape, scratch)
         for name in ("packed", "newcomer", "dpo") if gpu else ("packed", "newcomer"):
-            result = child(shape, name, base, steps)
+            result = run_side(arguments.given, shape, name, base, steps)
             results.setdefault(shape, {})[name] = result
             print(
                 f"| {shape} | {name} | {result['tokens_per_s']:,.0f} | {result['fill']:.1%} | "
@@ -110,14 +111,12 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, flo
     return figures, bars
 
 
-def child(shape: str, name: str, base: Path, steps: int) -> dict[str, float]:
-    """Runs one side in a process of its own with this one's arguments."""
-    code = [sys.executable, "-m", "benchmarks.train", *sys.argv[1:], "--shapes", shape, "--steps", str(steps)]
+def run_side(given: Sequence[str], shape: str, name: str, base: Path, steps: int) -> dict[str, float]:
+    """Figures of one side, which runs in a process of its own with the `given` arguments."""
+    code = [sys.executable, "-m", "benchmarks.train", *given, "--shapes", shape, "--steps", str(steps)]
     code += ["--side", name, str(base)]
-    done = subprocess.run(code, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"{name} of {shape} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    result: dict[str, float] = json.loads(run_child(code, f"{name} of {shape}").strip().splitlines()[-1])
+    return result
 
 
 def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -> dict[str, float]:
@@ -136,12 +135,12 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
         torch.cuda.set_per_process_memory_fraction(arguments.cap_gb * 1e9 / torch.cuda.mem_get_info()[1])
     starter = arguments.shapes == ["starter"]
     tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(STARTER if starter else arguments.tokenizer))
-    train, validation = pairs_of(arguments.corpus)
-    encoded = encode(tokenizer, train.slice(0, EXAMPLES * arguments.steps), ROW)
+    train, validation = split_pairs(arguments.corpus)
+    encoded = encode(tokenizer, train.slice(0, STEP_EXAMPLES * arguments.steps), ROW_TOKENS)
     torch.manual_seed(0)
     base = load_base(folder, "main", Model(four_bit=gpu))
     sizes = Shape.of(base.config)
-    make = {"packed": packed, "newcomer": newcomer, "dpo": preference}[name]
+    make = {"packed": packed_trainer, "newcomer": newcomer_trainer, "dpo": dpo_trainer}[name]
     trainer = make(base, tokenizer, train, arguments.steps, scratch, gpu)
     clock = stopwatch(tokenizer.pad_token_id)
     trainer.add_callback(clock)
@@ -155,11 +154,11 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
         "peak_gb": round(peak, 3),
         "mfu": round(speed * work / matrix_speed(4096, 4096), 4),
         "hours_paper_run": round(PAPER_PAIRS * encoded.tokens / len(encoded.table) / speed / 3600, 2),
-        "loss": held_out_loss(trainer.model, encode(tokenizer, validation.slice(0, HELD_OUT), ROW)),
+        "loss": held_out_loss(trainer.model, encode(tokenizer, validation.slice(0, HELD_OUT_PAIRS), ROW_TOKENS)),
     }
 
 
-def pairs_of(corpus: Path) -> tuple[Any, Any]:
+def split_pairs(corpus: Path) -> tuple[Any, Any]:
     """Train and validation pairs of a corpus, in an order of chance; the same pairs at every call."""
     import numpy as np
 
@@ -168,33 +167,36 @@ def pairs_of(corpus: Path) -> tuple[Any, Any]:
     from training.data.pairs import build
     from training.recipe_schema import Data
 
-    short = Data(max_prompt_characters=ROW, max_reply_characters=ROW)  # none is over ROW tokens: neither side drops any
+    # no pair is over ROW_TOKENS tokens: neither side drops any
+    short = Data(max_prompt_characters=ROW_TOKENS, max_reply_characters=ROW_TOKENS)
     tables = build([WeightedCorpus("corpus", 1, sources.read(corpus))], short)[0]["pairs"]
     drawn = [tables[split].select(["prompt", "completion"]) for split in ("train", "validation")]
     train, validation = (table.take(np.random.default_rng(1).permutation(len(table))) for table in drawn)
     return train.combine_chunks(), validation.combine_chunks()
 
 
-def packed(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
-    """Our trainer; the rows of a step hold the examples of the newcomer's."""
+def packed_trainer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
+    """Packed trainer of ours; the rows of a step hold the examples of the newcomer's."""
     from training.data.encode import encode
     from training.data.packing import joined, token_counts
     from training.finetune.loading import add_lora
     from training.finetune.sft import arguments_of, build_trainer
 
-    encoded = encode(tokenizer, train.slice(0, EXAMPLES * steps), ROW)
+    encoded = encode(tokenizer, train.slice(0, STEP_EXAMPLES * steps), ROW_TOKENS)
     at_once = 1 if gpu else 2  # memory is not short on a CPU
-    rows = step_rows(token_counts(encoded.table).tolist(), EXAMPLES, ROW, at_once)
-    settings = common(steps, scratch, gpu) | {"packing": True, "per_device_train_batch_size": at_once}
+    rows = step_rows(token_counts(encoded.table).tolist(), STEP_EXAMPLES, ROW_TOKENS, at_once)
+    settings = common_arguments(steps, scratch, gpu) | {"packing": True, "per_device_train_batch_size": at_once}
     arguments = arguments_of(settings | {"gradient_accumulation_steps": len(rows) // steps // at_once}, scratch)
     return build_trainer(
-        add_lora(base, tokenizer, lora(gpu)), tokenizer, arguments, encoded, joined(encoded.table, rows)
+        add_lora(base, tokenizer, lora_settings(gpu)), tokenizer, arguments, encoded, joined(encoded.table, rows)
     )
 
 
 def step_rows(lengths: list[int], examples: int, size: int, multiple: int) -> list[list[int]]:
-    """Packs each step's examples by themselves, in as many rows of at most `size` for every step, a `multiple`: a step
-    that needs fewer than another has its fullest rows cut in two, which costs nothing, since no row is padded."""
+    """Rows of each step's examples, packed by themselves: as many of at most `size` for every step, a `multiple`.
+
+    A step that needs fewer than another has its fullest rows cut in two, which costs nothing: no row is padded.
+    """
     from training.data.packing import fill_rows
 
     firsts = range(0, len(lengths), examples)

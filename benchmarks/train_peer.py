@@ -8,24 +8,16 @@ from pathlib import Path
 from typing import Any
 
 # layers, hidden, intermediate, heads, key-value heads; Qwen2.5 technical report, table 1, and its config.json
-SHAPES = {
+QWEN_SHAPES = {
     "0.5B-2layers": (2, 896, 4864, 14, 2),
     "0.5B": (24, 896, 4864, 14, 2),
     "1.5B": (28, 1536, 8960, 12, 2),
     "3B": (36, 2048, 11008, 16, 2),
 }
-
-
 VOCABULARY = 151_936
-
-
 NEWCOMER_BATCH = 8
-
-
-EXAMPLES = 32  # an optimizer step's, of either side
-
-
-ROW = 512
+STEP_EXAMPLES = 32  # an optimizer step's, of either side
+ROW_TOKENS = 512
 
 
 def random_base(shape: str, scratch: Path) -> Path:
@@ -33,7 +25,7 @@ def random_base(shape: str, scratch: Path) -> Path:
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    layers, hidden, intermediate, heads, kv = SHAPES[shape]
+    layers, hidden, intermediate, heads, kv = QWEN_SHAPES[shape]
     config = Qwen2Config(
         num_hidden_layers=layers, hidden_size=hidden, intermediate_size=intermediate, num_attention_heads=heads,
         num_key_value_heads=kv, vocab_size=VOCABULARY, tie_word_embeddings=True, max_position_embeddings=32_768,
@@ -49,25 +41,26 @@ def random_base(shape: str, scratch: Path) -> Path:
     return scratch / "base"
 
 
-def common(steps: int, scratch: Path, gpu: bool) -> dict[str, Any]:
+def common_arguments(steps: int, scratch: Path, gpu: bool) -> dict[str, Any]:
     """What the sides share, so that the layout of a batch is all that differs, not the examples of a step."""
     return {
         "max_steps": steps, "train_sampling_strategy": "sequential",
         "learning_rate": 1e-3 if not gpu else 2e-4, "lr_scheduler_type": "cosine",
-        "warmup_steps": 0.1, "bf16": True, "activation_checkpointing": gpu, "max_length": ROW, "logging_steps": 1,
-        "save_strategy": "no", "disable_tqdm": True, "seed": 1, "use_cpu": not gpu, "report_to": "none",
+        "warmup_steps": 0.1, "bf16": True, "activation_checkpointing": gpu, "max_length": ROW_TOKENS,
+        "logging_steps": 1, "save_strategy": "no", "disable_tqdm": True, "seed": 1,
+        "use_cpu": not gpu, "report_to": "none",
         "optim": "paged_adamw_8bit" if gpu else "adamw_torch", "output_dir": str(scratch / "run"),
     }  # fmt: skip
 
 
-def lora(gpu: bool) -> Any:
+def lora_settings(gpu: bool) -> Any:
     """The adapter of every side."""
     from training.recipe_schema import Lora
 
     return Lora(r=16, alpha=32, dropout=0.05 if gpu else 0.0)
 
 
-def newcomer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
+def newcomer_trainer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
     """SFTTrainer on prompts and completions as text, padded, its head as TRL makes it.
 
     Given messages, TRL would also train the newline that the template puts behind the last `<|im_end|>`: other tokens.
@@ -84,15 +77,15 @@ def newcomer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, g
             "prompt": tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True),
             "completion": row["completion"][0]["content"],
         }
-        for row in train.slice(0, EXAMPLES * steps).to_pylist()
+        for row in train.slice(0, STEP_EXAMPLES * steps).to_pylist()
     ]
-    settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": NEWCOMER_BATCH}
-    arguments = SFTConfig(**settings, gradient_accumulation_steps=EXAMPLES // NEWCOMER_BATCH)
-    model = with_bias(get_peft_model(base, lora_config(tokenizer, lora(gpu), task_type="CAUSAL_LM")))
+    settings = common_arguments(steps, scratch, gpu) | {"per_device_train_batch_size": NEWCOMER_BATCH}
+    arguments = SFTConfig(**settings, gradient_accumulation_steps=STEP_EXAMPLES // NEWCOMER_BATCH)
+    model = with_bias(get_peft_model(base, lora_config(tokenizer, lora_settings(gpu), task_type="CAUSAL_LM")))
     return SFTTrainer(model=model, args=arguments, train_dataset=Dataset.from_list(texts), processing_class=tokenizer)
 
 
-def preference(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
+def dpo_trainer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu: bool) -> Any:
     """DPO of each reply against another prompt's, at the recipe's batch of 2 by 8."""
     from datasets import Dataset
     from trl import DPOConfig
@@ -103,9 +96,12 @@ def preference(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path,
 
     rows = train.slice(0, 16 * steps + 1).to_pylist()
     pairs = [{**row, "chosen": row["completion"], "rejected": rows[i]["completion"]} for i, row in enumerate(rows[1:])]
-    settings = common(steps, scratch, gpu) | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8}
+    settings = common_arguments(steps, scratch, gpu) | {
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 8,
+    }
     dataset = Dataset.from_list([as_text(tokenizer, pair) for pair in pairs])
-    return build_trainer(add_lora(base, tokenizer, lora(gpu)), tokenizer, DPOConfig(**settings), dataset)
+    return build_trainer(add_lora(base, tokenizer, lora_settings(gpu)), tokenizer, DPOConfig(**settings), dataset)
 
 
 def stopwatch(pad: int) -> Any:
@@ -162,5 +158,6 @@ def held_out_loss(model: Any, encoded: Any) -> float:
 
 
 def resident_gb() -> float:
+    """Peak resident memory of this process, in GB."""
     status = Path(f"/proc/{os.getpid()}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1e6

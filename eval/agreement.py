@@ -1,4 +1,4 @@
-"""How far scores agree: `python -m eval.agreement FILE` qualifies a judge by people's scores before it is used.
+"""Correlation of a judge's scores with people's: `python -m eval.agreement FILE` qualifies a judge before it is used.
 
 FILE has one JSON object a line: `item` (the prompt), `system` (who answered), `criterion`, `human`, `judge`. Printed
 for each criterion are Pearson's r, Spearman's rho and Kendall's tau-b between the two scores
@@ -31,6 +31,8 @@ LEVELS = ("response", "item", "system")
 
 
 class PairedScore(NamedTuple):
+    """Scores of one response by people and by a judge."""
+
     item: str
     system: str
     human: float
@@ -38,23 +40,25 @@ class PairedScore(NamedTuple):
 
 
 class Correlation(NamedTuple):
+    """Correlation with its bootstrap interval."""
+
     estimate: Estimate
     undefined: int
     """How many items had no correlation; of the other levels 1 where it is not defined."""
 
 
 def correlate(scores: Sequence[PairedScore], measure: str, level: str) -> tuple[float, int]:
-    """The correlation of the two scores at a level, and how many were undefined; NaN where all were."""
+    """Correlation of the two scores at a level, and how many were undefined; NaN where all were."""
     every = np.arange(len(scores))
     if level != "item":
-        value = of_rows(scores, measure, level)(every)
+        value = correlation_of_rows(scores, measure, level)(every)
         return value, int(math.isnan(value))
-    values = by_item(scores, measure)
+    values = correlation_by_item(scores, measure)
     return mean_of_defined(values), int(np.isnan(values).sum())
 
 
-def of_rows(scores: Sequence[PairedScore], measure: str, level: str) -> Callable[[np.ndarray], float]:
-    """The correlation as a function of which rows, (rows,) of places, are taken: over them, or over their systems."""
+def correlation_of_rows(scores: Sequence[PairedScore], measure: str, level: str) -> Callable[[np.ndarray], float]:
+    """Correlation as a function of row indices, (rows,): over those rows, or over the means of their systems."""
     both = np.array([(score.human, score.judge) for score in scores])
     system = np.unique([score.system for score in scores], return_inverse=True)[1]
 
@@ -69,16 +73,17 @@ def of_rows(scores: Sequence[PairedScore], measure: str, level: str) -> Callable
     return found
 
 
-def by_item(scores: Sequence[PairedScore], measure: str) -> np.ndarray:
-    """The correlation within each item, (items,); NaN where there is none."""
+def correlation_by_item(scores: Sequence[PairedScore], measure: str) -> np.ndarray:
+    """Correlation within each item, (items,); NaN where there is none."""
     found = [
         correlation(measure, *np.transpose([(score.human, score.judge) for score in own]))
-        for own in grouped(scores).values()
+        for own in group_by_item(scores).values()
     ]
     return np.array(found)
 
 
-def grouped(scores: Sequence[PairedScore]) -> dict[str, list[PairedScore]]:
+def group_by_item(scores: Sequence[PairedScore]) -> dict[str, list[PairedScore]]:
+    """Scores by item, in order of appearance."""
     groups: dict[str, list[PairedScore]] = {}
     for score in scores:
         groups.setdefault(score.item, []).append(score)
@@ -86,12 +91,13 @@ def grouped(scores: Sequence[PairedScore]) -> dict[str, list[PairedScore]]:
 
 
 def mean_of_defined(values: np.ndarray) -> float:
+    """Mean without NaN; NaN where nothing is left."""
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else math.nan
 
 
 def correlation(measure: str, human: np.ndarray, judge: np.ndarray) -> float:
-    """scipy's `pearsonr`, `spearmanr` or `kendalltau` (tau-b); NaN where a score does not vary."""
+    """Pearson's r, Spearman's rho or Kendall's tau-b by scipy; NaN where a score does not vary."""
     from scipy import stats
 
     if len(human) < 2 or np.ptp(human) == 0 or np.ptp(judge) == 0:
@@ -102,21 +108,21 @@ def correlation(measure: str, human: np.ndarray, judge: np.ndarray) -> float:
         return float(function(human, judge).statistic)
 
 
-def estimated(
+def bootstrap_correlation(
     scores: Sequence[PairedScore], measure: str, level: str, seed: int = 0, resamples: int = 500
 ) -> Correlation:
-    """`correlate` with the percentile bootstrap over items."""
+    """Cluster bootstrap of `correlate`, with items as the clusters and the percentile interval."""
     value, undefined = correlate(scores, measure, level)
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     if level == "item":
-        values = by_item(scores, measure)
-        drawn = [mean_of_defined(values[chance.integers(0, len(values), len(values))]) for _ in range(resamples)]
+        values = correlation_by_item(scores, measure)
+        drawn = [mean_of_defined(values[rng.integers(0, len(values), len(values))]) for _ in range(resamples)]
     else:
         item = np.unique([score.item for score in scores], return_inverse=True)[1]
         rows = np.split(np.argsort(item, kind="stable"), np.cumsum(np.bincount(item))[:-1])
-        found = of_rows(scores, measure, level)
+        found = correlation_of_rows(scores, measure, level)
         drawn = [
-            found(np.concatenate([rows[place] for place in chance.integers(0, len(rows), len(rows))]))
+            found(np.concatenate([rows[index] for index in rng.integers(0, len(rows), len(rows))]))
             for _ in range(resamples)
         ]
     known = [one for one in drawn if not math.isnan(one)]
@@ -124,8 +130,8 @@ def estimated(
     return Correlation(Estimate(value, float(low), float(high)), undefined)
 
 
-def read(lines: Iterable[str]) -> dict[str, list[PairedScore]]:
-    """Scores by criterion.
+def read_scores(lines: Iterable[str]) -> dict[str, list[PairedScore]]:
+    """Scores by criterion, from lines of JSON.
 
     Raises:
         UserError: a line is not such an object, or there is none.
@@ -149,36 +155,37 @@ def read(lines: Iterable[str]) -> dict[str, list[PairedScore]]:
     return found
 
 
-def table(
+def correlation_table(
     scores: dict[str, list[PairedScore]],
     seed: int = 0,
     measures: Sequence[str] = MEASURES,
     levels: Sequence[str] = LEVELS,
     resamples: int = 500,
 ) -> str:
-    """A markdown table of correlations."""
+    """Markdown table of correlations with their intervals."""
     lines = ["| criterion | by | n | " + " | ".join(measures) + " |", "|---|---|---:|" + "---:|" * len(measures)]
     for criterion, own in scores.items():
         sizes = {"response": len(own), "item": len({s.item for s in own}), "system": len({s.system for s in own})}
         for level in levels:
-            found = [estimated(own, measure, level, seed, resamples) for measure in measures]
+            found = [bootstrap_correlation(own, measure, level, seed, resamples) for measure in measures]
             size = f"{sizes[level]:,}" + (f" ({found[0].undefined:,} undefined)" if found[0].undefined else "")
             cells = " | ".join(f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})" for e, _ in found)
             lines.append(f"| {criterion} | {level} | {size} | {cells} |")
     return "\n".join(lines)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the correlations."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", type=Path, help="one JSON object a line")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     with one_line_errors():
         try:
             content = arguments.file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{arguments.file} cannot be read: {error}") from error
-        print(table(read(content.split("\n")), arguments.seed))
+        print(correlation_table(read_scores(content.split("\n")), arguments.seed))
 
 
 if __name__ == "__main__":

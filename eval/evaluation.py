@@ -1,6 +1,6 @@
 """Judge-free evaluation: `python -m eval.evaluation --namespace NAMESPACE --size starter --prompts 200`.
 
-Answers held-out prompts with base, SFT and DPO, measures them, and publishes responses, figures and a card in one
+Answers held-out prompts with base, SFT and DPO, measures them, and publishes responses, metrics and a card in one
 commit. A run that was killed carries on; one whose inputs and settings are those of the published set is up to date.
 """
 
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from chat.sampling import Sampling
-from eval.compute import evaluate
-from eval.plots import figure
+from eval.compute import compute_results
+from eval.plots import metrics_figure
 from hub.cards import dataset_card
 from hub.errors import one_line_errors
 from hub.lineage import Lineage, fetch_lineage, pin, training_minutes
@@ -32,7 +30,7 @@ from hub.task import Task
 
 @dataclass(frozen=True)
 class Study:
-    """What is measured, on what, and how."""
+    """Evaluation study: what is measured, on what, and how."""
 
     names: Names
     base: str
@@ -50,12 +48,13 @@ class Study:
     seed: int
     sampling: Sampling
     judge: str = "pmi"
-    """Who compares responses, a name in `eval.judge.JUDGES`."""
+    """Pairwise judge of the responses, a name in `eval.judge.JUDGES`."""
     four_bit: bool = False
     """Load the base in NF4, as the adapters were trained on it."""
 
     @property
     def settings(self) -> dict[str, Any]:
+        """The settings that make the study what it is, for its lineage."""
         chosen = ("prompts", "distractors", "per_film", "seed", "judge", "four_bit")
         return {name: getattr(self, name) for name in chosen} | asdict(self.sampling)
 
@@ -66,19 +65,20 @@ class Study:
         return Task(self.names.evaluation, "dataset", Lineage("evaluation", self.settings, inputs))
 
 
-def run(study: Study, work: Path, private: bool = False) -> str:
-    """Publishes the evaluation set and returns its full commit sha; a killed run finds its responses in `work`.
+def run_evaluation(study: Study, work: Path, private: bool = False) -> str:
+    """Runs the evaluation, publishes its dataset and returns its full commit sha; resumes from the responses in `work`.
 
-    Raises UserError for an unknown judge or a dataset without test pairs.
+    Raises:
+        UserError: an unknown judge, or a dataset without test pairs.
     """
     made = study.task()
-    revision = made.done() or measure(study, made, work, private)
+    revision = made.done() or publish_evaluation(study, made, work, private)
     push_results(made.repo)
     return revision
 
 
 def push_results(evaluation: str) -> None:
-    """Puts all that is published of the adapters that an evaluation set measured into their cards.
+    """Pushes everything that is published of the adapters of an evaluation set into their model cards.
 
     What a report has added (G-Eval, people) is part of it. A second time changes nothing.
     """
@@ -87,32 +87,36 @@ def push_results(evaluation: str) -> None:
     revision, lineage = found
     _, *adapters, data = lineage.inputs
     results = fetch_results(evaluation, revision)
-    told = f"{table(results)}\n\nFrom [{evaluation}]({address(evaluation)})."
+    text = f"{table(results)}\n\nFrom [{evaluation}]({dataset_url(evaluation)})."
     names = [name for name in TITLES if name in results["voices"]]  # a lineage keeps its facts sorted by name
     for name, source in zip(names[1:], adapters, strict=True):
         index = model_index(source.repo, data, variant_metrics(results, name), evaluation)
-        publish_results(source.repo, source.revision, index, told)
+        publish_results(source.repo, source.revision, index, text)
 
 
-def measure(study: Study, made: Task, work: Path, private: bool) -> str:
-    """Answers, measures and publishes; returns the full commit sha of the evaluation set."""
+def publish_evaluation(study: Study, made: Task, work: Path, private: bool) -> str:
+    """Samples, measures and publishes; returns the full commit sha of the evaluation set."""
+    import pyarrow as pa
+
     names = study.names
     *models, data = made.lineage.inputs
     inputs = dict(zip(("base", *study.adapters), models, strict=True))
     folder = work / f"evaluation-{made.lineage.fingerprint[:12]}"
-    rows, results = evaluate(inputs, data, study.settings, study.sampling, folder)
+    responses, results = compute_results(inputs, data, study.settings, study.sampling, folder)
     for name in study.adapters:
         results["voices"][name]["minutes"] = training_minutes(inputs[name])
     print("\n" + table(results) + "\n", flush=True)
     rights = inherited_rights(data)
     lineage = replace(made.lineage, facts={**results, "rights": rights.as_fact()})
-    files, metadata = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, folder)
+    files, metadata = write_tables(
+        {"responses": {"test": pa.Table.from_pylist([response.to_row() for response in responses])}}, folder
+    )
     card = dataset_card(
         "evaluation",
         {"pretty_name": f"Repartee evaluation ({names.size})", **rights.license, **metadata},
         repo=names.evaluation,
         table=table(results),
-        prompts=len(rows),
+        prompts=len(responses),
         command=(
             f"python -m eval.evaluation --namespace {names.namespace} --size {names.size} --base {study.base} "
             f"--prompts {study.prompts} --distractors {study.distractors} --per-film {study.per_film} "
@@ -124,48 +128,55 @@ def measure(study: Study, made: Task, work: Path, private: bool) -> str:
     files |= {
         "README.md": card.encode(),
         "results.json": (json.dumps(results, indent=2) + "\n").encode(),
-        "metrics.png": figure(results, folder / "metrics.png"),
+        "metrics.png": metrics_figure(results, folder / "metrics.png"),
     }
     return publish(names.evaluation, "dataset", files, lineage, "Judge-free evaluation", private=private)
 
 
-def address(dataset: str) -> str:
+def dataset_url(dataset: str) -> str:
+    """URL of a dataset on the Hub that is in use."""
     from huggingface_hub.constants import ENDPOINT
 
     return f"{ENDPOINT}/datasets/{dataset}"
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the evaluation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--size", default="starter", help="of the models: part of their names (default: %(default)s)")
     parser.add_argument("--base", help="Hub id of the base (default: the namespace's starter)")
-    parser.add_argument("--prompts", type=positive, default=2_000)
-    parser.add_argument("--distractors", type=positive, default=19)
-    parser.add_argument("--per-film", type=positive, default=20)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--prompts", type=positive, default=2_000, help="of the test split (default: %(default)s)")
+    parser.add_argument(
+        "--distractors", type=positive, default=19, help="wrong candidates in Hits@1 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--per-film", type=positive, default=20, help="prompts of one film at most (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--four-bit", action="store_true", help="load the base in NF4")
-    parser.add_argument("--work", type=Path, default=Path(".repartee/work"))
-    parser.add_argument("--private", action="store_true")
+    parser.add_argument("--work", type=Path, default=Path(".repartee/work"), help="default: %(default)s")
+    parser.add_argument("--private", action="store_true", help="publish in a private repository")
     parser.add_argument("--dry-run", action="store_true", help="say what would be measured, and why")
-    given = parser.parse_args()
-    names = Names(given.namespace, given.size)
+    arguments = parser.parse_args(argv)
+    names = Names(arguments.namespace, arguments.size)
     study = Study(
         names=names,
-        base=given.base or names.starter,
+        base=arguments.base or names.starter,
         dataset=names.dialogue,
         adapters={kind: names.adapter(kind) for kind in ("sft", "dpo")},
         sampling=Sampling(),
-        **{name: getattr(given, name) for name in ("prompts", "distractors", "per_film", "seed", "four_bit")},
+        **{name: getattr(arguments, name) for name in ("prompts", "distractors", "per_film", "seed", "four_bit")},
     )
     with one_line_errors():
-        if given.dry_run:
+        if arguments.dry_run:
             study.task().preview()
         else:
-            run(study, given.work, given.private)
+            run_evaluation(study, arguments.work, arguments.private)
 
 
 def positive(text: str) -> int:
+    """Argument type: a whole number above 0."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
     return int(text)

@@ -1,4 +1,4 @@
-"""Who labelled the preferences that an evaluated model was trained on: a judge that did would agree with itself."""
+"""Judge overlap: who labelled the preferences that an evaluated model was trained on, and so agrees with itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hub.lineage import Input, fetch_lineage
 
 
 def labellers(source: Input) -> set[str]:
-    """The judges of every preference set that an artifact was made from, as far down as lineages are published.
+    """Judges of every preference set that an artifact was made from, as far down as lineages are published.
 
     A set that was labelled again meanwhile counts as it was at the commit that was used.
     """
@@ -27,4 +27,5 @@ def labellers(source: Input) -> set[str]:
 
 
 def warning(judge: str) -> str:
+    """The sentence that warns of a judge which labelled the preferences itself."""
     return f"{judge} also labelled the preferences that DPO was trained on: a judge likes its own taste, ask another"

@@ -1,4 +1,4 @@
-"""MAUVE, when it is asked for: how alike a variant's replies and the films' own are spread over the space of texts.
+"""MAUVE, an optional metric: how alike the distributions of a variant's replies and of the films' own are.
 
 Pillutla et al., "MAUVE: Measuring the Gap Between Neural Text and Human Text using Divergence Frontiers", 2021, by the
 authors' package, which is optional (`pip install mauve-text==0.4.0`, GPL-3.0). Texts stand where the base model's state
@@ -16,23 +16,28 @@ from chat.variants import ModelVariants
 from hub.errors import UserError
 from stats.intervals import Estimate, Z
 
-PARTS = 10  # of the jackknife
+JACKKNIFE_PARTS = 10
 
 
-def of_variants(
+def mauve_of_variants(
     variants: ModelVariants, replies: Mapping[str, Sequence[str]], films: Sequence[str]
 ) -> dict[str, Estimate]:
     """MAUVE of each variant's replies against the films' own, one a prompt.
 
-    Raises UserError where the package is not installed.
+    Raises:
+        UserError: the package is not installed.
     """
-    needed()
-    own = states(variants, films)
-    return {variant: estimated(states(variants, texts), own) for variant, texts in replies.items()}
+    require_package()
+    own = last_states(variants, films)
+    return {variant: mauve_estimate(last_states(variants, texts), own) for variant, texts in replies.items()}
 
 
-def needed() -> None:
-    """Raises UserError where the package is not installed."""
+def require_package() -> None:
+    """Checks that the package is installed.
+
+    Raises:
+        UserError: it is not.
+    """
     from importlib.util import find_spec
 
     if find_spec("mauve") is None or find_spec("faiss") is None:
@@ -41,26 +46,27 @@ def needed() -> None:
         )
 
 
-def estimated(first: np.ndarray, second: np.ndarray) -> Estimate:
-    """MAUVE of two sets of states, (texts, width), with the interval of a jackknife that leaves out a tenth at a time.
+def mauve_estimate(first: np.ndarray, second: np.ndarray) -> Estimate:
+    """MAUVE of two sets of states, (texts, width), with a jackknife interval that leaves out a tenth at a time.
 
     A bootstrap would repeat texts, and two sets that repeat themselves look unlike each other.
     """
-    value = score(first, second)
-    part = np.arange(len(first)) % PARTS
-    without = np.array([score(first[part != n], second[part != n]) for n in range(PARTS)])
-    error = float(np.sqrt((PARTS - 1) / PARTS * ((without - without.mean()) ** 2).sum()))
+    value = mauve_score(first, second)
+    part = np.arange(len(first)) % JACKKNIFE_PARTS
+    without = np.array([mauve_score(first[part != n], second[part != n]) for n in range(JACKKNIFE_PARTS)])
+    error = float(np.sqrt((JACKKNIFE_PARTS - 1) / JACKKNIFE_PARTS * ((without - without.mean()) ** 2).sum()))
     return Estimate(value, max(0.0, value - Z * error), min(1.0, value + Z * error))
 
 
-def score(first: np.ndarray, second: np.ndarray) -> float:
+def mauve_score(first: np.ndarray, second: np.ndarray) -> float:
+    """MAUVE, from 0 to 1, of two sets of states, (texts, width)."""
     from mauve import compute_mauve
 
     return float(compute_mauve(p_features=first, q_features=second, kmeans_num_redo=1, seed=1).mauve)
 
 
-def states(variants: ModelVariants, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
-    """The base model's state at the last token of each text, (texts, width)."""
+def last_states(variants: ModelVariants, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+    """Last hidden states of the base model, at the last token of each text, (texts, width)."""
     import torch
 
     rows = [variants.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]

@@ -1,9 +1,9 @@
-"""From responses and likelihoods to figures: what is measured of each variant, and how variants compare."""
+"""Metrics of each variant from its replies and likelihoods, and paired comparisons of variants."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -14,15 +14,15 @@ from chat.variants import ModelVariants
 from eval import metrics
 from eval.judge.comparison import Judge
 from eval.ranking import log_probs_of_many
-from stats.intervals import Estimate, Paired, holm, paired, wilson
+from eval.rows import PAIRS, DialoguePair
+from stats.intervals import Estimate, Paired, holm_correction, paired_difference, wilson_interval
 
-Row = dict[str, Any]
-Figures = dict[str, Estimate | float | None]
-PAIRS = (("sft", "base"), ("dpo", "sft"))  # does the first of each answer better than the second?
+Metrics = dict[str, Estimate | float | None]
+"""By name; None where there is nothing to measure."""
 
 
 class Ranked(NamedTuple):
-    """What a variant thinks of the film's own reply to one prompt."""
+    """Rank of the film's own reply to one prompt under one variant."""
 
     log_probs: list[float]
     """In nats, of each token, `<|im_end|>` included."""
@@ -32,16 +32,18 @@ class Ranked(NamedTuple):
     """and by mean log-likelihood, which favours bland replies."""
 
 
-def film_reply(row: Row) -> str:
+def film_reply(row: DialoguePair) -> str:
+    """The film's own reply."""
     return row["completion"][0]["content"]
 
 
-def rank(variants: ModelVariants, name: str, rows: list[Row], candidates: list[list[str]]) -> list[Ranked]:
-    """Scores the film's reply to each prompt beside its distractors.
+def rank(variants: ModelVariants, name: str, rows: list[DialoguePair], candidates: list[list[str]]) -> list[Ranked]:
+    """Hits@1 of the film's reply to each prompt among its distractors, by PMI and by likelihood.
 
     log p(reply | empty prompt) is found once for each reply, however many prompts it stands beside.
 
-    Raises ValueError where the prompts have different system messages: then there is no one empty prompt.
+    Raises:
+        ValueError: the prompts have different system messages: then there is no one empty prompt.
     """
     groups = [[film_reply(row), *others] for row, others in zip(rows, candidates, strict=True)]
     empty = without_prompt(rows[0]["prompt"])
@@ -58,48 +60,56 @@ def rank(variants: ModelVariants, name: str, rows: list[Row], candidates: list[l
     return ranked
 
 
-def figures(
-    rows: list[Row], replies: list[Reply], ranked: list[Ranked], seen: metrics.Seen | None, seed: int
-) -> Figures:
-    """Likelihood and ranking of the films' own replies, and the shape of the sampled ones."""
+def measure_variant(
+    rows: list[DialoguePair],
+    replies: list[Reply],
+    ranked: list[Ranked],
+    known: metrics.TrainingOverlap | None,
+    seed: int,
+) -> Metrics:
+    """Metrics of one variant: likelihood and rank of the films' own replies, and the texts of the sampled ones."""
     n, films = len(rows), [film_reply(row) for row in rows]
     scores = [entry.log_probs for entry in ranked]
     return {
         "perplexity": metrics.perplexity(scores, seed),
         "perplexity_per_byte": metrics.perplexity_per_byte(scores, films, seed),
-        "nats_per_byte": metrics.nats_per_byte(scores, films, seed),
-        "hits_pmi": wilson(sum(entry.hit_pmi for entry in ranked), n),
-        "hits_likelihood": wilson(sum(entry.hit_likelihood for entry in ranked), n),
-        "stop_rate": wilson(sum(reply.finish_reason == STOP for reply in replies), n),
-        "endoftext_rate": wilson(sum(reply.finish_reason == PAD for reply in replies), n),
-        **of_texts([reply.text for reply in replies], seen, seed),
+        "nats_per_byte": metrics.loss_per_byte(scores, films, seed),
+        "hits_pmi": wilson_interval(sum(entry.hit_pmi for entry in ranked), n),
+        "hits_likelihood": wilson_interval(sum(entry.hit_likelihood for entry in ranked), n),
+        "stop_rate": wilson_interval(sum(reply.finish_reason == STOP for reply in replies), n),
+        "endoftext_rate": wilson_interval(sum(reply.finish_reason == PAD for reply in replies), n),
+        **text_metrics([reply.text for reply in replies], known, seed),
     }
 
 
-def of_texts(texts: list[str], seen: metrics.Seen | None, seed: int) -> Figures:
-    """What can be said of replies as texts alone, be they a variant's or the films' own.
+def text_metrics(texts: list[str], known: metrics.TrainingOverlap | None, seed: int) -> Metrics:
+    """Text metrics (diversity, repetition, length, copying) of replies, be they a variant's or the films' own.
 
     Args:
-        seen: what of them stands in training lines; None where those are not known, which is not the same as nothing.
+        texts: the replies.
+        known: what of them stands in training lines; None where those are not known, which is not the same as nothing.
+        seed: of the bootstrap.
     """
     n = len(texts)
     low, middle, high = metrics.length_quantiles(texts)
     return {
-        "empty_rate": wilson(sum(not text.strip() for text in texts), n),
+        "empty_rate": wilson_interval(sum(not text.strip() for text in texts), n),
         "distinct_1": metrics.distinct(texts, 1),
         "distinct_2": metrics.distinct(texts, 2),
         "repeated_3": metrics.repeated(texts, 3, seed),
-        "assistant_rate": wilson(sum(map(metrics.assistant_speak, texts)), n),
-        "copied": metrics.copied(texts, seen) if seen else None,
-        "overlap": metrics.overlap(texts, seen, seed) if seen else None,
+        "assistant_rate": wilson_interval(sum(map(metrics.assistant_speak, texts)), n),
+        "copied": metrics.copied(texts, known) if known else None,
+        "overlap": metrics.overlap(texts, known, seed) if known else None,
         "words_10": low,
         "words_50": middle,
         "words_90": high,
     }
 
 
-def paired_figures(rows: list[Row], ranked: Mapping[str, list[Ranked]], seed: int) -> dict[str, dict[str, Paired]]:
-    """How far one variant lies above another on the same prompts, films being the units; p-values adjusted (Holm)."""
+def paired_metrics(
+    rows: list[DialoguePair], ranked: Mapping[str, list[Ranked]], seed: int
+) -> dict[str, dict[str, Paired]]:
+    """Paired differences of variants on the same prompts: cluster bootstrap over films, p-values adjusted (Holm)."""
     films = [row["movie_id"] for row in rows]
     sizes = [float(len(film_reply(row).encode())) for row in rows]
     measured: dict[str, tuple[Callable[[Ranked], float], list[float] | None]] = {
@@ -110,27 +120,27 @@ def paired_figures(rows: list[Row], ranked: Mapping[str, list[Ranked]], seed: in
     pairs = [pair for pair in PAIRS if set(pair) <= set(ranked)]
     found: dict[str, dict[str, Paired]] = {f"{first} - {second}": {} for first, second in pairs}
     for name, (value, weights) in measured.items():
-        told = [
-            paired(list(map(value, ranked[first])), list(map(value, ranked[second])), films, seed, weights)
+        differences = [
+            paired_difference(list(map(value, ranked[first])), list(map(value, ranked[second])), films, seed, weights)
             for first, second in pairs
         ]
-        for pair, one, p in zip(found, told, holm([one.p_value for one in told]), strict=True):
+        for pair, one, p in zip(found, differences, holm_correction([one.p_value for one in differences]), strict=True):
             found[pair][name] = one._replace(p_value=p)
     return found
 
 
 class Compared(NamedTuple):
-    """Two variants before a judge."""
+    """Pairwise comparison of two variants by a judge."""
 
-    preference: metrics.Preference
+    preference: metrics.WinRate
     first_better: list[list[float]]
     """Per prompt, the judge's probability that the first variant's response is better: shown first, shown second."""
     p_value: float
     """That wins and losses, films being the units, could be chance."""
 
 
-def compare(judge: Judge, rows: list[Row], first: list[Reply], second: list[Reply]) -> Compared:
-    """Asks the judge in both orders and averages; the same text from both is a tie."""
+def compare_replies(judge: Judge, rows: list[DialoguePair], first: list[Reply], second: list[Reply]) -> Compared:
+    """Pairwise comparison in both orders, averaged; the same text from both is a tie."""
     items = [(row["prompt"], a.text, b.text) for row, a, b in zip(rows, first, second, strict=True)]
     ahead = judge.compare(items)
     behind = [1 - p for p in judge.compare([(prompt, b, a) for prompt, a, b in items])]
@@ -138,9 +148,10 @@ def compare(judge: Judge, rows: list[Row], first: list[Reply], second: list[Repl
     averages, same = [mean(pair) for pair in orders], [a == b for _, a, b in items]
     won = [0.0 if tie else float(p > 0.5) - float(p < 0.5) for p, tie in zip(averages, same, strict=True)]
     films = [row["movie_id"] for row in rows]
-    p_value = paired(won, [0.0] * len(won), films).p_value
-    return Compared(metrics.preference(averages, same), orders, p_value)
+    p_value = paired_difference(won, [0.0] * len(won), films).p_value
+    return Compared(metrics.win_rate(averages, same), orders, p_value)
 
 
 def mean(values: list[float]) -> float:
+    """Arithmetic mean."""
     return sum(values) / len(values)

@@ -1,4 +1,4 @@
-"""Metrics that need no judge: small pure functions, each with its source, with intervals where they are estimates.
+"""Metrics without a judge: small pure functions, each with its source, with intervals where they are estimates.
 
 Shares have Wilson's interval, ratios of sums (perplexity, means) a bootstrap over prompts, distinct-n a jackknife:
 resampled texts repeat themselves, which would pull a bootstrap of it down.
@@ -15,67 +15,69 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stats.intervals import Estimate, Z, ratio, wilson
+from stats.intervals import Estimate, Z, bootstrap_ratio, wilson_interval
 
 
 def perplexity(log_probs: Sequence[Sequence[float]], seed: int = 0) -> Estimate:
-    """exp of the mean negative log-likelihood over the tokens of all replies, end tokens too (Jelinek et al., 1977).
+    """Perplexity: exp of the mean negative log-likelihood over all tokens, end tokens too (Jelinek et al., 1977).
 
     Args:
         log_probs: of each reply, log p of its tokens in nats.
+        seed: of the bootstrap over replies.
     """
-    return ratio([-sum(reply) for reply in log_probs], [len(reply) for reply in log_probs], seed, of=np.exp)
+    return bootstrap_ratio([-sum(reply) for reply in log_probs], [len(reply) for reply in log_probs], seed, of=np.exp)
 
 
-def nats_per_byte(log_probs: Sequence[Sequence[float]], replies: Sequence[str], seed: int = 0) -> Estimate:
-    """The same loss over the UTF-8 bytes of the replies, for any tokenizer alike."""
-    return ratio([-sum(reply) for reply in log_probs], [len(reply.encode()) for reply in replies], seed)
+def loss_per_byte(log_probs: Sequence[Sequence[float]], replies: Sequence[str], seed: int = 0) -> Estimate:
+    """Loss in nats per UTF-8 byte of the replies, which does not depend on the tokenizer."""
+    return bootstrap_ratio([-sum(reply) for reply in log_probs], [len(reply.encode()) for reply in replies], seed)
 
 
 def perplexity_per_byte(log_probs: Sequence[Sequence[float]], replies: Sequence[str], seed: int = 0) -> Estimate:
-    """exp of `nats_per_byte`: what byte-level language models are compared by (Graves, 2013, gives it in bits)."""
-    return Estimate(*(math.exp(value) for value in nats_per_byte(log_probs, replies, seed)))
+    """Perplexity per byte: exp of `loss_per_byte`, as of byte-level models (Graves, 2013, gives it in bits)."""
+    return Estimate(*(math.exp(value) for value in loss_per_byte(log_probs, replies, seed)))
 
 
 def hit(scores: Sequence[float]) -> bool:
-    """Whether the first candidate, the true reply, is strictly ahead of all others: Hits@1 (Zhang et al., 2018)."""
+    """Hits@1: whether the first candidate, the true reply, is strictly ahead of all others (Zhang et al., 2018)."""
     return all(scores[0] > other for other in scores[1:])
 
 
 def distractors(replies: Sequence[str], groups: Sequence[str], count: int, seed: int) -> list[list[str]]:
-    """Draws for each reply `count` different other replies, none equal to it and none said in its own group.
+    """Distractors: for each reply `count` different other replies, none equal to it and none of its own group.
 
     Everybody gets as many as the poorest can have, so that one chance level holds for all.
     """
-    said: dict[str, set[str]] = {}
+    by_group: dict[str, set[str]] = {}
     for reply, group in zip(replies, groups, strict=True):
-        said.setdefault(group, set()).add(reply)
+        by_group.setdefault(group, set()).add(reply)
     everything = sorted(set(replies))
-    count = min([count, *(len(everything) - len(own) for own in said.values())])
-    chance = random.Random(seed)
+    count = min([count, *(len(everything) - len(own) for own in by_group.values())])
+    rng = random.Random(seed)
     drawn = []
     for group in groups:
-        pool = chance.sample(everything, min(len(everything), count + len(said[group])))
-        drawn.append([reply for reply in pool if reply not in said[group]][:count])
+        pool = rng.sample(everything, min(len(everything), count + len(by_group[group])))
+        drawn.append([reply for reply in pool if reply not in by_group[group]][:count])
     return drawn
 
 
-def words(text: str) -> list[str]:
-    """Lower-cased words and punctuation marks."""
+def tokenize_words(text: str) -> list[str]:
+    """Word tokens in lower case; punctuation marks are tokens of their own."""
     return re.findall(r"\w+(?:['\u2019]\w+)*|[^\w\s]", text.lower())
 
 
 def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    """All n-grams in order."""
     return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
 
 
 def distinct(texts: Sequence[str], n: int) -> Estimate:
-    """Distinct n-grams over all n-grams of all texts (Li et al., 2016), plus and minus Z jackknife standard errors.
+    """Distinct-n: different n-grams over all n-grams (Li et al., 2016), plus and minus Z jackknife standard errors.
 
     It falls as texts grow longer or more numerous: compare it between sets of like size. The delete-one jackknife
     (Efron and Stein, 1981) leaves out each text with the n-grams that only it has.
     """
-    grams = [ngrams(words(text), n) for text in texts]
+    grams = [ngrams(tokenize_words(text), n) for text in texts]
     holders = Counter(gram for own in grams for gram in set(own))
     total = sum(map(len, grams))
     if total == 0:
@@ -89,19 +91,19 @@ def distinct(texts: Sequence[str], n: int) -> Estimate:
 
 
 def length_quantiles(texts: Sequence[str]) -> tuple[float, float, float]:
-    """The 10%, 50% and 90% quantiles of the number of words and punctuation marks."""
-    low, middle, high = np.quantile([len(words(text)) for text in texts], [0.1, 0.5, 0.9])
+    """Length quantiles (10%, 50%, 90%) in words and punctuation marks."""
+    low, middle, high = np.quantile([len(tokenize_words(text)) for text in texts], [0.1, 0.5, 0.9])
     return float(low), float(middle), float(high)
 
 
 def repeated(texts: Sequence[str], n: int, seed: int = 0) -> Estimate:
-    """The mean share of a text's n-grams that it has said before: seq-rep-n (Welleck et al., 2020).
+    """Seq-rep-n: the mean share of a text's n-grams that it has said before (Welleck et al., 2020).
 
     A text of fewer than n words repeats nothing.
     """
-    grams = [ngrams(words(text), n) for text in texts]
+    grams = [ngrams(tokenize_words(text), n) for text in texts]
     shares = [1 - len(set(own)) / len(own) if own else 0.0 for own in grams]
-    return ratio(shares, [1.0] * len(shares), seed)
+    return bootstrap_ratio(shares, [1.0] * len(shares), seed)
 
 
 _ASSISTANT = re.compile(
@@ -120,7 +122,7 @@ _ASSISTANT = re.compile(
 
 
 def assistant_speak(text: str) -> bool:
-    """Whether a reply talks like an assistant ("As an AI", "How may I assist you?") and not like somebody in a film.
+    """Assistant register: whether a reply talks like a chatbot ("As an AI", "How may I assist you?").
 
     The phrases are our own choice of what instruction-tuned models say of themselves. One of the 304,713 lines of the
     Cornell corpus matches.
@@ -131,8 +133,8 @@ def assistant_speak(text: str) -> bool:
 RUN = 5  # words: shorter replies and runs ("I don't know.") are everybody's
 
 
-class Seen(NamedTuple):
-    """What of some texts stands in the training lines, as words."""
+class TrainingOverlap(NamedTuple):
+    """Overlap of some texts with the training lines, as word tokens."""
 
     whole: set[tuple[str, ...]]
     """Texts that are a training line, word for word."""
@@ -140,48 +142,48 @@ class Seen(NamedTuple):
     """Runs of RUN words that stand somewhere in one."""
 
 
-def seen(texts: Iterable[str], lines: Iterable[str]) -> Seen:
-    """Looks for texts, and for their runs of RUN words, in training lines; case does not count. Reads `lines` once."""
-    tokens = [tuple(words(text)) for text in texts]
+def training_overlap(texts: Iterable[str], lines: Iterable[str]) -> TrainingOverlap:
+    """Exact and n-gram matches of texts in training lines; case does not count. Reads `lines` once."""
+    tokens = [tuple(tokenize_words(text)) for text in texts]
     whole, runs = set(tokens), {run for own in tokens for run in ngrams(own, RUN)}
-    found = Seen(set(), set())
+    found = TrainingOverlap(set(), set())
     for line in lines:
-        own = tuple(words(line))
+        own = tuple(tokenize_words(line))
         if own in whole:
             found.whole.add(own)
         found.runs.update(run for run in ngrams(own, RUN) if run in runs)
     return found
 
 
-def copied(texts: Sequence[str], known: Seen) -> Estimate | None:
-    """The share of texts of RUN words or more that are a training line, word for word; None where none is so long.
+def copied(texts: Sequence[str], known: TrainingOverlap) -> Estimate | None:
+    """Memorised share: texts of RUN words or more that are a training line, word for word; None where none is so long.
 
     Verbatim memorisation (Carlini et al., 2023), to be read beside the same share of people's own replies.
     """
-    long = [own for text in texts if len(own := tuple(words(text))) >= RUN]
-    return wilson(sum(own in known.whole for own in long), len(long)) if long else None
+    long = [own for text in texts if len(own := tuple(tokenize_words(text))) >= RUN]
+    return wilson_interval(sum(own in known.whole for own in long), len(long)) if long else None
 
 
-def overlap(texts: Sequence[str], known: Seen, seed: int = 0) -> Estimate | None:
-    """The share of the texts' runs of RUN words that stand in training lines; None where there is none.
+def overlap(texts: Sequence[str], known: TrainingOverlap, seed: int = 0) -> Estimate | None:
+    """N-gram overlap: the share of the texts' runs of RUN words that stand in training lines; None where there is none.
 
     1 less the n-gram novelty of McCoy et al. (2023).
     """
-    runs = [own for text in texts if (own := ngrams(words(text), RUN))]
+    runs = [own for text in texts if (own := ngrams(tokenize_words(text), RUN))]
     inside = [float(sum(run in known.runs for run in own)) for own in runs]
-    return ratio(inside, [float(len(own)) for own in runs], seed) if runs else None
+    return bootstrap_ratio(inside, [float(len(own)) for own in runs], seed) if runs else None
 
 
-class Preference(NamedTuple):
-    """How often the first of two variants is preferred: a tie counts as half."""
+class WinRate(NamedTuple):
+    """Win rate of the first of two variants; a tie counts as half."""
 
     rate: Estimate
     ties: float
     """Share of prompts whose two responses are the same or equally good."""
 
 
-def preference(first_better: Sequence[float], same: Sequence[bool]) -> Preference:
-    """Counts wins from the probability, per prompt, that the first response is better; `same` marks equal responses.
+def win_rate(first_better: Sequence[float], same: Sequence[bool]) -> WinRate:
+    """Win rate from the probability, per prompt, that the first response is better; `same` marks equal responses.
 
     Ties pull the rate towards one half and tell nothing, so the interval is Wilson's of the wins among decided prompts,
     given the ties: as in the sign test (Dixon and Mood, 1946), it leaves one half out where the decided prompts do.
@@ -190,6 +192,6 @@ def preference(first_better: Sequence[float], same: Sequence[bool]) -> Preferenc
     tied = [equal or p == 0.5 for p, equal in zip(first_better, same, strict=True)]
     ties, decided = sum(tied) / n, n - sum(tied)
     if decided == 0:
-        return Preference(Estimate(0.5, 0.5, 0.5), ties)
-    wins = wilson(sum(p > 0.5 for p, tie in zip(first_better, tied, strict=True) if not tie), decided)
-    return Preference(Estimate(*(ties / 2 + (1 - ties) * share for share in wins)), ties)
+        return WinRate(Estimate(0.5, 0.5, 0.5), ties)
+    wins = wilson_interval(sum(p > 0.5 for p, tie in zip(first_better, tied, strict=True) if not tie), decided)
+    return WinRate(Estimate(*(ties / 2 + (1 - ties) * share for share in wins)), ties)

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, drawn as PNG; `hub.results_table` has them as a table."""
+"""Plots of an evaluation as PNG; `hub.results_table` has the numbers as a table."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.rows import ScoreRow
 from hub.results_table import ROWS, TITLES
-from stats.plots import blank, saved
+from stats.plots import empty_figure, save_figure
 
 COLOURS = {"base": "#9a9a9a", "sft": "#3b78b5", "dpo": "#c2542d", "rl": "#5a8f4e"}
 PANELS = ("perplexity", "hits_pmi", "stop_rate", "distinct_2")
 Facts = Mapping[str, Any]
 
 
-def figure(results: dict[str, Any], path: Path) -> Path:
-    """Draws a panel for each of PANELS with 95% intervals, into a PNG."""
-    variants, n = variants_of([results["voices"]]), results["candidates"]
-    canvas = blank(11, 3.6)
+def metrics_figure(results: dict[str, Any], path: Path) -> Path:
+    """Bar charts of the metrics in PANELS with 95% intervals, a panel each; returns the PNG's path."""
+    variants, n = ordered_variants([results["voices"]]), results["candidates"]
+    canvas = empty_figure(11, 3.6)
     for axes, key in zip(canvas.subplots(1, len(PANELS)), PANELS, strict=True):
         for place, name in enumerate(variants):
             bar(axes, place, results["voices"][name][key], name, ROWS[key].form)
@@ -30,24 +31,25 @@ def figure(results: dict[str, Any], path: Path) -> Path:
     canvas.suptitle(
         f"Base, fine-tuned and DPO on {results['prompts']:,} prompts of unseen films, with 95% intervals", fontsize=11
     )
-    return saved(canvas, path)
+    return save_figure(canvas, path)
 
 
-def means(judges: Sequence[Facts], people: Mapping[str, Facts], path: Path) -> Path:
-    """Mean score by criterion and variant, a panel a judge, beside the shares of people's choices; 95% intervals.
+def means_figure(judges: Sequence[Facts], people: Mapping[str, Facts], path: Path) -> Path:
+    """Bar charts of mean scores by criterion and variant, a panel a judge, beside people's choices; 95% intervals.
 
     Args:
         judges: as `eval.geval` publishes their results.
         people: who chose, and what `eval.human.analysis.analyse` found of them.
+        path: of the PNG.
     """
     from matplotlib.patches import Patch
 
     panels = len(judges) + len(people)
-    canvas = blank(0.6 + 5.2 * len(judges) + 3.2 * len(people), 4.2)
+    canvas = empty_figure(0.6 + 5.2 * len(judges) + 3.2 * len(people), 4.2)
     widths = [5.2] * len(judges) + [3.2] * len(people)
     every = canvas.subplots(1, panels, squeeze=False, gridspec_kw={"width_ratios": widths})[0]
     for axes, judge in zip(every, judges, strict=False):
-        criteria, variants = list(judge["means"]), variants_of(judge["means"].values())
+        criteria, variants = list(judge["means"]), ordered_variants(judge["means"].values())
         for place, name in enumerate(criteria):
             for step, variant in enumerate(variants):
                 if variant in judge["means"][name]:
@@ -61,18 +63,18 @@ def means(judges: Sequence[Facts], people: Mapping[str, Facts], path: Path) -> P
         handles = [Patch(color=COLOURS[variant], label=TITLES[variant]) for variant in variants]
         axes.legend(handles=handles, fontsize=8, frameon=False, ncols=len(variants))
     for axes, (who, study) in zip(every[len(judges) :], people.items(), strict=True):
-        variants = variants_of([study["shares"]])
+        variants = ordered_variants([study["shares"]])
         for place, variant in enumerate(variants):
             bar(axes, place, study["shares"][variant], variant, "{:.0%}")
         axes.set_xticks(range(len(variants)), [TITLES[variant] for variant in variants])
         axes.set_ylim(0, 1)
         axes.set_title(f"Chosen by {who} ({study['choices']:,} choices)", fontsize=10)
         axes.set_ylabel("share of choices", fontsize=9)
-    return saved(canvas, path)
+    return save_figure(canvas, path)
 
 
-def distributions(judge: str, rows: Sequence[Facts], path: Path) -> Path:
-    """How one judge's scores are spread over 1 to 5, a panel a criterion: the share of replies up to each score.
+def distributions_figure(judge: str, rows: Sequence[ScoreRow], path: Path) -> Path:
+    """Empirical CDFs of one judge's scores from 1 to 5, a panel a criterion.
 
     A curve further to the right is better; means hide where two curves cross.
     """
@@ -80,9 +82,9 @@ def distributions(judge: str, rows: Sequence[Facts], path: Path) -> Path:
     for row in rows:
         if row["score"] is not None:
             found.setdefault(row["criterion"], {}).setdefault(row["voice"], []).append(row["score"])
-    canvas = blank(2.9 * len(found), 3.4)
+    canvas = empty_figure(2.9 * len(found), 3.4)
     for axes, (name, variants) in zip(canvas.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
-        for variant in variants_of([variants]):
+        for variant in ordered_variants([variants]):
             axes.ecdf(variants[variant], color=COLOURS[variant], label=TITLES[variant], linewidth=1.6)
         axes.set_xlim(1, 5)
         axes.set_title(name, fontsize=10)
@@ -91,17 +93,17 @@ def distributions(judge: str, rows: Sequence[Facts], path: Path) -> Path:
     every[0].set_ylabel("share of replies", fontsize=9)
     every[0].legend(fontsize=8, frameon=False)
     canvas.suptitle(f"Scores by {judge}", fontsize=11)
-    return saved(canvas, path)
+    return save_figure(canvas, path)
 
 
-def variants_of(parts: Any) -> list[str]:
-    """The variants that any of some mappings has, in the order of TITLES."""
+def ordered_variants(parts: Any) -> list[str]:
+    """Variants that any of some mappings has, in the order of TITLES."""
     there = {variant for part in parts for variant in part}
     return [variant for variant in TITLES if variant in there]
 
 
 def bar(axes: Any, where: float, estimate: Facts, variant: str, form: str, width: float = 0.65) -> None:
-    """One variant's bar with its interval and value."""
+    """Bar of one variant with its error bar and value."""
     value, low, high = (estimate[end] for end in ("value", "low", "high"))
     axes.bar(where, value, color=COLOURS[variant], width=width)
     ends = [[max(0.0, value - low)], [max(0.0, high - value)]]  # a bootstrap's may lie on one side of the value

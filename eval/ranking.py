@@ -1,4 +1,4 @@
-"""The log-likelihoods of many replies to one prompt, with the prompt read once.
+"""Candidate ranking: log-likelihoods of many replies to one prompt, with one prefill of the prompt.
 
 Ranking 20 replies to a line by `chat.likelihood.log_probs` reads the line 20 times. Here the replies stand behind one
 copy of it in a single row, each at the positions it would have by itself, and see the prompt and themselves alone.
@@ -11,13 +11,16 @@ from collections.abc import Iterator, Sequence
 from chat.template import Message, encode_prompt, encode_reply
 from chat.variants import ModelVariants
 
-ROW = 512  # reply tokens behind one prompt; attention cost grows with the square of the row
+MAX_ROW_TOKENS = 512  # reply tokens behind one prompt; attention cost grows with the square of the row
 
 
 def log_probs_of_many(
     variants: ModelVariants, name: str, prompt: list[Message], replies: Sequence[str]
 ) -> list[list[float]]:
-    """Returns what `log_probs` returns for `[(prompt, reply) for reply in replies]`, up to rounding."""
+    """Log-probabilities of each reply's tokens in nats, as `log_probs` gives them one by one, up to rounding.
+
+    Several replies share one row behind the prompt under a block-diagonal attention mask (tree attention).
+    """
     import torch
 
     head = encode_prompt(variants.tokenizer, prompt)
@@ -49,10 +52,10 @@ def log_probs_of_many(
 
 
 def _rows(tails: Sequence[list[int]]) -> Iterator[list[list[int]]]:
-    """Groups replies in order, at most ROW tokens together (a longer one goes by itself)."""
+    """Groups replies in order, at most MAX_ROW_TOKENS tokens together (a longer one goes by itself)."""
     row: list[list[int]] = []
     for tail in tails:
-        if row and sum(map(len, row)) + len(tail) > ROW:
+        if row and sum(map(len, row)) + len(tail) > MAX_ROW_TOKENS:
             yield row
             row = []
         row.append(tail)

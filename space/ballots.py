@@ -20,7 +20,7 @@ from hub.errors import explain
 from hub.votes.ballot import BAD, TIE, Option
 from hub.votes.log import VoteLog
 from hub.votes.vote import Vote, votes
-from stats.intervals import Estimate, wilson
+from stats.intervals import Estimate, wilson_interval
 
 MOST = 10_000  # ballots open at one time
 LIFE = 3600.0  # seconds that a ballot stays open
@@ -118,7 +118,7 @@ class Ballots:
             counts = Counter(name for chosen in self._choices.values() for name in chosen)
             n = len(self._choices)
         names = [*self.revisions, TIE, BAD] if n else []
-        return n, {name: Share(counts[name], wilson(counts[name], n)) for name in names}
+        return n, {name: Share(counts[name], wilson_interval(counts[name], n)) for name in names}
 
     def _forget(self) -> None:
         """Drops what has expired, and the oldest while there are too many. Ids are in the order of their issue."""

@@ -1,0 +1,1 @@
+"""Statistics: intervals, tests, agreement and plots. Looks at no other room."""

@@ -1,4 +1,4 @@
-"""Figures that are drawn without a display and are the same bytes every time."""
+"""Matplotlib figures drawn without a display, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 
-def blank(width: float, height: float) -> Any:
-    """An empty figure, in inches."""
+def empty_figure(width: float, height: float) -> Any:
+    """Figure without axes, of so many inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -16,7 +16,8 @@ def blank(width: float, height: float) -> Any:
     return canvas
 
 
-def saved(canvas: Any, path: Path) -> Path:
+def save_figure(canvas: Any, path: Path) -> Path:
+    """Saves a figure as PNG, makes the folder where it is missing, and returns the path."""
     for axes in canvas.axes:
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,7 @@ def variants(starter, adapters):
 def served(monkeypatch):
     """Starts stubs of a judge; returns each with the settings that ask it."""
     from eval.judge.settings import JudgeSettings
-    from eval.judge.stub import Stub, run
+    from eval.judge.stub import Stub, serve_stub
 
     monkeypatch.setenv("JUDGE_KEY", "sk-test")
     started = []
@@ -120,7 +120,7 @@ def served(monkeypatch):
         async def main() -> None:
             found.update(loop=asyncio.get_running_loop(), task=asyncio.current_task())
             with suppress(asyncio.CancelledError):
-                await run(stub, 0, lambda port: (found.update(port=port), ready.set()))
+                await serve_stub(stub, 0, lambda port: (found.update(port=port), ready.set()))
 
         thread = threading.Thread(target=lambda: asyncio.run(main()))
         thread.start()

@@ -40,7 +40,7 @@ def study(recipe: Recipe) -> evaluation.Study:
 
 def evaluate(recipe: Recipe, work: Path) -> str:
     """Measures the three variants and publishes the evaluation set."""
-    return evaluation.run(study(recipe), work, recipe.hub.private)
+    return evaluation.run_evaluation(study(recipe), work, recipe.hub.private)
 
 
 def preview_evaluation(recipe: Recipe, work: Path) -> None:

@@ -1,0 +1,1 @@
+"""G-Eval: a strong model scores every response by four criteria."""

@@ -15,18 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 import yaml
 
-from eval.geval.scoring import LOW_MASS, SAMPLES, GevalScore, sampled, weighted
-from eval.geval.summary import gains, means, table
+from eval.geval.scoring import LOW_MASS, SAMPLES, GevalScore, mean_of_samples, weighted_mean
+from eval.geval.summary import gains, geval_table, mean_scores
 from eval.judge.budget import Budget
 from eval.judge.capabilities import Capabilities, probe
 from eval.judge.client import Client
 from eval.judge.messages import Answer, Request
-from eval.judge.pairwise import one_line, spoken
+from eval.judge.pairwise import one_line, quoted_turns
 from eval.judge.settings import JudgeSettings
 from eval.judge_overlap import labellers, warning
+from eval.rows import ScoreRow, load_responses
 from hub.cards import dataset_card
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, pin
@@ -39,96 +39,105 @@ from hub.task import Task, log_progress
 _TEXTS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("criteria.yaml").read_text("utf-8"))
 CRITERIA: dict[str, str] = _TEXTS["criteria"]
 STEPS, QUESTION = str(_TEXTS["steps"]), str(_TEXTS["question"])
-FEWEST, MOST = 5, 7
+MIN_STEPS, MAX_STEPS = 5, 7
 
 
 class GevalItem(NamedTuple):
-    """One response to be scored."""
+    """Response to be scored."""
 
-    place: int
+    number: int
+    """Row number of its prompt in the evaluation set."""
     variant: str
     prompt: list[dict[str, str]]
     reply: str
 
 
-def steps(client: Client, name: str, mode: Capabilities) -> list[str]:
-    """The judge's own evaluation steps for a criterion, asked for again where they are not of the right number.
+def write_steps(client: Client, name: str, capabilities: Capabilities) -> list[str]:
+    """Evaluation steps (chain of thought) of the judge itself for a criterion, asked for again where they are too few.
 
     Raises:
         UserError: it will not write them.
     """
-    text = STEPS.format(name=name, definition=CRITERIA[name], low=FEWEST, high=MOST)
+    text = STEPS.format(name=name, definition=CRITERIA[name], low=MIN_STEPS, high=MAX_STEPS)
     for salt in range(5):
-        request = Request((("user", text),), 400, 0.0 if mode.temperature else -1.0, salt=salt)
+        request = Request((("user", text),), 400, 0.0 if capabilities.temperature else -1.0, salt=salt)
         (answer,) = client.ask([request], f"steps for {name}")
         lines = [re.sub(r"^\W*\d+[.):]\s*", "", line).strip() for line in answer.texts[0].splitlines()]
         found = [line for line in lines if line]
-        if FEWEST <= len(found) <= MOST:
+        if MIN_STEPS <= len(found) <= MAX_STEPS:
             return found
-    raise UserError(f"the judge does not write {FEWEST} to {MOST} steps for {name}; take a stronger model")
+    raise UserError(f"the judge does not write {MIN_STEPS} to {MAX_STEPS} steps for {name}; take a stronger model")
 
 
-def request(item: GevalItem, name: str, own: Sequence[str], mode: Capabilities) -> Request:
+def score_request(item: GevalItem, name: str, steps: Sequence[str], capabilities: Capabilities) -> Request:
+    """The question for one score: by log-probabilities of one token, or by samples where there are none."""
     text = QUESTION.format(
         name=name.capitalize(),
         definition=CRITERIA[name],
-        steps="\n".join(f"{number}. {step}" for number, step in enumerate(own, 1)),
-        lines=spoken(item.prompt),
+        steps="\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)),
+        lines=quoted_turns(item.prompt),
         reply=one_line(item.reply) or "(says nothing)",
     )
-    if mode.alternatives:
-        return Request((("user", text),), 1, 0.0 if mode.temperature else -1.0, logprobs=mode.alternatives)
-    samples = SAMPLES if mode.n else 1
-    return Request((("user", text),), 5, 1.0 if mode.temperature else -1.0, n=samples)
+    if capabilities.alternatives:
+        return Request(
+            (("user", text),), 1, 0.0 if capabilities.temperature else -1.0, logprobs=capabilities.alternatives
+        )
+    samples = SAMPLES if capabilities.n else 1
+    return Request((("user", text),), 5, 1.0 if capabilities.temperature else -1.0, n=samples)
 
 
-def score(answer: Answer, mode: Capabilities) -> GevalScore | None:
-    return weighted(answer.first) if mode.alternatives else sampled(answer.texts)
+def read_score(answer: Answer, capabilities: Capabilities) -> GevalScore | None:
+    """The score in an answer; None where it is unscored."""
+    return weighted_mean(answer.first) if capabilities.alternatives else mean_of_samples(answer.texts)
 
 
-def scored(
-    client: Client, items: list[GevalItem], own: dict[str, list[str]], mode: Capabilities
-) -> tuple[list[dict[str, Any]], str]:
-    """A row for each item and criterion, `score` None where it is unscored; and what all of it cost, in words.
+def score_items(
+    client: Client, items: list[GevalItem], steps: dict[str, list[str]], capabilities: Capabilities
+) -> tuple[list[ScoreRow], str]:
+    """Scores, a row for each item and criterion, `score` None where it is unscored; and what all of it cost, in words.
 
     Without log-probabilities and without several samples a call, SAMPLES calls are made for each.
     """
-    asked = [(item, name) for item in items for name in CRITERIA]
-    times = SAMPLES if not mode.alternatives and not mode.n else 1
-    requests = [replace(request(item, name, own[name], mode), salt=n) for item, name in asked for n in range(times)]
+    questions = [(item, name) for item in items for name in CRITERIA]
+    times = SAMPLES if not capabilities.alternatives and not capabilities.n else 1
+    requests = [
+        replace(score_request(item, name, steps[name], capabilities), salt=n)
+        for item, name in questions
+        for n in range(times)
+    ]
     answers = client.ask(requests, "G-Eval")
-    whole_cost = Budget(client.purse.price, None)  # the client's own knows nothing of the runs that were killed
+    whole_cost = Budget(client.budget.price, None)  # the client's own knows nothing of the runs that were killed
     for answer in dict(zip(requests, answers, strict=True)).values():
         whole_cost.settle(0.0, answer.prompt_tokens, answer.answer_tokens)
-    rows = []
-    for place, (item, name) in enumerate(asked):
-        mine = answers[place * times : (place + 1) * times]
+    rows: list[ScoreRow] = []
+    for number, (item, name) in enumerate(questions):
+        mine = answers[number * times : (number + 1) * times]
         whole = replace(mine[0], texts=tuple(text for answer in mine for text in answer.texts))
-        found = score(whole, mode)
+        found = read_score(whole, capabilities)
         rows.append(
             {
-                "item": item.place,
+                "item": item.number,
                 "voice": item.variant,
                 "criterion": name,
                 "score": found.value if found else None,
                 "mass": found.mass if found else 0.0,
                 "alternatives": json.dumps(whole.first),
-                "samples": list(whole.texts) if not mode.alternatives else [],
+                "samples": list(whole.texts) if not capabilities.alternatives else [],
             }
         )
-    return rows, whole_cost.told()
+    return rows, whole_cost.summarize()
 
 
-def task(names: Names, settings: JudgeSettings, prompts: int | None, second: bool = False) -> Task:
-    """The scores of an evaluation set's responses as they are now, by the first judge or the second."""
-    told = {"model": settings.model, "base_url": settings.base_url, "effort": settings.effort, "prompts": prompts}
+def geval_task(names: Names, settings: JudgeSettings, prompts: int | None, second: bool = False) -> Task:
+    """Task of scoring an evaluation set's responses as they are now, by the first judge or the second."""
+    identity = {"model": settings.model, "base_url": settings.base_url, "effort": settings.effort, "prompts": prompts}
     lineage = Lineage(
-        "geval", {**told, "criteria": CRITERIA, "question": QUESTION}, (pin(names.evaluation, "dataset"),)
+        "geval", {**identity, "criteria": CRITERIA, "question": QUESTION}, (pin(names.evaluation, "dataset"),)
     )
     return Task(names.second_geval if second else names.geval, "dataset", lineage)
 
 
-def run(
+def run_geval(
     names: Names,
     settings: JudgeSettings,
     work: Path,
@@ -137,31 +146,35 @@ def run(
     second: bool = False,
 ) -> str:
     """Scores and publishes; returns the full commit sha."""
-    made = task(names, settings, prompts, second)
+    import pyarrow as pa
+
+    made = geval_task(names, settings, prompts, second)
     if revision := made.done():
         return revision
     (evaluation,) = made.lineage.inputs
-    items = items_of(evaluation, prompts)
+    items = load_items(evaluation, prompts)
     if settings.model in labellers(evaluation):
         log_progress("geval", f"warning: {warning(str(settings.model))}")
     with Client(settings, work / "judge.sqlite") as client:
-        mode = probe(client)
-        own = {name: steps(client, name, mode) for name in CRITERIA}
-        rows, cost = scored(client, items, own, mode)
+        capabilities = probe(client)
+        steps = {name: write_steps(client, name, capabilities) for name in CRITERIA}
+        rows, cost = score_items(client, items, steps, capabilities)
         results = {
             "judge": settings.model,
-            "mode": mode.told(),
-            "steps": own,
+            "mode": capabilities.summarize(),
+            "steps": steps,
             "scored": sum(row["score"] is not None for row in rows),
             "unscored": sum(row["score"] is None for row in rows),
             "low_mass": sum(row["score"] is not None and row["mass"] < LOW_MASS for row in rows),
-            "means": {name: {variant: e._asdict() for variant, e in own.items()} for name, own in means(rows).items()},
+            "means": {
+                name: {variant: e._asdict() for variant, e in own.items()} for name, own in mean_scores(rows).items()
+            },
             "gains": {name: {which: e._asdict() for which, e in own.items()} for name, own in gains(rows).items()},
             "cost": cost,
         }
     if not results["scored"]:
         raise UserError(f"{settings.model} gave no answer that is a score; see its mode above, take another model")
-    print("\n" + table(results) + "\n", flush=True)
+    print("\n" + geval_table(results) + "\n", flush=True)
     rights = inherited_rights(evaluation)
     lineage = replace(made.lineage, facts={**results, "rights": rights.as_fact()})
     folder = work / f"geval-{made.lineage.fingerprint[:12]}"
@@ -170,8 +183,8 @@ def run(
         "geval",
         {"pretty_name": f"Repartee G-Eval ({names.size})", **rights.license, **metadata},
         repo=made.repo,
-        table=table(results),
-        steps=own,
+        table=geval_table(results),
+        steps=steps,
         criteria=CRITERIA,
         judge=settings.model,
         cost=results["cost"],
@@ -182,17 +195,11 @@ def run(
     return publish(made.repo, "dataset", files, lineage, "G-Eval", private=private)
 
 
-def items_of(evaluation: Input, prompts: int | None) -> list[GevalItem]:
-    """Every variant's response to the first prompts of an evaluation set, which were drawn at random."""
-    from datasets import load_dataset
-
-    rows = load_dataset(evaluation.repo, "responses", split="test", revision=evaluation.revision)
-    if prompts and prompts > len(rows):
-        raise UserError(f"{evaluation.repo} has {len(rows):,} prompts, not {prompts:,}; evaluate more first")
-    variants = [name for name in ("base", "sft", "dpo", "rl") if name in rows.column_names]
-    chosen = rows.select(range(prompts or len(rows)))
+def load_items(evaluation: Input, prompts: int | None) -> list[GevalItem]:
+    """Items of every variant, from the responses to the first prompts of an evaluation set (None: all)."""
+    responses = load_responses(evaluation.repo, evaluation.revision, prompts or None)
     return [
-        GevalItem(place, variant, row["prompt"], row[variant]["text"])
-        for place, row in enumerate(chosen)
-        for variant in variants
+        GevalItem(index, variant, response.prompt, answer.text)
+        for index, response in enumerate(responses)
+        for variant, answer in response.variants.items()
     ]

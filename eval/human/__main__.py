@@ -11,75 +11,77 @@ import argparse
 import json
 import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from eval.human import analysis, power, sheet, sheet_votes
+from eval.rows import load_responses
 from hub.errors import UserError, one_line_errors
 from hub.lineage import pin
 from hub.names import Names
 
+SHEET_VARIANTS = ("base", "sft", "dpo")
 
-def plan(arguments: argparse.Namespace) -> None:
+
+def print_plan(arguments: argparse.Namespace) -> None:
+    """Power analysis: prints the power by raters and prompts."""
     first, second = arguments.shares
     if not (0 <= second < first and first + second <= 1):
         raise UserError(f"--shares {first} {second}: the larger share first, both together at most 1")
     print(f"Power to tell shares of {first:.0%} and {second:.0%} apart (two-sided test at 5%, rho {arguments.rho}):\n")
-    print(power.table(first, second, arguments.rho))
-    chance = power.power(first, second, 2, 100, arguments.rho)
-    takes = power.prompts_needed(first, second, 2, 0.9, arguments.rho)
-    print(f"\n2 raters on 100 prompts see the difference in {chance:.0%} of studies; 90% takes {takes:,} prompts.")
+    print(power.power_table(first, second, arguments.rho))
+    share = power.power(first, second, 2, 100, arguments.rho)
+    needed = power.prompts_needed(first, second, 2, 0.9, arguments.rho)
+    print(f"\n2 raters on 100 prompts see the difference in {share:.0%} of studies; 90% takes {needed:,} prompts.")
 
 
-def write_sheets(arguments: argparse.Namespace) -> None:
+def make_study(arguments: argparse.Namespace) -> None:
+    """Blind study: writes a sheet for each rater, and the key."""
     raters = arguments.raters.split(",")
     if strange := [rater for rater in raters if not re.fullmatch(r"[\w-]{1,40}", rater)]:
         raise UserError(f"--raters: '{strange[0]}' cannot be part of a file name; use letters, digits and hyphens")
     if len(set(raters)) < len(raters):
         raise UserError("--raters: two have one name; give each a name of their own")
     evaluation = pin(Names(arguments.namespace, arguments.size).evaluation, "dataset")
-    items = items_of(evaluation.repo, evaluation.revision, arguments.prompts)
+    items = load_sheet_items(evaluation.repo, evaluation.revision, arguments.prompts)
     try:
-        sheets = sheet.make(items, raters, secrets.token_hex(8), arguments.repeats)
+        sheets = sheet.make_sheets(items, raters, secrets.token_hex(8), arguments.repeats)
     except ValueError as error:
         raise UserError(f"{evaluation.repo}: {error}") from error
     facts = {"evaluation": evaluation.repo, "revision": evaluation.revision, "prompts": len(items)}
-    for path in sheet.write(sheets, facts, arguments.out):
+    for path in sheet.write_sheets(sheets, facts, arguments.out):
         print(path)
     print(f"{len(sheets.all_alike)} of {len(items)} prompts are not asked about: all variants answered alike")
     print("Send each rater their sheet and nothing else; key.json says whose reply is whose.")
 
 
-def items_of(repo: str, revision: str, count: int) -> list[sheet.SheetItem]:
-    """The first prompts of an evaluation set, which were drawn at random, and what every variant answered."""
-    from datasets import load_dataset
-
-    rows = load_dataset(repo, "responses", split="test", revision=revision)
-    variants = [name for name in ("base", "sft", "dpo") if name in rows.column_names]
-    if count > len(rows):
-        raise UserError(f"{repo} has {len(rows)} prompts, not {count}; give --prompts {len(rows)} or evaluate more")
+def load_sheet_items(repo: str, revision: str, count: int) -> list[sheet.SheetItem]:
+    """Sheet items of the first prompts of an evaluation set, which were drawn at random."""
     return [
         sheet.SheetItem(
-            "-".join(row["line_ids"]),
-            [message["content"] for message in row["prompt"] if message["role"] != "system"],
-            {variant: row[variant]["text"] for variant in variants},
+            response.sheet_id,
+            [message["content"] for message in response.prompt if message["role"] != "system"],
+            {name: response.variants[name].text for name in SHEET_VARIANTS if name in response.variants},
         )
-        for row in rows.select(range(count))
+        for response in load_responses(repo, revision, count)
     ]
 
 
-def analyse(arguments: argparse.Namespace) -> None:
-    given, counts, facts = sheet_votes.read(arguments.votes, arguments.key)
+def print_analysis(arguments: argparse.Namespace) -> None:
+    """Analysis of a study: prints shares, tests and agreement, and writes them as JSON where asked to."""
+    given, counts, facts = sheet_votes.read_votes(arguments.votes, arguments.key)
     print(", ".join(f"{name}: {count:,}" for name, count in counts.items()) + "\n")
     try:
         found = analysis.analyse(given, arguments.seed)
     except ValueError as error:
         raise UserError(f"{error}; collect more before analysing") from error
-    print(analysis.table(found))
+    print(analysis.study_table(found))
     if arguments.out:
         arguments.out.write_text(json.dumps({**facts, "counts": counts, **found}, indent=2) + "\n")
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the study."""
     parser = argparse.ArgumentParser(
         prog="python -m eval.human", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -96,22 +98,22 @@ def main() -> None:
     step.add_argument(
         "--rho", type=float, default=power.RHO, help="agreement of raters on one prompt (default: %(default)s)"
     )
-    step.set_defaults(run=plan)
+    step.set_defaults(run=print_plan)
     step = steps.add_parser("sheet", help="write a page for each rater")
-    step.add_argument("--namespace", required=True)
-    step.add_argument("--size", default="starter")
+    step.add_argument("--namespace", required=True, help="whose evaluation set, on the Hub")
+    step.add_argument("--size", default="starter", help="of the models (default: %(default)s)")
     step.add_argument("--raters", required=True, help="names, with commas between")
-    step.add_argument("--prompts", type=int, default=300)
+    step.add_argument("--prompts", type=int, default=300, help="the first so many (default: %(default)s)")
     step.add_argument("--repeats", type=float, default=0.1, help="share shown twice (default: %(default)s)")
     step.add_argument("--out", type=Path, required=True, help="a new folder")
-    step.set_defaults(run=write_sheets)
+    step.set_defaults(run=make_study)
     step = steps.add_parser("analyse", help="shares, tests and agreement")
     step.add_argument("votes", type=Path, nargs="+", help="CSV files of raters")
-    step.add_argument("--key", type=Path, required=True)
-    step.add_argument("--seed", type=int, default=0)
+    step.add_argument("--key", type=Path, required=True, help="key.json of the sheets")
+    step.add_argument("--seed", type=int, default=0, help="of bootstrap and tests (default: %(default)s)")
     step.add_argument("--out", type=Path, help="also write the findings here, as JSON")
-    step.set_defaults(run=analyse)
-    arguments = parser.parse_args()
+    step.set_defaults(run=print_analysis)
+    arguments = parser.parse_args(argv)
     with one_line_errors():
         arguments.run(arguments)
 

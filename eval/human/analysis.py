@@ -1,4 +1,4 @@
-"""What a study found: shares of choices, which variants differ, and how far the raters agree."""
+"""Analysis of a blind study: shares of choices, pairwise tests (Holm), and agreement between raters (kappa)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from eval.human.sheet_votes import SheetVote
-from stats.intervals import Estimate, holm, ratio, sign_flip
+from stats.intervals import Estimate, bootstrap_ratio, holm_correction, sign_flip_test
 from stats.kappa import cohen_kappa, fleiss_kappa
 
 
-class Pair(NamedTuple):
-    """Two variants: how far their shares lie apart, and whether that could be chance."""
+class ShareDifference(NamedTuple):
+    """Difference of two variants' shares of the choices."""
 
     difference: Estimate
     p_value: float
@@ -23,27 +23,28 @@ class Pair(NamedTuple):
 def analyse(votes: Sequence[SheetVote], seed: int = 0) -> dict[str, Any]:
     """Shares, pairwise tests and agreement, as plain JSON.
 
-    A choice of a reply that several variants gave is shared by them. Ties stand apart: shares are of the choices. Repeats
-    count for self-consistency alone. Prompts are the clusters of every interval and test.
+    A choice of a reply that several variants gave is shared by them. Ties stand apart: shares are of the choices.
+    Repeats count for self-consistency alone. Prompts are the clusters of every interval and test.
 
-    Raises ValueError where nobody has chosen anything.
+    Raises:
+        ValueError: nobody has chosen anything.
     """
     first = [vote for vote in votes if vote.copy == 0]
     choices = [vote for vote in first if vote.chosen]
     if not choices:
         raise ValueError("no choice among the votes")
     variants = sorted({variant for vote in first for variant in vote.shown})
-    by_item = grouped(choices)
+    by_item = votes_by_item(choices)
     made = [float(len(own)) for own in by_item.values()]
     credit = {variant: [credits(own, variant) for own in by_item.values()] for variant in variants}
-    shares = {variant: ratio(credit[variant], made, seed) for variant in variants}
+    shares = {variant: bootstrap_ratio(credit[variant], made, seed) for variant in variants}
     apart = {
         (one, other): [a - b for a, b in zip(credit[one], credit[other], strict=True)]
         for one, other in itertools.combinations(variants, 2)
     }
-    adjusted = holm([sign_flip(differences, seed) for differences in apart.values()])
+    adjusted = holm_correction([sign_flip_test(differences, seed) for differences in apart.values()])
     pairs = {
-        f"{one} - {other}": Pair(ratio(differences, made, seed), p)
+        f"{one} - {other}": ShareDifference(bootstrap_ratio(differences, made, seed), p)
         for ((one, other), differences), p in zip(apart.items(), adjusted, strict=True)
     }
     return {
@@ -53,12 +54,12 @@ def analyse(votes: Sequence[SheetVote], seed: int = 0) -> dict[str, Any]:
         "ties": len(first) - len(choices),
         "shares": {variant: share._asdict() for variant, share in shares.items()},
         "pairs": {name: {"difference": pair.difference._asdict(), "p": pair.p_value} for name, pair in pairs.items()},
-        "agreement": agreement(first),
+        "agreement": rater_agreement(first),
         "self_consistency": self_consistency(votes),
     }
 
 
-def grouped(votes: Sequence[SheetVote]) -> dict[str, list[SheetVote]]:
+def votes_by_item(votes: Sequence[SheetVote]) -> dict[str, list[SheetVote]]:
     """Votes by item, in the order of the items' names."""
     found: dict[str, list[SheetVote]] = {}
     for vote in sorted(votes, key=lambda vote: vote.item):
@@ -67,17 +68,17 @@ def grouped(votes: Sequence[SheetVote]) -> dict[str, list[SheetVote]]:
 
 
 def credits(choices: Sequence[SheetVote], variant: str) -> float:
-    """What a variant gets of the choices on one item: one each, or its part where a reply was several variants'."""
+    """Credit of a variant for the choices on one item: one each, or its part where a reply was several variants'."""
     return sum(1 / len(vote.chosen) for vote in choices if variant in vote.chosen)
 
 
-def agreement(votes: Sequence[SheetVote]) -> dict[str, Any]:
+def rater_agreement(votes: Sequence[SheetVote]) -> dict[str, Any]:
     """Cohen's kappa of two raters, or Fleiss' of more, over the items that all of them voted on; a tie is a choice."""
     raters = sorted({vote.rater for vote in votes})
-    said: dict[str, dict[str, tuple[str, ...]]] = {}
+    by_rater: dict[str, dict[str, tuple[str, ...]]] = {}
     for vote in votes:
-        said.setdefault(vote.item, {})[vote.rater] = vote.chosen
-    shared = [[by[rater] for rater in raters] for by in said.values() if len(by) == len(raters)]
+        by_rater.setdefault(vote.item, {})[vote.rater] = vote.chosen
+    shared = [[by[rater] for rater in raters] for by in by_rater.values() if len(by) == len(raters)]
     if len(raters) < 2 or not shared:
         return {"kappa": None, "items": len(shared), "method": "none: one rater, or no item that all voted on"}
     if len(raters) == 2:
@@ -88,15 +89,15 @@ def agreement(votes: Sequence[SheetVote]) -> dict[str, Any]:
 
 
 def self_consistency(votes: Sequence[SheetVote]) -> dict[str, Any]:
-    """The share of repeats on which a rater chose as before."""
+    """Self-consistency: the share of repeats on which a rater chose as before."""
     before = {(vote.rater, vote.item): vote.chosen for vote in votes if vote.copy == 0}
     again = [vote for vote in votes if vote.copy and (vote.rater, vote.item) in before]
     same = [vote.chosen == before[vote.rater, vote.item] for vote in again]
     return {"repeats": len(same), "same": sum(same) / len(same) if same else None}
 
 
-def table(found: dict[str, Any]) -> str:
-    """The study in markdown."""
+def study_table(found: dict[str, Any]) -> str:
+    """Markdown table of the shares, with tests and agreement below it."""
     lines = ["| variant | share of choices |", "|---|---:|"]
     for variant, share in sorted(found["shares"].items(), key=lambda entry: -entry[1]["value"]):
         lines.append(f"| {variant} | {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%}) |")

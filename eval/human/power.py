@@ -1,4 +1,4 @@
-"""How many raters and prompts it takes to tell two shares apart, before anybody is asked to read.
+"""Power analysis: how many raters and prompts it takes to tell two shares apart, before anybody is asked to read.
 
 Choices of one prompt hang together: an obviously better reply is preferred by most raters. With intraclass correlation
 rho and r raters a prompt, n votes are worth n / (1 + (r - 1) rho) independent ones (Kish, 1965).
@@ -15,7 +15,7 @@ _NORMAL = NormalDist()
 
 
 def power(first: float, second: float, raters: int, prompts: int, rho: float = RHO, alpha: float = 0.05) -> float:
-    """The chance that a two-sided test at `alpha` tells the shares `first` and `second` of one choice apart.
+    """Power of a two-sided test at `alpha` that tells the shares `first` and `second` of one choice apart.
 
     A vote's difference (1 for the one, -1 for the other, 0 for a third) has variance p + q - (p - q)^2; the mean over
     the votes is taken as normal.
@@ -31,9 +31,10 @@ def power(first: float, second: float, raters: int, prompts: int, rho: float = R
 
 
 def prompts_needed(first: float, second: float, raters: int, wanted: float, rho: float = RHO) -> int:
-    """The least number of prompts with which `power` reaches `wanted`.
+    """Sample size: the least number of prompts with which `power` reaches `wanted`.
 
-    Raises ValueError where the shares are equal: no number is enough.
+    Raises:
+        ValueError: the shares are equal, no number is enough.
     """
     if first == second:
         raise ValueError("equal shares cannot be told apart")
@@ -46,8 +47,8 @@ def prompts_needed(first: float, second: float, raters: int, wanted: float, rho:
     return high
 
 
-def table(first: float, second: float, rho: float = RHO) -> str:
-    """Power by raters and prompts, and the prompts that 80% and 90% take, in markdown."""
+def power_table(first: float, second: float, rho: float = RHO) -> str:
+    """Markdown table of power by raters and prompts, and of the prompts that 80% and 90% take."""
     prompts = (50, 100, 200, 300, 500, 1000)
     head = "| raters | " + " | ".join(f"{n:,} prompts" for n in prompts) + " | 80% takes | 90% takes |"
     lines = [head, "|---:|" + "---:|" * (len(prompts) + 2)]

@@ -1,4 +1,4 @@
-"""Sheets for raters: one self-contained HTML file each, no model's name in it, and one key that stays with us."""
+"""Rating sheets: one self-contained HTML file each, no model's name in it, and one key that stays with us."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import Any, NamedTuple
 from hub.errors import UserError
 from hub.votes.ballot import hash_of, options
 
-TEMPLATE = Path(__file__).with_name("sheet.html")
+SHEET_TEMPLATE = Path(__file__).with_name("sheet.html")
 
 
 class SheetItem(NamedTuple):
-    """A prompt and what the variants answered to it."""
+    """Item of a sheet: a prompt and what the variants answered to it."""
 
     id: str
     lines: list[str]
-    """What was said before, one line a turn."""
+    """The dialogue so far, one line a turn."""
     replies: dict[str, str]
 
 
 class Sheets(NamedTuple):
+    """Sheets of a study and their key."""
+
     pages: dict[str, list[dict[str, Any]]]
     """By rater, what is shown: `id`, `lines` and `options`."""
     key: dict[str, dict[str, Any]]
@@ -31,13 +33,14 @@ class Sheets(NamedTuple):
     """Items to which all variants answered the same: nobody is asked about them."""
 
 
-def make(items: Sequence[SheetItem], raters: Sequence[str], seed: str, repeats: float = 0.1) -> Sheets:
-    """Puts every item before every rater, options and items in an order that hangs on seed, rater and item alone.
+def make_sheets(items: Sequence[SheetItem], raters: Sequence[str], seed: str, repeats: float = 0.1) -> Sheets:
+    """Blinded sheets: every item for every rater, options and items in an order by hash of seed, rater and item.
 
     A share of `repeats` comes a second time, in another order, for self-consistency. They are of the first half and
     come at the end, so that nobody remembers.
 
-    Raises ValueError where two items have one id, or all items are alike.
+    Raises:
+        ValueError: two items have one id, or all items are alike.
     """
     if len({item.id for item in items}) < len(items):
         raise ValueError("two items have one id")
@@ -63,7 +66,7 @@ def make(items: Sequence[SheetItem], raters: Sequence[str], seed: str, repeats: 
     return Sheets(pages, key, [item.id for item in items if item not in differing])
 
 
-def write(sheets: Sheets, facts: Mapping[str, Any], folder: Path) -> list[Path]:
+def write_sheets(sheets: Sheets, facts: Mapping[str, Any], folder: Path) -> list[Path]:
     """Writes `sheet-RATER.html` for each rater and `key.json`; returns their paths, the key's last.
 
     Raises:
@@ -73,11 +76,11 @@ def write(sheets: Sheets, facts: Mapping[str, Any], folder: Path) -> list[Path]:
     if there := [path for path in paths if path.exists()]:
         raise UserError(f"{there[0]} is there already; give another folder, or move the old sheets and their key away")
     folder.mkdir(parents=True, exist_ok=True)
-    template = TEMPLATE.read_text("utf-8")
+    template = SHEET_TEMPLATE.read_text("utf-8")
     for path, (rater, page) in zip(paths, sheets.pages.items(), strict=False):
-        told = {"rater": rater, "sheet": hash_of(*(shown["id"] for shown in page))[:12], "items": page}
+        data = {"rater": rater, "sheet": hash_of(*(shown["id"] for shown in page))[:12], "items": page}
         # "</script>" in a reply would end the script that it stands in
-        path.write_text(template.replace("{{ data }}", json.dumps(told).replace("<", "\\u003c")), "utf-8")
+        path.write_text(template.replace("{{ data }}", json.dumps(data).replace("<", "\\u003c")), "utf-8")
     key = {**facts, "all_alike": sheets.all_alike, "shown": sheets.key}
     paths[-1].write_text(json.dumps(key, indent=1) + "\n", "utf-8")
     return paths

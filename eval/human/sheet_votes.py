@@ -1,4 +1,4 @@
-"""Reads what raters saved: CSV files against the key; whatever cannot be counted as a vote is counted as something."""
+"""Votes of raters: CSV files against the key; whatever cannot be counted as a vote is counted as something."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ COLUMNS = ["rater", "id", "choice", "seconds"]
 
 
 class SheetVote(NamedTuple):
+    """Vote of a rater on one showing of an item."""
+
     rater: str
     item: str
     copy: int
@@ -26,8 +28,8 @@ class SheetVote(NamedTuple):
     """All variants on the ballot."""
 
 
-def read(paths: Iterable[Path], key: Path) -> tuple[list[SheetVote], Counter[str], dict[str, Any]]:
-    """Returns the votes, how many rows were counted as what, and the key's facts.
+def read_votes(paths: Iterable[Path], key: Path) -> tuple[list[SheetVote], Counter[str], dict[str, Any]]:
+    """Votes, how many rows were counted as what, and the key's facts.
 
     A rater's second vote on the same showing replaces the first; a row that is cut off, names an unknown item or an
     option that was not shown is no vote.
@@ -43,7 +45,7 @@ def read(paths: Iterable[Path], key: Path) -> tuple[list[SheetVote], Counter[str
     counts: Counter[str] = Counter()
     votes: dict[str, SheetVote] = {}
     for path in paths:
-        for row in rows(path):
+        for row in csv_rows(path):
             counts["rows"] += 1
             entry = shown.get(row["id"])
             if entry is None or entry["rater"] != row["rater"]:
@@ -63,8 +65,8 @@ def read(paths: Iterable[Path], key: Path) -> tuple[list[SheetVote], Counter[str
     return list(votes.values()), counts, facts
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file; one that is cut off has empty columns."""
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file; one that is cut off has empty columns."""
     try:
         content = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -76,7 +78,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def chosen_variants(choice: str, options: list[list[str]]) -> tuple[str, ...] | None:
-    """The variants behind a choice, none for a tie; None where it is no choice that was offered."""
+    """Variants behind a choice, none for a tie; None where it is no choice that was offered."""
     if choice == TIE:
         return ()
     if choice.isdecimal() and 1 <= int(choice) <= len(options):

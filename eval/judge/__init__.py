@@ -1,0 +1,1 @@
+"""Judges of replies: PMI under the base model, and LLMs behind OpenAI-compatible endpoints."""

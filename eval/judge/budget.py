@@ -1,4 +1,4 @@
-"""Not faster than allowed, and not dearer: per-minute limits and the budget, for all threads."""
+"""Rate limiter and budget of a judge, shared by all threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hub.errors import UserError
 
 
 class RateLimiter:
-    """Lets through `per_minute` units a minute, evenly; without a limit, all."""
+    """Rate limiter that lets through `per_minute` units a minute, evenly spaced; None lets through all."""
 
     def __init__(self, per_minute: int | None) -> None:
         self.seconds_each = 60 / per_minute if per_minute else 0.0
@@ -18,6 +18,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def wait(self, units: int = 1) -> None:
+        """Blocks until so many units may pass."""
         if not self.seconds_each:
             return
         with self._lock:
@@ -28,20 +29,28 @@ class RateLimiter:
 
 
 class Budget:
-    """Tokens and dollars, counted as they are spent; a call that could pass the budget is refused."""
+    """Budget in US dollars, with reservations: a call that could pass it is refused before it is made.
 
-    def __init__(self, price: Price | None, budget: float | None) -> None:
-        if budget is not None and price is None:
+    Args:
+        price: of the model; None where it is not known.
+        limit: the most to spend, in US dollars; None for no limit.
+
+    Raises:
+        UserError: there is a limit and no price.
+    """
+
+    def __init__(self, price: Price | None, limit: float | None) -> None:
+        if limit is not None and price is None:
             raise UserError(
                 "judge.budget is set and this model's price is not known; give judge.price_in and price_out"
             )
-        self.price, self.budget = price, budget
+        self.price, self.limit = price, limit
         self.calls = self.prompt_tokens = self.answer_tokens = 0
-        self._promised = 0.0
+        self._reserved = 0.0
         self._lock = threading.Lock()
 
-    def promise(self, prompt_tokens: int, answer_tokens: int) -> float:
-        """Sets the most that a call can cost aside; returns it.
+    def reserve(self, prompt_tokens: int, answer_tokens: int) -> float:
+        """Reserves the most that a call can cost, in US dollars, and returns it; `settle` gives it back.
 
         Raises:
             UserError: the budget could be passed.
@@ -50,18 +59,18 @@ class Budget:
             return 0.0
         most = self.price.of(prompt_tokens, answer_tokens)
         with self._lock:
-            if self.budget is not None and self._spent() + self._promised + most > self.budget:
+            if self.limit is not None and self._spent() + self._reserved + most > self.limit:
                 raise UserError(
-                    f"the budget of ${self.budget:.2f} would be passed (${self._spent():.4f} spent); "
+                    f"the budget of ${self.limit:.2f} would be passed (${self._spent():.4f} spent); "
                     "what was answered is kept: start again with a higher judge.budget"
                 )
-            self._promised += most
+            self._reserved += most
         return most
 
-    def settle(self, promised: float, prompt_tokens: int, answer_tokens: int) -> None:
-        """Counts what a call really took; zeros for one that was not answered."""
+    def settle(self, reserved: float, prompt_tokens: int, answer_tokens: int) -> None:
+        """Releases a reservation and counts the tokens that the call took; zeros for one that was not answered."""
         with self._lock:
-            self._promised -= promised
+            self._reserved -= reserved
             self.calls += bool(prompt_tokens or answer_tokens)
             self.prompt_tokens += prompt_tokens
             self.answer_tokens += answer_tokens
@@ -73,6 +82,7 @@ class Budget:
         """US dollars so far; None where the price is not known."""
         return self._spent() if self.price else None
 
-    def told(self) -> str:
+    def summarize(self) -> str:
+        """Calls, tokens and US dollars so far, in words."""
         tokens = f"{self.calls:,} calls, {self.prompt_tokens:,} + {self.answer_tokens:,} tokens"
         return f"{tokens}, ${self._spent():.4f}" if self.price else f"{tokens}, price unknown"

@@ -1,4 +1,4 @@
-"""Answers that were paid for, on disk before anything is made of them: SQLite in WAL mode.
+"""Durable answer cache in SQLite (WAL mode): an answer is on disk before anything is made of it.
 
 A SIGKILL loses what had not been answered yet and nothing else. What is kept is the answer by the key of its request.
 """
@@ -16,7 +16,11 @@ from hub.errors import UserError
 
 
 class Cache:
-    """Answers by key, for all threads of one process; several processes may share the file."""
+    """Answer cache by request key, for all threads of one process; several processes may share the file.
+
+    Raises:
+        UserError: the file is damaged or cannot be used, or the disk is full.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,21 +39,24 @@ class Cache:
                 raise sqlite3.DatabaseError(state)
 
     def get(self, key: str) -> Answer | None:
+        """The answer of a key, None where there is none yet."""
         with self._lock, self._errors():
             row = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
         return Answer.from_json(row[0]) if row else None
 
     def put(self, key: str, answer: Answer) -> None:
+        """Keeps an answer; the one before it is replaced."""
         with self._lock, self._errors():
             self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, answer.to_json()))
 
     def note(self, key: str) -> str | None:
-        """Something remembered beside the answers: what a probe found, which batch was sent."""
+        """A note beside the answers (what a probe found, which batch was sent), None where there is none."""
         with self._lock, self._errors():
             row = self._connection.execute("SELECT note FROM notes WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
+        return str(row[0]) if row else None
 
     def set_note(self, key: str, note: str | None) -> None:
+        """Keeps a note, or forgets it with None."""
         with self._lock, self._errors():
             self._connection.execute("DELETE FROM notes WHERE key = ?", (key,))
             if note is not None:
@@ -60,6 +67,7 @@ class Cache:
             return int(self._connection.execute("SELECT count(*) FROM answers").fetchone()[0])
 
     def close(self) -> None:
+        """Closes the file."""
         with self._lock:
             self._connection.close()
 

@@ -1,7 +1,7 @@
-"""What an endpoint can do, found out by asking it before the first judgement; printed, and remembered in the cache.
+"""Capability probe of an endpoint, made before the first judgement; printed, and remembered in the cache.
 
-Compatible endpoints refuse what they do not know, or leave it out in silence. Nothing falls back unseen: the mode that
-a run uses is in its log and on its card.
+Compatible endpoints refuse what they do not know, or leave it out in silence. Nothing falls back unseen: what a run
+uses is in its log and on its card.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from eval.judge.client import Client
 from eval.judge.messages import Request
 from eval.judge.protocol import RequestRejected
 
-MOST_ALTERNATIVES, FEWER = 20, 5  # OpenAI's own most, and that of others
-_ASK = Request((("user", "Answer with the one letter A."),), max_tokens=1)
+MAX_TOP_LOGPROBS, FEWER_TOP_LOGPROBS = 20, 5  # OpenAI's own most, and that of others
+_PROBE = Request((("user", "Answer with the one letter A."),), max_tokens=1)
 _SCHEMA = json.dumps(
     {
         "type": "object",
@@ -27,15 +27,19 @@ _SCHEMA = json.dumps(
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an endpoint takes."""
+    """Capabilities of an endpoint: which parameters it takes and honours."""
 
     alternatives: int
-    """Of a token, with their log-probabilities; 0: none."""
+    """Top log-probabilities that come with a token; 0: none."""
     temperature: bool
+    """Whether it takes a temperature."""
     n: bool
+    """Whether it gives several samples in one call."""
     schema: bool
+    """Whether it takes a JSON schema (structured output)."""
 
-    def told(self) -> str:
+    def summarize(self) -> str:
+        """The capabilities in words, as logs and cards have them."""
         logprobs = (
             f"log-probabilities of {self.alternatives} alternatives" if self.alternatives else "no log-probabilities"
         )
@@ -46,31 +50,31 @@ class Capabilities:
 
 
 def probe(client: Client) -> Capabilities:
-    """The mode of a client's endpoint; from the cache where it was probed before.
+    """Probes the capabilities of a client's endpoint; from the cache where it was probed before.
 
     Raises:
         UserError: the endpoint does not answer at all.
     """
-    key = json.dumps(["mode", *client.asked])
+    key = json.dumps(["mode", *client.endpoint.identity])
     if known := client.cache.note(key):
-        mode = Capabilities(**json.loads(known))
+        found = Capabilities(**json.loads(known))
     else:
-        temperature = takes(client, _ASK)
-        ask = _ASK if temperature else replace(_ASK, temperature=-1.0)
+        temperature = supports(client, _PROBE)
+        ask = _PROBE if temperature else replace(_PROBE, temperature=-1.0)
         if not temperature:
             client.call(ask)  # it must take something: the error of this one is the endpoint's own
-        mode = Capabilities(
-            alternatives=alternatives(client, ask),
+        found = Capabilities(
+            alternatives=top_logprobs(client, ask),
             temperature=temperature,
-            n=takes(client, replace(ask, n=2), samples=2),
-            schema=takes(client, replace(ask, schema=_SCHEMA, max_tokens=20)),
+            n=supports(client, replace(ask, n=2), samples=2),
+            schema=supports(client, replace(ask, schema=_SCHEMA, max_tokens=20)),
         )
-        client.cache.set_note(key, json.dumps(asdict(mode)))
-    print(f"[judge] {client.settings.model} at {client.openai.base_url}: {mode.told()}", flush=True)
-    return mode
+        client.cache.set_note(key, json.dumps(asdict(found)))
+    print(f"[judge] {client.settings.model} at {client.endpoint.url}: {found.summarize()}", flush=True)
+    return found
 
 
-def takes(client: Client, request: Request, samples: int = 1) -> bool:
+def supports(client: Client, request: Request, samples: int = 1) -> bool:
     """Whether the endpoint takes a request and gives as many samples as it was asked for."""
     try:
         return len(client.call(request).texts) == samples
@@ -78,9 +82,9 @@ def takes(client: Client, request: Request, samples: int = 1) -> bool:
         return False
 
 
-def alternatives(client: Client, ask: Request) -> int:
-    """How many alternatives come with a token: as many as asked for, or fewer; 0 where none are given."""
-    for wanted in (MOST_ALTERNATIVES, FEWER):
+def top_logprobs(client: Client, ask: Request) -> int:
+    """How many top log-probabilities come with a token: as many as asked for, or fewer; 0 where none are given."""
+    for wanted in (MAX_TOP_LOGPROBS, FEWER_TOP_LOGPROBS):
         try:
             return len(client.call(replace(ask, logprobs=wanted), whole=False).first)
         except RequestRejected:  # too many, or not at all

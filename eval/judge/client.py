@@ -1,79 +1,59 @@
-"""The one client for every AI judgement: an OpenAI-compatible endpoint, asked by threads, paid for once.
+"""Judge client with retries, exponential backoff, rate limits, a budget and a durable cache; asked by threads.
 
 `Client.ask` answers requests in any number. What was answered before comes from the cache; the rest is asked with
-bounded concurrency, at the pace and within the budget of the settings. What passes (429, 5xx, a broken connection, half
-an answer) is tried again; what does not (no quota, a wrong key, an unknown model) stops everything with one line.
+bounded concurrency, at the rate and within the budget of the settings. Transient errors (429, 5xx, a broken connection,
+half an answer) are retried; permanent ones (no quota, a wrong key, an unknown model) stop everything with one line.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from eval.judge.batch import through_batch
+from eval.judge.batch import ask_batch
 from eval.judge.budget import Budget, RateLimiter
 from eval.judge.cache import Cache
+from eval.judge.endpoint import Endpoint
 from eval.judge.messages import Answer, Request
 from eval.judge.prices import price_of
-from eval.judge.protocol import (
-    CHARACTERS_A_TOKEN,
-    MalformedResponse,
-    is_refusal,
-    parse_response,
-    request_parameters,
-    retry_delay,
-)
+from eval.judge.protocol import prompt_tokens_bound, retry_delay
 from eval.judge.settings import JudgeSettings
 from hub.errors import UserError
 
-if TYPE_CHECKING:
-    pass
-
-ATTEMPTS = 8
-DIRECTLY = 50  # calls that are not worth a batch: a probe, or what went wrong in the last one
-LONGEST_WAIT = 60.0  # seconds between two attempts, whatever Retry-After asks
+MAX_ATTEMPTS = 8
+MIN_BATCH_REQUESTS = 50  # this many or fewer are not worth a batch: a probe, or what went wrong in the last one
+MAX_BACKOFF = 60.0  # seconds between two attempts, whatever Retry-After asks
 
 
 class Client:
-    """Asks one judge. Close it after use.
+    """Client of one judge. Close it after use.
 
-    Raises UserError where no key is in the environment, or a budget is given and no price known.
+    Args:
+        settings: which model, where, how fast, and for how much money.
+        cache: path of the SQLite file that keeps every answer.
+        progress: whether to draw a progress bar.
+
+    Raises:
+        UserError: no key is in the environment, or a budget is given and no price known.
     """
 
     def __init__(self, settings: JudgeSettings, cache: Path, progress: bool = True) -> None:
-        import openai
-
-        if not settings.model:
-            raise UserError(
-                "judge.model is not set; name the model that judges, and judge.base_url unless it is OpenAI's"
-            )
-        key = os.environ.get(settings.key_env)
-        if not key and settings.base_url is None:
-            raise UserError(
-                f"no key for the judge: set {settings.key_env}, or judge.base_url for a server without keys"
-            )
         self.settings = settings
-        self.purse = Budget(price_of(settings), settings.budget)
+        self.endpoint = Endpoint(settings)
+        self.budget = Budget(price_of(settings), settings.budget)
         self.cache = Cache(cache)
         self.progress = progress
         self.retries = 0
-        self._requests, self._tokens = (
-            RateLimiter(settings.requests_per_minute),
-            RateLimiter(settings.tokens_per_minute),
-        )
+        self._request_rate = RateLimiter(settings.requests_per_minute)
+        self._token_rate = RateLimiter(settings.tokens_per_minute)
         self._stop = threading.Event()
-        # ours are the retries: openai's own cannot be stopped, and do not know an empty account from a busy server
-        self.openai = openai.OpenAI(
-            api_key=key or "none", base_url=settings.base_url, timeout=settings.timeout, max_retries=0
-        )
 
     def close(self) -> None:
-        self.openai.close()
+        """Closes the connections and the cache."""
+        self.endpoint.close()
         self.cache.close()
 
     def __enter__(self) -> Client:
@@ -82,13 +62,8 @@ class Client:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    @property
-    def asked(self) -> tuple[str | None, ...]:
-        """Who is asked: with the request, all that changes an answer."""
-        return (str(self.openai.base_url), self.settings.model, self.settings.effort)
-
-    def ask(self, requests: Sequence[Request], what: str = "asking") -> list[Answer]:
-        """Answers every request, in order; equal ones are asked once.
+    def ask(self, requests: Sequence[Request], description: str = "asking") -> list[Answer]:
+        """Answers every request, in order; equal ones are asked once (deduplication by `Request.key`).
 
         Raises:
             UserError: the endpoint will not answer, or the budget is at its end. What was answered is in the cache.
@@ -96,15 +71,15 @@ class Client:
         """
         from tqdm import tqdm
 
-        keys = [request.key(*self.asked) for request in requests]
-        open_ones = dict(zip(keys, requests, strict=True))
-        found = {key: answer for key in open_ones if (answer := self.cache.get(key))}
-        open_ones = {key: request for key, request in open_ones.items() if key not in found}
-        if self.settings.batch and len(open_ones) > DIRECTLY:
-            found |= through_batch(self, open_ones)
-            open_ones = {key: request for key, request in open_ones.items() if key not in found}
+        keys = [request.key(*self.endpoint.identity) for request in requests]
+        pending = dict(zip(keys, requests, strict=True))
+        found = {key: answer for key in pending if (answer := self.cache.get(key))}
+        pending = {key: request for key, request in pending.items() if key not in found}
+        if self.settings.batch and len(pending) > MIN_BATCH_REQUESTS:
+            found |= ask_batch(self.endpoint, self.cache, self.budget, pending)
+            pending = {key: request for key, request in pending.items() if key not in found}
         self._stop.clear()
-        bar = tqdm(total=len(open_ones), desc=what, unit="call", disable=None if self.progress else True)
+        bar = tqdm(total=len(pending), desc=description, unit="call", disable=None if self.progress else True)
 
         def work(key: str, request: Request) -> None:
             if self._stop.is_set():
@@ -114,55 +89,48 @@ class Client:
                 self.cache.put(key, answer)
                 found[key] = answer
                 bar.update()
-                bar.set_postfix_str(self.purse.told(), refresh=False)
+                bar.set_postfix_str(self.budget.summarize(), refresh=False)
             except BaseException:
                 self._stop.set()  # the others finish what they have sent, and send no more
                 raise
 
         with bar, ThreadPoolExecutor(self.settings.in_flight) as pool:
-            for done in [pool.submit(work, key, request) for key, request in open_ones.items()]:
+            for done in [pool.submit(work, key, request) for key, request in pending.items()]:
                 done.result()
         return [found[key] for key in keys]
 
     def call(self, request: Request, whole: bool = True) -> Answer:
-        """One answer from the endpoint, tried as often as what goes wrong is of the kind that passes.
+        """One answer from the endpoint; transient errors are retried with exponential backoff and jitter.
 
         Args:
+            request: what is asked.
             whole: an answer without the log-probabilities that were asked for is one that went wrong.
+
+        Raises:
+            UserError: a permanent error, the budget's end, or MAX_ATTEMPTS transient errors in a row.
         """
-        most_prompt = sum(len(content) for _, content in request.messages) // CHARACTERS_A_TOKEN + 20
-        for attempt in range(1, ATTEMPTS + 1):
+        prompt_tokens, answer_tokens = prompt_tokens_bound(request), request.max_tokens * request.n
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             if self._stop.is_set():
                 raise UserError("stopped; what was answered is kept")
-            promised = self.purse.promise(most_prompt, request.max_tokens * request.n)
+            reserved = self.budget.reserve(prompt_tokens, answer_tokens)
             used = (0, 0)
             try:
-                self._requests.wait()
-                self._tokens.wait(most_prompt + request.max_tokens * request.n)
-                answer = self._once(request, whole)
+                self._request_rate.wait()
+                self._token_rate.wait(prompt_tokens + answer_tokens)
+                answer = self.endpoint.complete(request, whole)
                 used = (answer.prompt_tokens, answer.answer_tokens)
                 return answer
             except Exception as error:
                 wait = retry_delay(error, self.settings)
-                if attempt == ATTEMPTS:
+                if attempt == MAX_ATTEMPTS:
                     raise UserError(
-                        f"the judge at {self.openai.base_url} is in trouble ({error or type(error).__name__}), "
-                        f"{ATTEMPTS} times in a row; what was answered is kept, run again later"
+                        f"the judge at {self.endpoint.url} is in trouble ({error or type(error).__name__}), "
+                        f"{MAX_ATTEMPTS} times in a row; what was answered is kept, run again later"
                     ) from error
                 self.retries += 1
             finally:
-                self.purse.settle(promised, *used)
-            self._stop.wait(
-                min(wait if wait is not None else 0.25 * 2**attempt, LONGEST_WAIT) * random.uniform(0.8, 1.2)
-            )
+                self.budget.settle(reserved, *used)
+            backoff = min(wait if wait is not None else 0.25 * 2**attempt, MAX_BACKOFF)
+            self._stop.wait(backoff * random.uniform(0.8, 1.2))
         raise AssertionError("the last attempt returns or raises")
-
-    def _once(self, request: Request, whole: bool) -> Answer:
-        response = self.openai.chat.completions.create(**request_parameters(request, self.settings))
-        answer = parse_response(response)
-        if whole and request.logprobs and not answer.first and not is_refusal(response):
-            raise MalformedResponse("no log-probabilities in the answer")
-        return answer
-
-
-Ask = Callable[[Sequence[Request]], list[Answer]]

@@ -1,4 +1,4 @@
-"""Pairwise comparison: what every judge of replies takes and gives."""
+"""Pairwise comparison: the type that it is made of, and the protocol of every judge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Comparison = tuple[list[Message], str, str]  # a prompt, the reply shown first, 
 
 
 class Judge(Protocol):
-    """Whoever says which of two replies to a prompt is better."""
+    """Pairwise judge: says which of two replies to a prompt is better."""
 
     name: str
 

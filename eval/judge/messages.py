@@ -1,4 +1,4 @@
-"""What a judge is asked and what it said, and the probabilities that stand in its answer. Pure functions."""
+"""Request, answer, and the label distribution in an answer's top log-probabilities. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,45 +9,51 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-TopLogprobs = list[tuple[str, float]]  # tokens that could have stood here, with their log-probabilities in nats
+TopLogprobs = Iterable[tuple[str, float]]
+"""Tokens that could have stood at one place, with their log-probabilities in nats."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that changes an answer, but who is asked."""
+    """Request to a chat model: everything that changes an answer, but the endpoint."""
 
     messages: tuple[tuple[str, str], ...]
     """Role and content."""
     max_tokens: int
     temperature: float = 0.0
     logprobs: int = 0
-    """How many alternatives of each token to ask for, with their log-probabilities."""
+    """How many top log-probabilities to ask for with each token."""
     n: int = 1
     schema: str | None = None
     """JSON schema of the answer, as JSON."""
     salt: int = 0
     """Tells apart requests that are otherwise the same: the second sample of one prompt."""
 
-    def key(self, *asked: str | None) -> str:
-        """sha256 over the request and who is asked (endpoint, model, effort)."""
-        return hashlib.sha256(json.dumps([asdict(self), asked], sort_keys=True).encode()).hexdigest()
+    def key(self, *identity: str | None) -> str:
+        """Cache key: sha256 over the request and who is asked (address, model, effort)."""
+        return hashlib.sha256(json.dumps([asdict(self), identity], sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Answer:
+    """Answer to a request, as it is cached."""
+
     texts: tuple[str, ...]
+    """One for each of the `n` samples."""
     first: tuple[tuple[str, float], ...] = ()
-    """The alternatives of the first answer's first token, as they came."""
+    """Top log-probabilities of the first text's first token, in nats, as they came."""
     prompt_tokens: int = 0
     answer_tokens: int = 0
     model: str = ""
     """As the endpoint names what answered."""
 
     def to_json(self) -> str:
+        """The answer as one JSON object."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Answer:
+        """Reads what `to_json` wrote."""
         content: dict[str, Any] = json.loads(text)
         first = tuple((str(token), float(value)) for token, value in content.pop("first"))
         return cls(**{**content, "texts": tuple(content["texts"])}, first=first)
@@ -55,7 +61,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Distribution:
-    """Probabilities of the labels that were offered, summing to 1."""
+    """Label distribution: probabilities of the labels that were offered, summing to 1."""
 
     probabilities: dict[str, float]
     mass: float
@@ -67,14 +73,14 @@ class Distribution:
         return sum(float(label) * p for label, p in self.probabilities.items())
 
 
-def distribution(alternatives: Iterable[tuple[str, float]], labels: Sequence[str]) -> Distribution | None:
-    """Reads the probability of each label from the alternatives of one token; None where no label is among them.
+def distribution(top_logprobs: TopLogprobs, labels: Sequence[str]) -> Distribution | None:
+    """Label distribution from the top log-probabilities of one token; None where no label is among them.
 
     White space around a token does not count (" A" is "A"), and tokens that come to the same label are summed, not
     overwritten (deepeval#853). Only a whole label counts: "10" is no "1" (UltraFeedback#8).
     """
     sums = dict.fromkeys(labels, 0.0)
-    for token, value in alternatives:
+    for token, value in top_logprobs:
         if (label := token.strip()) in sums:
             sums[label] += math.exp(value)
     mass = sum(sums.values())

@@ -1,4 +1,4 @@
-"""An LLM that says which of two replies is better, by the probability of its one-letter answer."""
+"""LLM-as-a-judge, pairwise: which of two replies is better, by the probability of a one-letter answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from eval.judge.client import Client
 from eval.judge.comparison import Comparison
 from eval.judge.messages import Answer, Request, distribution
 
-LOW_MASS = 0.9  # of the probability seen; below it the judge wanted to say something else
+LOW_LETTER_MASS = 0.9  # of the probability seen; below it the judge wanted to say something else
 SYSTEM = "You read film scripts and judge single lines of dialogue."
-QUESTION = """\
+PAIRWISE_QUESTION = """\
 A character in a film has just said the last of these lines:
 
 {lines}
@@ -29,46 +29,51 @@ Answer with the letter A or the letter B and nothing else."""
 
 
 class LLMJudge:
-    """Asks a model; the probability of "A" against "B" is read from the log-probabilities of its answer's first token.
+    """Pairwise judge by a chat model, which answers with the letter A or B.
 
-    Where the endpoint gives none, the letter itself counts as certain; the mode is printed when it is probed. An answer
-    that is neither letter is unscored: NaN, never one half.
+    P(A) is read from the log-probabilities of the answer's first token. Where the endpoint gives none, the letter
+    counts as certain; what the endpoint gives is printed when it is probed. An answer that is neither letter is
+    unscored: NaN, never one half.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.mode: Capabilities = probe(client)
+        self.capabilities: Capabilities = probe(client)
         self.name = str(client.settings.model)
         self.unscored = self.low_mass = 0
 
     @property
-    def told(self) -> str:
-        """The mode, and how often it did not serve."""
-        return f"{self.mode.told()}; {self.unscored:,} unscored, {self.low_mass:,} of less mass than {LOW_MASS}"
+    def summary(self) -> str:
+        """The endpoint's capabilities, and how often they did not serve."""
+        counts = f"{self.unscored:,} unscored, {self.low_mass:,} of less mass than {LOW_LETTER_MASS}"
+        return f"{self.capabilities.summarize()}; {counts}"
 
     @property
     def cost(self) -> str:
-        return f"{self.name}: {self.client.purse.told()}"
+        """What this judge took so far, in words."""
+        return f"{self.name}: {self.client.budget.summarize()}"
 
     def compare(self, items: list[Comparison]) -> list[float]:
         """The probability that the reply shown first is better, by item; NaN where the judge did not say."""
         answers = self.client.ask([self.request(*item) for item in items], f"judging by {self.name}")
-        return [self.read(answer) for answer in answers]
+        return [self.parse(answer) for answer in answers]
 
     def request(self, prompt: list[Message], first: str, second: str) -> Request:
-        text = QUESTION.format(lines=spoken(prompt), first=one_line(first), second=one_line(second))
+        """The question about one pair, in this order."""
+        text = PAIRWISE_QUESTION.format(lines=quoted_turns(prompt), first=one_line(first), second=one_line(second))
         return Request(
             (("system", SYSTEM), ("user", text)),
-            max_tokens=1 if self.mode.alternatives else 4,
-            temperature=0.0 if self.mode.temperature else -1.0,
-            logprobs=self.mode.alternatives,
+            max_tokens=1 if self.capabilities.alternatives else 4,
+            temperature=0.0 if self.capabilities.temperature else -1.0,
+            logprobs=self.capabilities.alternatives,
         )
 
-    def read(self, answer: Answer) -> float:
-        if self.mode.alternatives:
+    def parse(self, answer: Answer) -> float:
+        """P(the reply shown first is better) of one answer; NaN, and counted, where it is neither letter."""
+        if self.capabilities.alternatives:
             found = distribution(answer.first, "AB")
             if found:
-                self.low_mass += found.mass < LOW_MASS
+                self.low_mass += found.mass < LOW_LETTER_MASS
                 return found.probabilities["A"]
         else:
             letter = re.fullmatch(r"\W*([AB])\W*", answer.texts[0])
@@ -78,10 +83,11 @@ class LLMJudge:
         return math.nan
 
 
-def spoken(prompt: Sequence[Message]) -> str:
-    """The lines of a prompt, one a turn, without the system's."""
+def quoted_turns(prompt: Sequence[Message]) -> str:
+    """The turns of a prompt as a list, one line each, without the system message."""
     return "\n".join(f"- {one_line(turn['content'])}" for turn in prompt if turn["role"] != "system")
 
 
 def one_line(text: str) -> str:
+    """A text with every run of white space as one space."""
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Judges of replies. The embedded one needs no endpoint: pointwise mutual information under the base model."""
+"""PMI judge: pointwise mutual information under the base model, which needs no endpoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eval.judge.comparison import Comparison, Judge
 
 
 class PMIJudge:
-    """Prefers the reply that the prompt explains better.
+    """PMI judge: prefers the reply that the prompt explains better.
 
     P(first is better) = sigmoid(PMI(first) - PMI(second)), PMI as in `chat.likelihood.pmi`, under the base model. It
     reads each reply by itself, so the order in which two are shown cannot matter, and no pair is read twice.
@@ -25,6 +25,7 @@ class PMIJudge:
         self._known: dict[tuple[str, str], float] = {}
 
     def compare(self, items: list[Comparison]) -> list[float]:
+        """P(the reply shown first is better), by item; every prompt and reply is scored once."""
         wanted = {(_key(prompt), reply): (prompt, reply) for prompt, *replies in items for reply in replies}
         new = {key: pair for key, pair in wanted.items() if key not in self._known}
         if new:
@@ -40,6 +41,7 @@ JUDGES: dict[str, Callable[[ModelVariants], Judge]] = {"pmi": PMIJudge}
 
 
 def sigmoid(x: float) -> float:
+    """Logistic function, without overflow at either end."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 

@@ -1,4 +1,4 @@
-"""What a call costs. Prices change: the table has a date, and a model that is not in it has no price, not 0."""
+"""Prices of judge models. They change: the table has a date, and a model that is not in it has no price, not 0."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ BATCH = 0.5  # the Batch API's part of the price
 
 
 class Price(NamedTuple):
-    """US dollars per million tokens."""
+    """Price in US dollars per million tokens."""
 
     prompt: float
     answer: float
 
     def of(self, prompt_tokens: int, answer_tokens: int) -> float:
+        """US dollars of so many tokens."""
         return (prompt_tokens * self.prompt + answer_tokens * self.answer) / 1e6
 
 
@@ -31,7 +32,7 @@ PRICES = {
 
 
 def price_of(settings: JudgeSettings) -> Price | None:
-    """The price of the settings' model, halved in a batch; None where nobody has said."""
+    """Price of the settings' model, halved in a batch; None where nobody has given it."""
     if settings.price_in is not None and settings.price_out is not None:
         found: Price | None = Price(settings.price_in, settings.price_out)
     else:  # a price of OpenAI's holds at OpenAI alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from eval.judge.messages import Answer, Request
@@ -11,47 +12,53 @@ from hub.errors import UserError
 if TYPE_CHECKING:
     import openai
 
-
-CHARACTERS_A_TOKEN = 3  # fewer than English has (about 4): the budget is promised for the worst
+CHARACTERS_A_TOKEN = 3  # fewer than English has (about 4): the budget is reserved for the worst
 
 
 class RequestRejected(UserError):
-    """The endpoint refuses a request for what it asks; the message is the endpoint's."""
+    """HTTP 4xx for what a request asks; the message is the endpoint's."""
 
 
 class MalformedResponse(Exception):
-    """An answer that is no whole answer."""
+    """Malformed or incomplete response; worth a retry."""
+
+
+def prompt_tokens_bound(request: Request) -> int:
+    """Upper bound of a request's prompt tokens, found without a tokenizer."""
+    return sum(len(content) for _, content in request.messages) // CHARACTERS_A_TOKEN + 20
 
 
 def request_parameters(request: Request, settings: JudgeSettings) -> dict[str, Any]:
-    """A request in the words of the OpenAI protocol."""
-    asked: dict[str, Any] = {
+    """Chat completion parameters of a request, as keyword arguments of `chat.completions.create`."""
+    parameters: dict[str, Any] = {
         "model": settings.model,
         "messages": [{"role": role, "content": content} for role, content in request.messages],
         "max_completion_tokens": request.max_tokens,
     }
     if settings.effort is not None:
-        asked["reasoning_effort"] = settings.effort
+        parameters["reasoning_effort"] = settings.effort
     if request.temperature >= 0:  # below 0: the endpoint takes none
-        asked["temperature"] = request.temperature
+        parameters["temperature"] = request.temperature
     if request.logprobs:
-        asked |= {"logprobs": True, "top_logprobs": request.logprobs}
+        parameters |= {"logprobs": True, "top_logprobs": request.logprobs}
     if request.n > 1:
-        asked["n"] = request.n
+        parameters["n"] = request.n
     if request.schema:
-        import json
-
         schema = {"name": "answer", "strict": True, "schema": json.loads(request.schema)}
-        asked["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return asked
+        parameters["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return parameters
 
 
 def parse_response(response: openai.types.chat.ChatCompletion) -> Answer:
-    """An answer from what the endpoint sent. Raises Garbled where something is missing."""
+    """Answer of a chat completion: texts, top log-probabilities of the first token, and token counts.
+
+    Raises:
+        MalformedResponse: something is missing.
+    """
     try:
         texts = tuple(choice.message.content or "" for choice in response.choices)
-        usage, spoken = response.usage, response.choices[0].logprobs
-        tokens = spoken.content if spoken and spoken.content else []
+        usage, logprobs = response.usage, response.choices[0].logprobs
+        tokens = logprobs.content if logprobs and logprobs.content else []
         first = tuple((one.token, one.logprob) for one in tokens[0].top_logprobs) if tokens else ()
         counted = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         return Answer(texts, first, *counted, response.model)
@@ -60,13 +67,13 @@ def parse_response(response: openai.types.chat.ChatCompletion) -> Answer:
 
 
 def is_refusal(response: openai.types.chat.ChatCompletion) -> bool:
-    """Whether the judge will not answer this, however often it is asked; its answer then has no text to be read."""
+    """Whether a response is a refusal: asking again gives no other, and it has no text to be read."""
     choice = response.choices[0]
     return bool(choice.message.refusal) or choice.finish_reason == "content_filter"
 
 
 def retry_delay(error: Exception, settings: JudgeSettings) -> float | None:
-    """How long to wait before another attempt, as the endpoint asks (None where it does not say).
+    """Retry delay in seconds as Retry-After asks, None where the endpoint does not say; raises permanent errors.
 
     Raises:
         UserError: another attempt would not help; `RequestRejected` where it is the request that is refused.
@@ -96,6 +103,7 @@ def retry_delay(error: Exception, settings: JudgeSettings) -> float | None:
 
 
 def parse_retry_after(retry_after: str | None) -> float | None:
+    """Seconds of a Retry-After header; None where there is none, or where it is a date."""
     try:
         return max(0.0, float(retry_after)) if retry_after else None
     except ValueError:  # a date

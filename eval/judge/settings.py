@@ -1,8 +1,17 @@
-"""Which LLM judges, where, how fast, and for how much money: the recipe's `judge` section."""
+"""Judge settings: which LLM judges, where, how fast, and for how much money; a recipe's `judge` section, and flags.
+
+Each setting's name, default and help stand in `JudgeSettings` alone: `add_settings_arguments` makes them a command
+line's flags.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+import ast
+import inspect
+import itertools
+import typing
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -41,3 +50,41 @@ class JudgeSettings:
                 raise ValueError(f"{name} is {value}; it takes a number above 0")
         if (self.price_in is None) != (self.price_out is None):
             raise ValueError("price_in and price_out go together")
+
+
+def field_docs(of: type) -> dict[str, str]:
+    """Docstrings under the fields of a class, by field."""
+    (body,) = (node.body for node in ast.parse(inspect.getsource(of)).body if isinstance(node, ast.ClassDef))
+    found = {}
+    for node, below in itertools.pairwise(body):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and isinstance(below, ast.Expr):
+            found[node.target.id] = inspect.cleandoc(ast.literal_eval(below.value))
+    return found
+
+
+def add_settings_arguments(parser: argparse.ArgumentParser, required: typing.Collection[str] = ()) -> None:
+    """Adds one flag for each field of `JudgeSettings`, with the field's default and docstring.
+
+    Args:
+        parser: the command line.
+        required: fields that have to be given.
+    """
+    group = parser.add_argument_group("judge", "as a recipe's `judge` section has them")
+    docs, types = field_docs(JudgeSettings), typing.get_type_hints(JudgeSettings)
+    for field in fields(JudgeSettings):
+        flag, text = f"--{field.name.replace('_', '-')}", docs[field.name].replace("%", "%%")
+        if types[field.name] is bool:
+            group.add_argument(flag, action="store_true", help=text)
+            continue
+        (kind,) = {types[field.name], *typing.get_args(types[field.name])} & {str, int, float}
+        shown = "" if field.default is None else f" (default: {field.default})"
+        group.add_argument(flag, type=kind, default=field.default, required=field.name in required, help=text + shown)
+
+
+def settings_from(arguments: argparse.Namespace) -> JudgeSettings:
+    """Judge settings from the flags of `add_settings_arguments`.
+
+    Raises:
+        ValueError: an impossible value; the message names it.
+    """
+    return JudgeSettings(**{field.name: getattr(arguments, field.name) for field in fields(JudgeSettings)})

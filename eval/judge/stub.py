@@ -1,4 +1,4 @@
-"""A judge that is none: `python -m eval.judge.stub --latency 0.5 --faults 0.05`, for tests and trials of cost.
+"""Stub judge server: `python -m eval.judge.stub --latency 0.5 --faults 0.05`, for tests and trials of cost.
 
 Speaks OpenAI's chat protocol over real HTTP. What it says hangs on the request and the seed alone: of two replies it
 prefers one by a quality hidden in their text, with a bias for the first that is known; a score is spread over 1 to 5
@@ -11,38 +11,27 @@ import argparse
 import asyncio
 import hashlib
 import json
-import math
 import random
-import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from eval.judge.stub_opinion import StubOpinion
+
 FAULTS = ("429", "500", "cut", "json", "no logprobs", "timeout")
-_REPLIES = re.compile(r"^Reply A: (.*)\nReply B: (.*)$", re.MULTILINE)
-_REPLY = re.compile(r"^Reply: (.*)$", re.MULTILINE)
-_SEVERAL = re.compile(r"^Write (\d+) ", re.MULTILINE)
-
-
-def quality(text: str, seed: int = 0) -> float:
-    """The stub's own opinion of a reply, from 0 to below 1, even over all texts."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{text}".encode()).digest()[:6], "big") / 2**48
 
 
 @dataclass
-class Stub:
-    """What the server does, and what it has seen."""
+class Stub(StubOpinion):
+    """Stub server: what it does, and what it has seen."""
 
     latency: float = 0.0
     """Seconds to each answer."""
     faults: float = 0.0
     """The share of calls that go wrong."""
     kinds: tuple[str, ...] = FAULTS
-    bias: float = 0.5
-    """The probability with which it prefers the first of two equally good replies."""
-    sharpness: float = 6.0
-    """Log-odds between replies of quality 1 and 0."""
+    """Which faults."""
     alternatives: int = 20
     """Most log-probabilities that it gives for a token; 0: it leaves them out in silence."""
     most: int = 20
@@ -53,11 +42,8 @@ class Stub:
     """Parameters that it leaves out of account in silence."""
     always: str = ""
     """What it answers to everything: a status (`401`) or a code (`insufficient_quota`)."""
-    messy: bool = True
-    """Spells labels as several tokens do: "A", " A", "A\\n"."""
-    opinion: Callable[[str], float] = quality
-    seed: int = 0
     calls: int = 0
+    """Chat requests so far."""
     seen: Counter[str] = field(default_factory=Counter)
     """Answered calls by request."""
     highest: int = 0
@@ -71,64 +57,32 @@ class Stub:
         prompt = body["messages"][-1]["content"]
         labels = self.labels(prompt)
         texts, tops = [], []
-        chance = random.Random(f"{self.seed}:{prompt}:{body.get('seed')}")
+        rng = random.Random(f"{self.seed}:{prompt}:{body.get('seed')}")
         for _ in range(1 if "n" in self.ignores else body.get("n") or 1):
             if labels:
-                texts.append(chance.choices(list(labels), list(labels.values()))[0])
+                texts.append(rng.choices(list(labels), list(labels.values()))[0])
                 tops.append(self.tops(labels))
             else:
-                texts.append(self.prose(prompt, body, chance))
+                texts.append(self.prose(prompt, body, rng))
                 tops.append([(f"word{n}", -1.0 - n) for n in range(25)])
         given = min(body.get("top_logprobs") or 0, self.alternatives) if body.get("logprobs") else 0
         choices = []
-        for place, (text, top) in enumerate(zip(texts, tops, strict=True)):
-            spoken = [{"token": token, "logprob": value, "bytes": None} for token, value in top[:given]]
-            content = [{**(spoken[0] if spoken else {}), "top_logprobs": spoken}]
+        for index, (text, top) in enumerate(zip(texts, tops, strict=True)):
+            logprobs = [{"token": token, "logprob": value, "bytes": None} for token, value in top[:given]]
+            content = [{**(logprobs[0] if logprobs else {}), "top_logprobs": logprobs}]
             choices.append(
                 {
-                    "index": place,
+                    "index": index,
                     "finish_reason": "stop",
                     "message": {"role": "assistant", "content": text},
-                    "logprobs": {"content": content} if spoken else None,
+                    "logprobs": {"content": content} if logprobs else None,
                 }
             )
-        words = sum(len(message["content"].split()) for message in body["messages"])
-        spent = {"prompt_tokens": words, "completion_tokens": sum(len(text.split()) or 1 for text in texts)}
+        count = sum(len(message["content"].split()) for message in body["messages"])
+        spent = {"prompt_tokens": count, "completion_tokens": sum(len(text.split()) or 1 for text in texts)}
         usage = {**spent, "total_tokens": sum(spent.values())}
         made = {"id": f"stub-{self.calls}", "object": "chat.completion", "created": 0, "model": body["model"]}
         return {**made, "choices": choices, "usage": usage}
-
-    def labels(self, prompt: str) -> dict[str, float]:
-        """The probability of each answer to a question that has few; none for one that asks for prose."""
-        if found := _REPLIES.search(prompt):
-            odds = self.sharpness * (self.opinion(found[1]) - self.opinion(found[2]))
-            odds += math.log(self.bias / (1 - self.bias))
-            return {"A": 1 / (1 + math.exp(-odds)), "B": 1 / (1 + math.exp(odds))}
-        if found := _REPLY.search(prompt):
-            centre = 1 + 4 * self.opinion(found[1])
-            weights = [math.exp(-((score - centre) ** 2)) for score in range(1, 6)]
-            return {str(score): weight / sum(weights) for score, weight in enumerate(weights, 1)}
-        return {}
-
-    def tops(self, labels: dict[str, float]) -> list[tuple[str, float]]:
-        """Alternatives as real ones come: a label in several tokens, other words between them, likeliest first."""
-        if not self.messy:
-            found = list(labels.items())
-        else:
-            found = [(label, 0.7 * 0.97 * p) for label, p in labels.items()]
-            found += [(f" {label}", 0.3 * 0.97 * p) for label, p in labels.items()]
-            found += [("The", 0.02), ("10", 0.01)]
-        return [(token, math.log(max(p, 1e-30))) for token, p in sorted(found, key=lambda entry: -entry[1])]
-
-    def prose(self, prompt: str, body: dict[str, Any], chance: random.Random) -> str:
-        if "numbered steps" in prompt:
-            return "\n".join(f"{n}. Look at {word}." for n, word in enumerate(_WORDS[:6], 1))
-        if body.get("response_format"):
-            several = _SEVERAL.search(prompt)
-            count = int(several[1]) if several else 1
-            lines = [" ".join(chance.choices(_WORDS, k=chance.randint(4, 12))) for _ in range(count)]
-            return json.dumps({"lines": [f"{line.capitalize()}?" for line in lines]})
-        return "The answer."
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, kept alive."""
@@ -159,9 +113,9 @@ class Stub:
         self.calls += 1
         fault = random.Random(f"{self.seed}:{self.calls}")
         await asyncio.sleep(self.latency)
-        asked = json.loads(body)
-        refused = next((name for name in self.refuses if name in asked), None)
-        if asked.get("top_logprobs", 0) > self.most:
+        request = json.loads(body)
+        refused = next((name for name in self.refuses if name in request), None)
+        if request.get("top_logprobs", 0) > self.most:
             refused = "top_logprobs"
         if self.always or refused:
             code = self.always or "unsupported_parameter"
@@ -173,7 +127,7 @@ class Stub:
         if kind == "timeout":
             await asyncio.sleep(3600)
         self.seen[hashlib.sha256(body).hexdigest()] += 1
-        answer = self.answer(asked)
+        answer = self.answer(request)
         if kind == "no logprobs":
             answer["choices"] = [{**choice, "logprobs": None} for choice in answer["choices"]]
         content = b"{not json" if kind == "json" else json.dumps(answer).encode()
@@ -193,50 +147,29 @@ class Stub:
             facts = {"bytes": len(lines), "created_at": 0, "filename": "b", "purpose": "batch", "status": "processed"}
             return 200, {"id": f"file-{len(self.files) - 1}", "object": "file", **facts}
         if method == "POST" and name == "batches":
-            asked = json.loads(body)
+            request = json.loads(body)
             made = {"id": f"batch-{len(self.batches)}", "object": "batch", "status": "in_progress", "created_at": 0}
-            self.batches[str(made["id"])] = made | asked
-            return 200, made | asked
+            self.batches[str(made["id"])] = made | request
+            return 200, made | request
         if name in self.batches:
             batch = self.batches[name]
-            told = dict(batch)
+            before = dict(batch)
             if "output_file_id" not in batch:
                 batch |= {"status": "completed", "output_file_id": f"out-{name}"}
                 self.files[f"out-{name}"] = [self.line(line) for line in self.files[batch["input_file_id"]]]
-            return 200, told
+            return 200, before
         if name == "content":
             return 200, "\n".join(map(json.dumps, self.files[path.split("/")[-2]])).encode()
         return 404, {"error": {"message": f"no {path}", "code": "not_found"}}
 
-    def line(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def line(self, entry: dict[str, Any]) -> dict[str, Any]:
         """One line of a batch's output: an answer, or, for its share of faults, an error."""
         self.calls += 1
         if random.Random(f"{self.seed}:{self.calls}").random() < self.faults:
             error = {"code": "server_error", "message": "x"}
-            return {"custom_id": asked["custom_id"], "response": None, "error": error}
-        answer = {"status_code": 200, "body": self.answer(asked["body"])}
-        return {"custom_id": asked["custom_id"], "response": answer, "error": None}
-
-
-_WORDS = [
-    "you",
-    "me",
-    "never",
-    "gun",
-    "night",
-    "door",
-    "money",
-    "heart",
-    "leave",
-    "stay",
-    "doctor",
-    "mother",
-    "believe",
-    "river",
-    "why",
-    "listen",
-    "promise",
-]
+            return {"custom_id": entry["custom_id"], "response": None, "error": error}
+        answer = {"status_code": 200, "body": self.answer(entry["body"])}
+        return {"custom_id": entry["custom_id"], "response": answer, "error": None}
 
 
 async def send(
@@ -251,23 +184,26 @@ async def send(
     return not cut
 
 
-async def run(stub: Stub, port: int, ready: Callable[[int], None]) -> None:
+async def serve_stub(stub: Stub, port: int, ready: Callable[[int], None]) -> None:
+    """Serves until it is cancelled, on 127.0.0.1; calls `ready` with the port, 0 being any free one."""
     server = await asyncio.start_server(stub.serve, "127.0.0.1", port, limit=2**24)
     ready(server.sockets[0].getsockname()[1])
     async with server:
         await server.serve_forever()
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of the stub."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
-    parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--faults", type=float, default=0.0)
-    parser.add_argument("--bias", type=float, default=0.5)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    stub = Stub(latency=given.latency, faults=given.faults, bias=given.bias, seed=given.seed)
-    asyncio.run(run(stub, given.port, lambda port: print(f"http://127.0.0.1:{port}/v1", flush=True)))
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds to each answer")
+    parser.add_argument("--faults", type=float, default=0.0, help="share of calls that go wrong")
+    parser.add_argument("--bias", type=float, default=0.5, help="P(it prefers the first of two equally good replies)")
+    parser.add_argument("--seed", type=int, default=0, help="of opinions and faults")
+    arguments = parser.parse_args(argv)
+    names = ("latency", "faults", "bias", "seed")
+    stub = Stub(**{name: getattr(arguments, name) for name in names})
+    asyncio.run(serve_stub(stub, arguments.port, lambda port: print(f"http://127.0.0.1:{port}/v1", flush=True)))
 
 
 if __name__ == "__main__":

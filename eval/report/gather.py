@@ -1,4 +1,4 @@
-"""What a report is made of: responses, the scores of one judge or two, votes of raters and of the page's visitors."""
+"""Inputs of a report: responses, the scores of one judge or two, votes of raters and of the page's visitors."""
 
 from __future__ import annotations
 
@@ -8,37 +8,36 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from eval.human import sheet_votes as sheets
-from eval.human.sheet_votes import SheetVote
+from eval.human.sheet_votes import SheetVote, read_votes
 from eval.judge_overlap import labellers
+from eval.rows import RESPONSE_VARIANTS, Response, ScoreRow, load_responses
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, fetch_lineage, pin, unchanged
 from hub.names import Names
 from hub.results_table import fetch_results
 from hub.votes.ballot import hash_of
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True)
-class Judged:
-    """What one judge said of the responses."""
+class JudgeScores:
+    """G-Eval scores of the responses by one judge."""
 
     repo: str
     revision: str
     facts: dict[str, Any]
     """As `eval.geval` published them: judge, mode, steps, means, counts, cost."""
-    rows: list[Row]
+    rows: list[ScoreRow]
     """One for each response and criterion; `score` is None where it is unscored."""
 
     @property
     def name(self) -> str:
+        """The judge, as its endpoint calls it."""
         return str(self.facts["judge"])
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What people chose."""
+class Choices:
+    """Choices of people."""
 
     votes: list[SheetVote]
     counts: Counter[str]
@@ -47,17 +46,17 @@ class Heard:
 
 @dataclass
 class Material:
-    """Everything that is known of one evaluation set, pinned."""
+    """Inputs of a report, pinned: everything that is known of one evaluation set."""
 
     evaluation: Input
     """At the commit that made it, or an equal one that an earlier report names."""
     lineage: Lineage
     results: dict[str, Any]
-    """The figures without a judge."""
-    rows: list[Row]
-    """One a prompt: `prompt`, `film_reply`, `line_ids`, and by variant what it answered."""
-    judges: list[Judged] = field(default_factory=list)
-    people: dict[str, Heard] = field(default_factory=dict)
+    """The metrics without a judge."""
+    responses: list[Response]
+    """One a prompt."""
+    judges: list[JudgeScores] = field(default_factory=list)
+    people: dict[str, Choices] = field(default_factory=dict)
     """`raters` of blind sheets, and `visitors` of the page."""
     labellers: set[str] = field(default_factory=set)
     """Who labelled the preferences that the models were trained on."""
@@ -68,48 +67,47 @@ class Material:
 
     @property
     def variants(self) -> list[str]:
-        return [name for name in ("base", "sft", "dpo", "rl") if name in self.results["voices"]]
+        """The variants that were measured, in order."""
+        return [name for name in RESPONSE_VARIANTS if name in self.results["voices"]]
 
     @property
-    def items(self) -> list[str]:
-        """Of each row, its name on raters' sheets."""
-        return ["-".join(row["line_ids"]) for row in self.rows]
+    def sheet_ids(self) -> list[str]:
+        """Of each prompt, its id on raters' sheets."""
+        return [response.sheet_id for response in self.responses]
 
 
 def gather(names: Names, votes: Sequence[Path] = (), key: Path | None = None) -> Material:
-    """Collects what is published of a family's evaluation, and the votes in these files.
+    """Inputs of a report: what is published of a family's evaluation, and the votes in these files.
 
     Raises:
         UserError: no evaluation set is published, or the votes are of another one.
     """
-    from datasets import load_dataset
-
     found = fetch_lineage(names.evaluation, "dataset")
     if found is None:
         raise UserError(f"no evaluation set {names.evaluation} is published; run eval.evaluation, or the pipeline")
     head, lineage = found
-    evaluation = named_before(pin(names.evaluation, "dataset", head))
-    rows = load_dataset(evaluation.repo, "responses", split="test", revision=evaluation.revision).to_list()
+    evaluation = named_revision(pin(names.evaluation, "dataset", head))
+    responses = load_responses(evaluation.repo, evaluation.revision)
     results = {name: value for name, value in lineage.facts.items() if name != "rights"}
-    made = Material(evaluation, lineage, results, rows, labellers=labellers(evaluation), head=head)
+    made = Material(evaluation, lineage, results, responses, labellers=labellers(evaluation), head=head)
     for repo in (names.geval, names.second_geval):
         add_judge(made, repo, needed=repo == names.geval)
     if votes and key:
-        made.people["raters"] = of_raters(evaluation, votes, key)
+        made.people["raters"] = read_raters(evaluation, votes, key)
     else:
         made.missing.append("No votes of raters: give --votes and --key (`python -m eval.human sheet` writes sheets).")
     add_visitors(made, names.votes)
     return made
 
 
-def named_before(evaluation: Input) -> Input:
-    """The evaluation set at the commit that its report names: a report is a commit too, and would name itself."""
-    told = fetch_results(evaluation.repo, evaluation.revision).get("revision")
-    return replace(evaluation, revision=told) if told and unchanged(evaluation, told) else evaluation
+def named_revision(evaluation: Input) -> Input:
+    """Evaluation set at the commit that its report names: a report is a commit too, and would name itself."""
+    named = fetch_results(evaluation.repo, evaluation.revision).get("revision")
+    return replace(evaluation, revision=named) if named and unchanged(evaluation, named) else evaluation
 
 
 def add_judge(made: Material, repo: str, needed: bool) -> None:
-    """Takes a judge's scores, unless they are of other responses than these."""
+    """Adds a judge's scores, unless they are of other responses than these."""
     from datasets import load_dataset
 
     found = fetch_lineage(repo, "dataset")
@@ -124,20 +122,24 @@ def add_judge(made: Material, repo: str, needed: bool) -> None:
         )
         return
     rows = load_dataset(repo, "scores", split="test", revision=revision).to_list()
-    made.judges.append(Judged(repo, revision, lineage.facts, rows))
+    made.judges.append(JudgeScores(repo, revision, lineage.facts, rows))
 
 
-def of_raters(evaluation: Input, votes: Sequence[Path], key: Path) -> Heard:
-    """Reads the raters' files. Raises UserError where the sheets were made from another evaluation set."""
-    given, counts, facts = sheets.read(votes, key)
+def read_raters(evaluation: Input, votes: Sequence[Path], key: Path) -> Choices:
+    """Choices in the raters' files.
+
+    Raises:
+        UserError: the sheets were made from another evaluation set.
+    """
+    given, counts, facts = read_votes(votes, key)
     if facts.get("evaluation") != evaluation.repo or not unchanged(evaluation, facts["revision"]):
-        told = f"{facts.get('evaluation')}@{facts.get('revision')}"
-        raise UserError(f"{key}: its sheets are of {told}, not of {evaluation.repo} as it is now; leave --votes out")
-    return Heard(given, counts)
+        other = f"{facts.get('evaluation')}@{facts.get('revision')}"
+        raise UserError(f"{key}: its sheets are of {other}, not of {evaluation.repo} as it is now; leave --votes out")
+    return Choices(given, counts)
 
 
 def add_visitors(made: Material, repo: str) -> None:
-    """Takes the blind votes of the page that are of these very models; others are counted."""
+    """Adds the blind votes of the page that are of these very models; others are counted."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     from hub.votes.vote import votes
@@ -163,6 +165,6 @@ def add_visitors(made: Material, repo: str) -> None:
         given.append(SheetVote(vote.comparison, item, 0, tuple(vote.chosen), shown))
     counts["votes"] = len(given)
     if any(vote.chosen for vote in given):
-        made.people["visitors"] = Heard(given, counts)
+        made.people["visitors"] = Choices(given, counts)
     else:
         made.missing.append(f"None of the {len(found):,} votes in {repo} is a choice among these models.")

@@ -1,82 +1,84 @@
-"""How far judges agree with people and with each other, and the prompts where they saw the most and the least gain."""
+"""Agreement of judges with people and with each other, and the prompts where they saw the most and the least gain."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from eval.agreement import PairedScore
-from eval.human.analysis import credits, grouped
+from eval.human.analysis import credits, votes_by_item
 from eval.human.sheet_votes import SheetVote
-from eval.report.evidence import overall, preferred
-from eval.report.gather import Judged, Material, Row
+from eval.report.evidence import overall_scores, preference_values
+from eval.report.gather import JudgeScores, Material
+from eval.rows import Response, ScoreRow
 
-ALL = "all criteria"
-SHOWN = 5  # examples of either kind
+ALL_CRITERIA = "all criteria"
+EXAMPLES_SHOWN = 5  # of either kind
 
 
-def with_people(made: Material, judge: Judged) -> dict[str, list[PairedScore]]:
-    """A judge's scores beside the share of the raters' choices that each reply got, by criterion; none without raters.
+def pair_with_people(made: Material, judge: JudgeScores) -> dict[str, list[PairedScore]]:
+    """Paired scores of a judge and of people (their share of choices for a reply), by criterion; none without raters.
 
     Prompts on which nobody chose, and replies that are unscored, are left out.
     """
     if "raters" not in made.people:
         return {}
-    choices = grouped([vote for vote in made.people["raters"].votes if vote.copy == 0 and vote.chosen])
+    choices = votes_by_item([vote for vote in made.people["raters"].votes if vote.copy == 0 and vote.chosen])
     shares = {
-        (place, variant): credits(choices[item], variant) / len(choices[item])
-        for place, item in enumerate(made.items)
+        (index, variant): credits(choices[item], variant) / len(choices[item])
+        for index, item in enumerate(made.sheet_ids)
         if item in choices
-        for variant in shown(choices[item])
+        for variant in shown_variants(choices[item])
     }
-    return beside(shares, judge.rows)
+    return pair_scores(shares, judge.rows)
 
 
-def shown(votes: Sequence[SheetVote]) -> list[str]:
+def shown_variants(votes: Sequence[SheetVote]) -> list[str]:
+    """Variants on any of the ballots."""
     return sorted({variant for vote in votes for variant in vote.shown})
 
 
-def with_each_other(first: Judged, second: Judged) -> dict[str, list[PairedScore]]:
-    """Two judges' means over the criteria; the first stands where people stand in `eval.agreement`."""
-    return {ALL: beside(overall(first.rows), second.rows)[ALL]}
+def pair_judges(first: JudgeScores, second: JudgeScores) -> dict[str, list[PairedScore]]:
+    """Paired scores of two judges, means over the criteria; the first stands where `eval.agreement` has people."""
+    return {ALL_CRITERIA: pair_scores(overall_scores(first.rows), second.rows)[ALL_CRITERIA]}
 
 
-def beside(scores: Mapping[tuple[int, str], float], rows: Sequence[Row]) -> dict[str, list[PairedScore]]:
-    """Pairs scores, by item and variant, with those of a judge's rows: by criterion, and by their mean."""
+def pair_scores(scores: Mapping[tuple[int, str], float], rows: Sequence[ScoreRow]) -> dict[str, list[PairedScore]]:
+    """Paired scores, by item and variant, with those of a judge's rows: by criterion, and by their mean."""
     found: dict[str, list[PairedScore]] = {}
     for row in rows:
-        place = (row["item"], row["voice"])
-        if place in scores and row["score"] is not None:
-            one = PairedScore(str(row["item"]), row["voice"], scores[place], row["score"])
+        key = (row["item"], row["voice"])
+        if key in scores and row["score"] is not None:
+            one = PairedScore(str(row["item"]), row["voice"], scores[key], row["score"])
             found.setdefault(row["criterion"], []).append(one)
-    means = overall(rows)
+    means = overall_scores(rows)
     both = [
         PairedScore(str(i), variant, scores[i, variant], mean)
         for (i, variant), mean in means.items()
         if (i, variant) in scores
     ]
-    return {**found, ALL: both}
+    return {**found, ALL_CRITERIA: both}
 
 
 class Example(NamedTuple):
-    """One prompt with everybody's reply."""
+    """Example: one prompt with everybody's reply."""
 
     film: str
     lines: list[str]
     film_reply: str
     replies: dict[str, tuple[str, float | None]]
-    """By variant, what it said and the judge's mean score, where there is one."""
+    """By variant, its text and the judge's mean score, where there is one."""
     gain: float
 
 
-def examples(made: Material, pair: tuple[str, str] = ("dpo", "sft")) -> tuple[str, list[Example], list[Example]]:
-    """Who ordered them, and the prompts where a variant gained most over another and where it lost most, SHOWN of each.
+def best_and_worst(made: Material, pair: tuple[str, str] = ("dpo", "sft")) -> tuple[str, list[Example], list[Example]]:
+    """Examples where a variant gained most over another, and where it lost most, EXAMPLES_SHOWN each; and by whom.
 
     By the first judge's mean score; without one by the preference that was measured, which tells wins from losses only.
     """
     if not set(pair) <= set(made.variants):
         return "", [], []
-    scores = overall(made.judges[0].rows) if made.judges else {}
+    scores = overall_scores(made.judges[0].rows) if made.judges else {}
     if scores:
         by = f"the mean G-Eval score by {made.judges[0].name}"
         gains = {
@@ -84,21 +86,22 @@ def examples(made: Material, pair: tuple[str, str] = ("dpo", "sft")) -> tuple[st
         }
     else:
         by = str(made.results["judge"])
-        won = preferred(made.rows, *pair).first
-        gains = {place: 2 * value - 1 for place, value in enumerate(won) if value == value}
-    order = sorted(gains, key=lambda place: (-gains[place], place))
-    best = [place for place in order if gains[place] > 0][:SHOWN]
-    worst = [place for place in reversed(order) if gains[place] < 0][:SHOWN]
+        won = preference_values(made.responses, *pair).first
+        gains = {index: 2 * value - 1 for index, value in enumerate(won) if value == value}
+    order = sorted(gains, key=lambda index: (-gains[index], index))
+    best = [index for index in order if gains[index] > 0][:EXAMPLES_SHOWN]
+    worst = [index for index in reversed(order) if gains[index] < 0][:EXAMPLES_SHOWN]
 
-    def told(places: Sequence[int]) -> list[Example]:
-        return [example(made.rows[place], place, made.variants, scores, gains[place]) for place in places]
+    def examples(indices: Sequence[int]) -> list[Example]:
+        return [example(made.responses[index], index, made.variants, scores, gains[index]) for index in indices]
 
-    return by, told(best), told(worst)
+    return by, examples(best), examples(worst)
 
 
 def example(
-    row: dict[str, Any], place: int, variants: Sequence[str], scores: Mapping[tuple[int, str], float], gain: float
+    response: Response, index: int, variants: Sequence[str], scores: Mapping[tuple[int, str], float], gain: float
 ) -> Example:
-    lines = [message["content"] for message in row["prompt"] if message["role"] != "system"]
-    replies = {variant: (row[variant]["text"], scores.get((place, variant))) for variant in variants}
-    return Example(str(row.get("movie_title") or row["movie_id"]), lines, row["film_reply"], replies, gain)
+    """Example of one prompt; `index` is its place in the evaluation set, and in a judge's scores."""
+    lines = [message["content"] for message in response.prompt if message["role"] != "system"]
+    replies = {variant: (response.variants[variant].text, scores.get((index, variant))) for variant in variants}
+    return Example(response.movie_title or response.movie_id, lines, response.film_reply, replies, gain)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.prepare import make, part, slope, split_only
+from benchmarks.prepare import corpus_share, make_dataset, slope, split_only
 from training.data.corpus import cornell
 
 
@@ -18,7 +18,7 @@ def archive(tmp_path):
 
 
 def test_parts_are_whole_films(archive, tmp_path):
-    whole, half = part(archive, 1, tmp_path / "whole"), part(archive, 0.5, tmp_path / "half")
+    whole, half = corpus_share(archive, 1, tmp_path / "whole"), corpus_share(archive, 0.5, tmp_path / "half")
     assert len((half / cornell.TITLES).read_bytes().splitlines()) == 6
     rows = (half / cornell.LINES).read_bytes().splitlines()
     assert set(rows) < set((whole / cornell.LINES).read_bytes().splitlines())
@@ -29,7 +29,7 @@ def test_parts_are_whole_films(archive, tmp_path):
 
 
 def test_what_is_timed_is_the_whole_dataset(archive, tmp_path):
-    made = make(part(archive, 1, tmp_path / "whole"), tmp_path)
+    made = make_dataset(corpus_share(archive, 1, tmp_path / "whole"), tmp_path)
     assert {config: sum(map(len, splits.values())) for config, splits in made.items()} == {
         "pairs": 345,
         "conversations": 153,

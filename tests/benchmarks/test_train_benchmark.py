@@ -1,4 +1,4 @@
-"""The benchmark of training, on a small scale: both sides see the same examples; its last line is what others read."""
+"""Smoke test of the benchmark of training: plumbing at the smallest size, not speed; and its arithmetic."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ def test_its_last_line_holds_the_figures_and_the_losses_are_the_same():
     command = [sys.executable, "-m", "benchmarks.train", "--shapes", "starter", "--steps", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert {"packed_over_newcomer", "loss_gap", "bars", "held"} <= set(told)
-    assert done.returncode == (0 if told["held"] else 1)
-    assert told["loss_gap"] < 0.001
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert {"packed_over_newcomer", "loss_gap", "bars", "held"} <= set(figures)
+    assert done.returncode == (0 if figures["held"] else 1)
+    assert figures["loss_gap"] < 0.001

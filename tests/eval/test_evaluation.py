@@ -1,18 +1,16 @@
 """The whole stage against the local Hub, and the table and the drawing that readers get."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from chat.sampling import Sampling
 from eval import evaluation
-from eval.plots import figure
+from eval.plots import metrics_figure
 from hub.errors import UserError
 from hub.names import Names
 from hub.results_table import ROWS, table
+from tests.support.commands import run_main
 from training.pipeline import study
 from training.recipe import load
 
@@ -52,10 +50,10 @@ def test_the_table(results):
 
 
 def test_the_drawing(results, tmp_path):
-    content = figure(results, tmp_path / "new" / "metrics.png").read_bytes()
+    content = metrics_figure(results, tmp_path / "new" / "metrics.png").read_bytes()
     assert content.startswith(b"\x89PNG")
     results["voices"]["sft"] = results["voices"]["sft"] | {"stop_rate": {"value": 1.0, "low": 0.9, "high": 1.0}}
-    assert figure(results, tmp_path / "other.png").read_bytes() != content
+    assert metrics_figure(results, tmp_path / "other.png").read_bytes() != content
 
 
 @pytest.fixture
@@ -83,7 +81,7 @@ def run(names, work, **changes):
     settings = {"prompts": 6, "distractors": 3, "per_film": 20, "seed": 1, "sampling": Sampling(max_new_tokens=8)}
     adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
     asked = evaluation.Study(names, names.starter, names.dialogue, adapters, **settings | changes)
-    return evaluation.run(asked, work)
+    return evaluation.run_evaluation(asked, work)
 
 
 def test_the_stage(published, rows, tmp_path, capsys):
@@ -137,8 +135,7 @@ def test_an_unknown_judge(published, tmp_path):
     [(["--prompts", "0"], 2, "above 0"), ([], 1, "404")],
 )
 def test_bad_input_is_one_line(namespace, arguments, status, says):
-    command = [sys.executable, "-m", "eval.evaluation", "--namespace", namespace, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    done = run_main(evaluation.main, "--namespace", namespace, *arguments)
     assert done.returncode == status
     assert "Traceback" not in done.stderr
     assert says in done.stderr.strip().splitlines()[-1]

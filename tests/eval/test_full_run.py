@@ -82,7 +82,7 @@ def test_answered_scored_under_kills_reported_and_looked_at(names, served, tmp_p
     study = evaluation.Study(
         names, names.starter, names.dialogue, adapters, PROMPTS, A_FILM, distractors=3, seed=1, sampling=sampling
     )
-    evaluation.run(study, tmp_path / "work")
+    evaluation.run_evaluation(study, tmp_path / "work")
     stub, settings = served(opinion=planted(names), latency=0.02)
     where = ["--namespace", names.namespace, "--work", str(tmp_path / "work")]
     asked = ["--model", "stub", "--base-url", settings.base_url, "--key-env", settings.key_env]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval import metrics
-from stats.intervals import Z, wilson
+from stats.intervals import Z, wilson_interval
 
 
 def test_perplexity_is_over_tokens_not_over_replies():
@@ -18,7 +18,7 @@ def test_perplexity_is_over_tokens_not_over_replies():
 
 def test_nats_per_byte_counts_utf8_bytes():
     scores = [[math.log(0.5), math.log(0.5)], [math.log(0.5)]]
-    assert metrics.nats_per_byte(scores, ["abc", "caf\u00e9"]).value == pytest.approx(3 * math.log(2) / 8)
+    assert metrics.loss_per_byte(scores, ["abc", "caf\u00e9"]).value == pytest.approx(3 * math.log(2) / 8)
 
 
 def test_perplexity_per_byte_is_exp_of_the_loss_per_byte():
@@ -26,7 +26,7 @@ def test_perplexity_per_byte_is_exp_of_the_loss_per_byte():
     found = metrics.perplexity_per_byte(scores, ["abc", "caf\u00e9"], seed=3)
     assert found.value == pytest.approx(2 ** (3 / 8))
     assert [math.log(end) for end in found] == pytest.approx(
-        metrics.nats_per_byte(scores, ["abc", "caf\u00e9"], seed=3)
+        metrics.loss_per_byte(scores, ["abc", "caf\u00e9"], seed=3)
     )
 
 
@@ -61,7 +61,7 @@ def test_distractors_come_evenly_from_all_others():
 
 
 def test_words():
-    assert metrics.words("Don't! I\u2019m OK...") == ["don't", "!", "i\u2019m", "ok", ".", ".", "."]
+    assert metrics.tokenize_words("Don't! I\u2019m OK...") == ["don't", "!", "i\u2019m", "ok", ".", ".", "."]
 
 
 def test_distinct_by_hand():
@@ -116,15 +116,15 @@ def test_assistant_speak(text, speaks):
 def test_what_stands_in_training_lines():
     lines = ["I told you, not tonight.", "You never loved me at all, did you?", "Yes."]
     texts = ["i told you, NOT tonight.", "Yes.", "He said you never loved me at dinner.", "Nothing of it is in there."]
-    found = metrics.seen(texts, lines)
+    found = metrics.training_overlap(texts, lines)
     # 5 words or more: the first, the third, the fourth; "Yes." is everybody's
-    assert metrics.copied(texts, found) == wilson(1, 3)
+    assert metrics.copied(texts, found) == wilson_interval(1, 3)
     # runs of five: "i told you , not" has 7 tokens and 3 runs, all in; the third 9 tokens and 5 runs, one in
     # ("you never loved me at"); the fourth 7 tokens and 3 runs, none
     assert metrics.overlap(texts, found).value == pytest.approx((3 + 1 + 0) / (3 + 5 + 3))
     assert metrics.copied(["Yes.", ""], found) is None
     assert metrics.overlap(["Yes.", ""], found) is None
-    assert metrics.copied(texts, metrics.seen(texts, [])).value == 0
+    assert metrics.copied(texts, metrics.training_overlap(texts, [])).value == 0
 
 
 def test_length_quantiles():
@@ -132,15 +132,15 @@ def test_length_quantiles():
 
 
 def test_preference_counts_ties_as_half():
-    found = metrics.preference([0.9, 0.51, 0.2, 0.5, 0.99], [False, False, False, False, True])
+    found = metrics.win_rate([0.9, 0.51, 0.2, 0.5, 0.99], [False, False, False, False, True])
     assert found.rate.value == pytest.approx((1 + 1 + 0 + 0.5 + 0.5) / 5)
     assert found.ties == 2 / 5
 
 
 def test_ties_neither_hide_nor_feign_a_preference():
-    decided, _ = metrics.preference([0.9] * 37 + [0.1] * 21, [False] * 58)
-    assert decided == wilson(37, 58)
-    rate, ties = metrics.preference([0.9] * 37 + [0.1] * 21 + [0.7] * 42, [False] * 58 + [True] * 42)
+    decided, _ = metrics.win_rate([0.9] * 37 + [0.1] * 21, [False] * 58)
+    assert decided == wilson_interval(37, 58)
+    rate, ties = metrics.win_rate([0.9] * 37 + [0.1] * 21 + [0.7] * 42, [False] * 58 + [True] * 42)
     assert (rate.value, ties) == (pytest.approx(0.58), 0.42)
     assert (rate.low - 0.5) == pytest.approx(0.58 * (decided.low - 0.5))
-    assert metrics.preference([0.5, 0.9], [False, True]) == ((0.5, 0.5, 0.5), 1.0)
+    assert metrics.win_rate([0.5, 0.9], [False, True]) == ((0.5, 0.5, 0.5), 1.0)

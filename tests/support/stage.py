@@ -107,12 +107,12 @@ def ask(client: httpx2.Client, index: int, data: list, session: str) -> list[dic
 
 def publish_evaluation(namespace: str, folder: Path) -> None:
     """An evaluation set as `eval.evaluation` leaves it, of commits that are not those on the Hub."""
-    from eval.plots import figure
+    from eval.plots import metrics_figure
     from hub.lineage import Input, Lineage
     from hub.publish import publish
 
     lineage = Lineage("evaluation", {}, (Input(f"{namespace}/repartee-starter", "model", "a" * 40, "b"),), EVALUATION)
-    files = {"metrics.png": figure(EVALUATION, folder / "metrics.png")}
+    files = {"metrics.png": metrics_figure(EVALUATION, folder / "metrics.png")}
     publish(f"{namespace}/repartee-starter-evaluation", "dataset", files, lineage, "Evaluation")
 
 

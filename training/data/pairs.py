@@ -25,8 +25,8 @@ def build(corpora: list[WeightedCorpus], data: Data) -> tuple[Tables, Counter[st
 
     Returns:
         The configs `pairs`, `conversations` and, where there are any, `dropped` (the pairs that a rule kept out: the
-        rule's name in `rule`, their split in `split`) and `dropped_conversations` (see `cross_split_overlap`), and how many rows each
-        rule dropped.
+        rule's name in `rule`, their split in `split`) and `dropped_conversations` (see `cross_split_overlap`), and how
+        many rows each rule dropped.
     """
     pairs = pa.concat_tables([pair_table(named, data.context_turns) for named in corpora]).combine_chunks()
     talks = pa.concat_tables([conversation_table(named) for named in corpora]).combine_chunks()

@@ -81,7 +81,7 @@ def told(labels: list[Row], judges: list[Judge]) -> dict[str, Any]:
     asked = bool(judges)
     found: dict[str, Any] = {
         "judge": judges[0].name if asked else labels[0]["judge"],
-        "mode": getattr(judges[0], "told", None) if asked else None,
+        "mode": getattr(judges[0], "summary", None) if asked else None,
         "first_wins": plain(first_wins(orders)) if asked else None,
         "longer_wins": plain(longer_wins(replies, [label["probability"] for label in labels])),
         "cost": " and ".join(filter(None, (getattr(judge, "cost", None) for judge in judges))) or None,

@@ -165,7 +165,7 @@ def run(recipe: Recipe, work: Path) -> str:
             log_progress("prompts", f"{name}: {value:,}")
         for row in rows[:10]:
             log_progress("prompts", row["prompt"][-1]["content"])
-        log_progress("prompts", f"{len(rows):,} prompts; {client.purse.told()}")
+        log_progress("prompts", f"{len(rows):,} prompts; {client.budget.summarize()}")
     return ""
 
 

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from eval.judge.bias import agreement, averaged, first_wins, longer_wins
+from eval.judge.bias import averaged, first_wins
 from eval.judge.client import Client
-from eval.judge.pairwise import LLMJudge, spoken
+from eval.judge.pairwise import LLMJudge, quoted_turns
+from tests.support.proof import repetitions
 
 PROMPT = [
     {"role": "system", "content": "Answer."},
@@ -42,7 +43,7 @@ def test_what_is_asked(judge):
     assert "- Who is it?\n- Me.\n- You?\n" in request.messages[1][1]
     assert "\nReply A: No. Never.\nReply B: Yes.\n" in request.messages[1][1]
     assert (request.max_tokens, request.logprobs, request.temperature) == (1, 20, 0.0)
-    assert spoken(PROMPT[:2]) == "- Who is it?"
+    assert quoted_turns(PROMPT[:2]) == "- Who is it?"
 
 
 def test_probabilities_are_the_stubs_own(judge):
@@ -52,7 +53,7 @@ def test_probabilities_are_the_stubs_own(judge):
     expected = [stub.labels(f"Reply A: {first}\nReply B: {second}")["A"] for _, first, second in asked]
     assert found == pytest.approx(expected, abs=1e-9)
     assert llm.unscored == 0
-    assert llm.told.startswith("log-probabilities of 20 alternatives")
+    assert llm.summary.startswith("log-probabilities of 20 alternatives")
 
 
 def test_without_log_probabilities_the_letter_counts(judge):
@@ -72,7 +73,7 @@ def test_both_orders_recover_the_truth_and_the_bias_is_told(judge):
         return truth.setdefault(text, np.random.default_rng(len(truth)).normal(0.5, 0.08))
 
     _, llm = judge(bias=0.7, opinion=opinion, sharpness=8.0)
-    asked = items(1_000)
+    asked = items(repetitions(1_000, 300))
     ahead = llm.compare(asked)
     swapped = llm.compare([(prompt, second, first) for prompt, first, second in asked])
     orders = list(zip(ahead, swapped, strict=True))
@@ -84,18 +85,3 @@ def test_both_orders_recover_the_truth_and_the_bias_is_told(judge):
     assert share.low < np.mean([p > 0.5 for pair in orders for p in pair]) < share.high
     equal = [((prompt, "the same", "the same")) for prompt, _, _ in asked]
     assert np.mean(llm.compare(equal)) == pytest.approx(0.70, abs=0.02)
-
-
-def test_biases_leave_ties_and_silence_out():
-    orders = [(0.9, 0.8), (0.5, 0.5), (math.nan, 0.3)]
-    assert first_wins(orders).value == pytest.approx(2 / 3)
-    assert first_wins([(0.5, 0.5)]) is None
-    assert longer_wins([("aa", "b"), ("a", "bb"), ("a", "b"), ("aa", "b")], [0.9, 0.8, 0.9, 0.5]).value == 0.5
-    assert longer_wins([("a", "b")], [0.9]) is None
-    assert averaged([(0.9, 0.3)]) == [pytest.approx(0.8)]
-
-
-def test_two_judges_agree_beyond_chance_or_not():
-    found = agreement([0.9, 0.8, 0.1, 0.5, math.nan], [0.7, 0.2, 0.3, 0.9, 0.9])
-    assert found == {"pairs": 3, "raw": pytest.approx(2 / 3), "kappa": pytest.approx(0.4)}
-    assert agreement([0.5], [0.9])["pairs"] == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from openai.types.chat import ChatCompletion
 
-from eval.geval.scoring import GevalScore, parsed, sampled, weighted
+from eval.geval.scoring import GevalScore, mean_of_samples, parse_score, weighted_mean
 from eval.judge.protocol import is_refusal, parse_response
 
 PAYLOADS = [json.loads(line) for line in Path(__file__).with_name("payloads.jsonl").read_text("utf-8").splitlines()]
@@ -20,7 +20,7 @@ def test_sampled_scores_as_probabilities_give_the_sample_mean():
     chance = random.Random(3)
     for _ in range(20):
         scores = [chance.randint(1, 5) for _ in range(20)]
-        found = weighted([(str(score), math.log(1 / 20)) for score in scores])
+        found = weighted_mean([(str(score), math.log(1 / 20)) for score in scores])
         assert found.value == pytest.approx(sum(scores) / 20, abs=1e-12)
         assert found.mass == pytest.approx(1, abs=1e-12)
 
@@ -35,7 +35,7 @@ def test_sampled_scores_as_probabilities_give_the_sample_mean():
     ],
 )
 def test_payloads_of_real_shape(alternatives, value, mass):
-    found = weighted(alternatives)
+    found = weighted_mean(alternatives)
     if value == "none":
         assert found is None
         return
@@ -50,7 +50,7 @@ def test_payloads_of_real_shape(alternatives, value, mass):
 def test_whole_payloads(payload):
     response = ChatCompletion.model_validate(payload["response"])
     answer = parse_response(response)
-    found = weighted(answer.first) if payload["mode"] == "log-probabilities" else sampled(answer.texts)
+    found = weighted_mean(answer.first) if payload["mode"] == "log-probabilities" else mean_of_samples(answer.texts)
     assert (found and found.value) == pytest.approx(payload["score"], abs=1e-6)
     assert (found.mass if found else 0.0) == pytest.approx(payload["mass"], abs=1e-6)
     assert is_refusal(response) == payload.get("refused", False)
@@ -72,10 +72,10 @@ def test_whole_payloads(payload):
     ],
 )  # fmt: skip
 def test_answers_are_parsed_or_unscored(text, score):
-    assert parsed(text) == score
+    assert parse_score(text) == score
 
 
 def test_samples_are_averaged_and_what_cannot_be_read_is_left_out():
-    assert sampled(["4", "5", "no", "3"]) == GevalScore(4.0, 0.75)
-    assert sampled(["no"]) is None
-    assert sampled([]) is None
+    assert mean_of_samples(["4", "5", "no", "3"]) == GevalScore(4.0, 0.75)
+    assert mean_of_samples(["no"]) is None
+    assert mean_of_samples([]) is None

@@ -26,8 +26,8 @@ def test_a_rater_chooses_comes_back_and_saves(page, tmp_path):
     items = [
         SheetItem(f"L{n}", [f"Line {n}?", hostile], {"base": "Yes.", "sft": hostile, "dpo": "No."}) for n in range(6)
     ]
-    made = sheet.make(items, ["ann"], "seed", repeats=0.5)
-    path, key = sheet.write(made, {"evaluation": "n/e"}, tmp_path)
+    made = sheet.make_sheets(items, ["ann"], "seed", repeats=0.5)
+    path, key = sheet.write_sheets(made, {"evaluation": "n/e"}, tmp_path)
     requests = []
     page.on("request", lambda request: requests.append(request.url))
     page.goto(path.as_uri())
@@ -46,7 +46,7 @@ def test_a_rater_chooses_comes_back_and_saves(page, tmp_path):
         page.click("#save")
     saved = tmp_path / download.value.suggested_filename
     download.value.save_as(saved)
-    given, counts, _ = sheet_votes.read([saved], key)
+    given, counts, _ = sheet_votes.read_votes([saved], key)
     assert (counts["rows"], counts["votes"], counts["ties"], counts["skipped"]) == (4, 3, 1, 1)
     shown = [made.key[entry["id"]] for entry in made.pages["ann"]]
     assert [vote.item for vote in given] == [entry["item"] for entry in shown[:3]]

@@ -1,13 +1,11 @@
-"""The embedded judge, and what is made of any judge's word."""
+"""PMI judge: under the base, blind to order, nothing read twice."""
 
 import math
 
 import pytest
 
-from chat.generate import Reply
 from chat.likelihood import pmi
 from eval.judge.pmi import JUDGES, PMIJudge, sigmoid
-from eval.measure import compare
 
 
 def items(rows):
@@ -42,7 +40,9 @@ def test_order_cannot_matter(variants, rows):
 
 def test_nothing_is_read_twice(variants, rows, monkeypatch):
     read = []
-    monkeypatch.setattr("eval.judge.pmi", lambda variants, name, pairs: [read.append(pair) or 0.0 for pair in pairs])
+    monkeypatch.setattr(
+        "eval.judge.pmi.pmi", lambda variants, name, pairs: [read.append(pair) or 0.0 for pair in pairs]
+    )
     judge = PMIJudge(variants)
     judge.compare(items(rows)[:2])
     judge.compare(items(rows))
@@ -56,23 +56,3 @@ def test_sigmoid():
     assert sigmoid(math.log(3)) == pytest.approx(0.75)
     assert sigmoid(-800) == 0.0
     assert sigmoid(800) == 1.0
-
-
-class FirstShown:
-    """A judge with a position bias that likes "good" above all."""
-
-    name = "first shown"
-
-    def compare(self, items):
-        return [0.9 if first == "good" else 0.3 if second == "good" else 0.7 for _, first, second in items]
-
-
-def test_both_orders_are_averaged(rows):
-    def said(*texts):
-        return [Reply(text, "<|im_end|>", 1) for text in texts]
-
-    found = compare(FirstShown(), rows[:4], said("good", "bad", "bad", "bad"), said("bad", "good", "worse", "bad"))
-    assert found.first_better[0] == pytest.approx([0.9, 0.7])
-    assert found.first_better[2] == pytest.approx([0.7, 0.3])  # the bias alone: a tie once both orders are asked
-    assert found.preference.rate.value == (1 + 0 + 0.5 + 0.5) / 4
-    assert found.preference.ties == 0.5

@@ -2,20 +2,17 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
-from answered import FACTS, HOSTILE, VARIANTS, answered
 from huggingface_hub import DatasetCard, HfApi, ModelCard
 
 from eval.evaluation import push_results
-from eval.geval.run import run as score
+from eval.geval.run import run_geval
 from eval.human import sheet, sheet_votes
 from eval.report import tables
-from eval.report.__main__ import make, publish
+from eval.report.__main__ import main, make_report, push_report
 from eval.report.gather import gather
 from hub import model_index
 from hub.errors import UserError
@@ -25,6 +22,8 @@ from hub.parquet import write_tables
 from hub.publish import publish as publish_files
 from hub.results_table import table
 from space.results import find_results
+from tests.support.answered import FACTS, HOSTILE, VARIANTS, answered
+from tests.support.commands import run_main
 
 
 def planted(text: str) -> float:
@@ -62,8 +61,10 @@ def study(names, tmp_path):
         sheet.SheetItem("-".join(row["line_ids"]), ["?"], {variant: row[variant]["text"] for variant in VARIANTS})
         for row in map(answered, range(40))
     ]
-    made = sheet.make(items, ["ann", "bo"], "seed", repeats=0.1)
-    *_, key = sheet.write(made, {"evaluation": evaluation.repo, "revision": evaluation.revision}, tmp_path / "study")
+    made = sheet.make_sheets(items, ["ann", "bo"], "seed", repeats=0.1)
+    *_, key = sheet.write_sheets(
+        made, {"evaluation": evaluation.repo, "revision": evaluation.revision}, tmp_path / "study"
+    )
     rows = []
     for number, (shown, entry) in enumerate(made.key.items()):
         wanted = "dpo" if number % 3 else "sft"
@@ -79,9 +80,9 @@ def study(names, tmp_path):
 def test_a_report_of_everything(names, study, served, tmp_path, capsys):
     for model, second in (("one", False), ("two", True)):
         _, settings = served(opinion=planted, model=model)
-        score(names, settings, tmp_path, second=second)
+        run_geval(names, settings, tmp_path, second=second)
     made = gather(names, [study[0]], study[1])
-    report = make(made, tmp_path / "out")
+    report = make_report(made, tmp_path / "out")
     by = {(one["measure"], one["pair"]): one for one in report.results["evidence"]}
     for judge in ("one", "two"):
         assert by[f"G-Eval by {judge}", "dpo - sft"]["verdict"] == "better"
@@ -109,7 +110,7 @@ def test_a_report_of_everything(names, study, served, tmp_path, capsys):
 def found_again(names, made, report):
     """Published: beside the evaluation set, which stays the same content; in the models' cards; on the page."""
     before = pin(names.evaluation, "dataset").content
-    publish(made, report)
+    push_report(made, report)
     assert pin(names.evaluation, "dataset").content == before
     files = HfApi().list_repo_files(names.evaluation, repo_type="dataset")
     assert {f"report/{name}" for name in report.files} <= set(files)
@@ -136,7 +137,7 @@ def variants_of(names):
 
 def test_a_report_of_nothing_but_responses_says_what_is_missing(names, tmp_path):
     made = gather(names)
-    page = make(made, tmp_path).files["report.html"].read_text()
+    page = make_report(made, tmp_path).files["report.html"].read_text()
     assert len(made.missing) == 3
     assert "No judge&#39;s scores" in page
     assert "Figure 1" not in page
@@ -145,7 +146,7 @@ def test_a_report_of_nothing_but_responses_says_what_is_missing(names, tmp_path)
 
 def test_scores_of_other_responses_and_votes_on_them_are_left_out(names, study, served, tmp_path):
     _, settings = served(opinion=planted)
-    score(names, settings, tmp_path, prompts=3)
+    run_geval(names, settings, tmp_path, prompts=3)
     files, _ = write_tables({"responses": {"test": pa.Table.from_pylist([answered(1)])}}, tmp_path / "new")
     head = b"---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
     inputs = gather(names).lineage.inputs
@@ -175,7 +176,7 @@ def test_votes_of_the_pages_visitors_count_where_they_are_of_these_models(names,
     publish_files(names.votes, "dataset", {"data/a.jsonl": lines.encode()}, Lineage("votes", {}, ()), "v")
     made = gather(names)
     assert made.people["visitors"].counts == {"rows": 40, "of other models": 1, "votes": 39}
-    report = make(made, tmp_path)
+    report = make_report(made, tmp_path)
     assert report.results["people"]["visitors"]["choices"] == 38
     assert report.results["people"]["visitors"]["shares"]["dpo"]["value"] == pytest.approx(29 / 38)
 
@@ -183,25 +184,21 @@ def test_votes_of_the_pages_visitors_count_where_they_are_of_these_models(names,
 def test_a_judge_that_labelled_the_preferences_is_warned_of(names, tmp_path):
     made = gather(names)
     made.labellers = {FACTS["judge"]}
-    page = make(made, tmp_path).files["report.html"].read_text()
+    page = make_report(made, tmp_path).files["report.html"].read_text()
     assert "Warning: PMI under the base model also labelled the preferences" in page
 
 
 def test_few_films_are_said(names, tmp_path):
     made = gather(names)
-    for row in made.rows:
-        row["movie_id"] = "m1" if row["movie_id"] < "m3" else "m2"
-    assert "Only 2 films" in make(made, tmp_path).files["report.html"].read_text()
-    assert tables.FEW > 2
-
-
-def run(*arguments):
-    command = [sys.executable, "-m", "eval.report", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    made.responses = [
+        replace(response, movie_id="m1" if response.movie_id < "m3" else "m2") for response in made.responses
+    ]
+    assert "Only 2 films" in make_report(made, tmp_path).files["report.html"].read_text()
+    assert tables.FEW_FILMS > 2
 
 
 def test_the_command(names, study, tmp_path):
-    done = run("--namespace", names.namespace, "--out", tmp_path / "out", "--dry-run")
+    done = run_main(main, "--namespace", names.namespace, "--out", tmp_path / "out", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "| Hits@1/20 by PMI (points) | DPO over fine-tuned | 60 |" in done.stdout
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.png", "report.html", "results.json"]
@@ -210,19 +207,19 @@ def test_the_command(names, study, tmp_path):
         (("--namespace", names.namespace, "--votes", study[0]), "--votes and --key go together"),
         (("--namespace", f"{names.namespace}-no"), "no evaluation set"),
     ):
-        done = run(*arguments)
+        done = run_main(main, *arguments)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
         assert said in done.stderr
 
 
 def test_the_card_of_the_evaluation_set_and_an_old_report(names, tmp_path):
     made = gather(names)
-    report = make(made, tmp_path)
-    publish(made, report)
+    report = make_report(made, tmp_path)
+    push_report(made, report)
     card = DatasetCard.load(names.evaluation).content
     assert table(report.results).splitlines()[0] in card
     assert "\nold\n" not in card
     commits = len(HfApi().list_repo_commits(names.evaluation, repo_type="dataset"))
     made = gather(names)
-    publish(made, make(made, tmp_path))
+    push_report(made, make_report(made, tmp_path))
     assert len(HfApi().list_repo_commits(names.evaluation, repo_type="dataset")) == commits

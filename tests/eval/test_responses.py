@@ -6,7 +6,7 @@ import pytest
 
 from chat import resumable
 from chat.sampling import Sampling
-from eval.responses import draw, held_out, respond, train_lines
+from eval.responses import held_out, respond, sample_indices, train_lines
 from hub.errors import UserError
 from hub.lineage import pin
 
@@ -15,19 +15,19 @@ SAMPLING = Sampling(max_new_tokens=4)
 
 def test_a_draw_is_seeded_and_no_film_outweighs_the_rest():
     films = ["long"] * 900 + ["short"] * 3 + [f"m{index}" for index in range(50)]
-    drawn = draw(films, 60, 5, seed=1)
+    drawn = sample_indices(films, 60, 5, seed=1)
     assert len(set(drawn)) == len(drawn) == 58  # 5 + 3 + 50: all there are
     assert Counter(films[index] for index in drawn)["long"] == 5
-    assert draw(films, 20, 5, seed=1) == drawn[:20]
-    assert draw(films, 20, 5, seed=2) != drawn[:20]
-    assert draw([], 20, 5, seed=1) == []
+    assert sample_indices(films, 20, 5, seed=1) == drawn[:20]
+    assert sample_indices(films, 20, 5, seed=2) != drawn[:20]
+    assert sample_indices([], 20, 5, seed=1) == []
 
 
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Two prompts a chunk, so that six prompts make three."""
     whole = resumable.generate_resumable
-    monkeypatch.setattr("eval.responses.generate_to", lambda *arguments: whole(*arguments, chunk=2))
+    monkeypatch.setattr("eval.responses.generate_resumable", lambda *arguments: whole(*arguments, chunk=2))
 
 
 def contents(folder):

@@ -1,0 +1,42 @@
+"""Batch API against the stub: sent once, collected later."""
+
+import pytest
+
+from eval.judge.batch import BatchPending
+from eval.judge.client import Client
+from eval.judge.settings import JudgeSettings
+from hub.errors import UserError
+from tests.support.judging import question
+
+
+def test_a_batch_is_sent_once_collected_later_and_what_went_wrong_is_asked_again(served, tmp_path, capsys):
+    stub, settings = served(batch=True, faults=0.2)
+    requests = [question(n) for n in range(120)]
+    plain_settings = JudgeSettings(**{**vars(settings), "batch": False})
+    for says in ("is on its way", "is in_progress"):
+        with Client(settings, tmp_path / "c") as client, pytest.raises(BatchPending, match=says):
+            client.ask(requests)
+    assert len(stub.batches) == 1
+    stub.faults = 0
+    with Client(settings, tmp_path / "c") as client:
+        answers = client.ask(requests)  # a fifth of 120 is few enough to be asked directly
+        assert len(client.cache) == 120
+        assert client.budget.calls == 120
+    assert "batch batch-0 completed" in capsys.readouterr().out
+    assert len(stub.batches) == 1
+    assert all(answer.first for answer in answers)
+    stub.calls = 0
+    with Client(plain_settings, tmp_path / "c") as client:
+        assert client.ask(requests) == answers
+    assert stub.calls == 0
+
+
+def test_a_batch_too_dear_is_not_sent_and_an_endpoint_without_them_is_said(served, tmp_path, monkeypatch):
+    stub, settings = served(batch=True, budget=0.001, price_in=1000.0, price_out=1000.0)
+    with Client(settings, tmp_path / "c") as client, pytest.raises(UserError, match="budget"):
+        client.ask([question(n) for n in range(120)])
+    assert not stub.files
+    other, settings = served(batch=True)
+    monkeypatch.setattr(other, "other", lambda *arguments: (404, {"error": {"message": "no"}}))
+    with Client(settings, tmp_path / "d") as client, pytest.raises(UserError, match="no Batch API"):
+        client.ask([question(n) for n in range(120)])
