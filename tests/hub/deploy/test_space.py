@@ -61,6 +61,12 @@ def test_what_an_app_imports_is_found(tmp_path):
         bundle.requirements(files, tmp_path)
 
 
+def test_a_card_rendered_by_name_comes_with_its_template(tmp_path):
+    (tmp_path / "app.py").write_text('from hub.cards import dataset_card\ndataset_card("votes", {}, repo="a/b")\n')
+    assert list(bundle.card_templates(tmp_path / "app.py")) == ["votes"]
+    assert list(bundle.shipped(tmp_path)) == ["app.py", "hub/templates/votes.md.jinja"]
+
+
 def test_its_readme_is_one_that_the_hub_takes(hub_url):
     variants = {
         name: bundle.PreloadedModel(f"films/{name}", name[0] * 40, ["config.json", "a.safetensors"])
