@@ -2,8 +2,8 @@
 
 On the starter, in float32, against one item at a time: reply perplexity in batches; Hits@1/20 with the prompt read once
 for its 20 candidates; and the responses of three variants in one batch against one pass for each. The one-by-one side
-is timed on a part of the prompts, drawn by seed, and what both sides say is compared on that part. Three variants in one
-batch have no bound: on a CPU it is no faster than three passes, for a batch of 32 keeps it busy either way.
+is timed on a part of the prompts, drawn by seed, and what both sides say is compared on that part. Three variants in
+one batch have no bound: on a CPU it is no faster than three passes, for a batch of 32 keeps it busy either way.
 """
 
 from __future__ import annotations

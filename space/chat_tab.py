@@ -67,7 +67,8 @@ def chat_tab(handlers: ChatHandlers, controls: SamplingControls) -> None:
     line, send, stop = line_and_buttons("chat", "Send")
     example_buttons(line)
     gr.Markdown(
-        f"{context_note(handlers.context_turns)} Choose another variant and press *Answer again* to hear it on the same line.",
+        f"{context_note(handlers.context_turns)} Choose another variant and press *Answer again* to hear it on the "
+        "same line.",
         elem_classes="small",
     )
 

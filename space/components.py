@@ -19,7 +19,7 @@ EXAMPLE_LINES = {
     "Science fiction": ["The ship is not responding.", "What year is it?", "They look just like us."],
 }
 EXAMPLES_OF_GENRE = "genre => (%s)[genre]"
-CONTROL_HELP = {
+HELP = {
     "temperature": "0 always takes the likeliest token, 2 is wild.",
     "top_k": "Choose among this many of the likeliest tokens.",
     "top_p": "Choose among the likeliest tokens that make up this share of the probability.",
@@ -44,15 +44,15 @@ def make_sampling_controls() -> SamplingControls:
     """Made before the tabs that read them and drawn below them; the server enforces their bounds."""
     start = Sampling()
     return SamplingControls(
-        gr.Slider(0, 2, start.temperature, step=0.05, label="Temperature", info=CONTROL_HELP["temperature"], render=False),
-        gr.Slider(1, 100, start.top_k, step=1, precision=0, label="Top-k", info=CONTROL_HELP["top_k"], render=False),
-        gr.Slider(0.05, 1, start.top_p, step=0.05, label="Top-p", info=CONTROL_HELP["top_p"], render=False),
+        gr.Slider(0, 2, start.temperature, step=0.05, label="Temperature", info=HELP["temperature"], render=False),
+        gr.Slider(1, 100, start.top_k, step=1, precision=0, label="Top-k", info=HELP["top_k"], render=False),
+        gr.Slider(0.05, 1, start.top_p, step=0.05, label="Top-p", info=HELP["top_p"], render=False),
         gr.Number(
-            None, label="Seed (optional)", info=CONTROL_HELP["seed"], precision=0, minimum=0, maximum=MAX_SEED, render=False,
+            None, label="Seed (optional)", info=HELP["seed"], precision=0, minimum=0, maximum=MAX_SEED, render=False,
             elem_id="seed",
         ),
         gr.Textbox(
-            "", label="Scene (optional)", info=CONTROL_HELP["scene"], placeholder="A railway station at night.", lines=1,
+            "", label="Scene (optional)", info=HELP["scene"], placeholder="A railway station at night.", lines=1,
             max_lines=3, max_length=MAX_SCENE, render=False, elem_id="scene",
         ),
     )  # fmt: skip
@@ -82,8 +82,8 @@ def example_buttons(line: gr.Textbox) -> None:
     """Lines to start from, by genre; a click puts one in the text box, and nothing is asked of the server."""
     with gr.Row(elem_classes="words"):
         genre = gr.Dropdown(
-            list(EXAMPLE_LINES), value="Drama", label="Genre of the examples", show_label=False, container=False, scale=0,
-            min_width=140, filterable=False,
+            list(EXAMPLE_LINES), value="Drama", label="Genre of the examples", show_label=False, container=False,
+            scale=0, min_width=140, filterable=False,
         )  # fmt: skip
         buttons = [gr.Button(example, size="sm", scale=0, min_width=0) for example in EXAMPLE_LINES["Drama"]]
     for button in buttons:

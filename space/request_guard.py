@@ -90,7 +90,8 @@ def session_of(body: bytes) -> str | None:
 async def read_body(receive: Any) -> bytes | None:
     """The body of a request; None where it is too large.
 
-    What is too much is read on and thrown away, up to MAX_DRAINED_BYTES: who is cut off while he sends does not hear why.
+    What is too much is read on and thrown away, up to MAX_DRAINED_BYTES: who is cut off while sending does not hear
+    why.
     """
     body, size, more = b"", 0, True
     while more and size <= MAX_DRAINED_BYTES:
