@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from chat.engine.threads import run_in_own_thread
         from hub.votes.log import VoteLog  # heavy, as all that follows, and so after what a wrong setting can stop
         from space.ballots import Ballots, load_earlier
-        from space.chat_handlers import Handlers
-        from space.compare_handlers import Comparing
+        from space.chat_handlers import ChatHandlers
+        from space.compare_handlers import CompareHandlers
         from space.page import build_page, launch
         from space.results import ModelFacts, find_results, licence
 
@@ -105,8 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             load_earlier(ballots, log)
             licences = {variant: licence(ref) for variant, ref in models.refs.items()}
             page = build_page(
-                Handlers(engine, context_turns),
-                Comparing(engine, context_turns, ballots),
+                ChatHandlers(engine, context_turns),
+                CompareHandlers(engine, context_turns, ballots),
                 ModelFacts(models.refs, licences),
                 names,
                 find_results(names, models.revisions),

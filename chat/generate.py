@@ -111,7 +111,8 @@ def sample(
             **variants.adapter_names(names),
             **options,
         )
-    return output[:, tokens.shape[1] :].tolist()
+    continued: list[list[int]] = output[:, tokens.shape[1] :].tolist()
+    return continued
 
 
 def generate_kwargs(variants: ModelVariants, sampling: Sampling) -> dict[str, Any]:
@@ -143,4 +144,5 @@ def read_reply(tokenizer: Any, ids: list[int]) -> Reply:
 
 def _decode(tokenizer: Any, ids: list[int]) -> str:
     """Text without outer white space, and without a character at its end whose last bytes are still missing."""
-    return tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").strip()
+    text: str = tokenizer.decode(ids, skip_special_tokens=True)
+    return text.rstrip("\ufffd").strip()

@@ -185,7 +185,8 @@ def load_tokenizer(repo: str, revision: str | None) -> PreTrainedTokenizerBase:
     """Loads the tokenizer of a model with our template; the revision is a branch, tag or commit, None is main."""
     from transformers import AutoTokenizer
 
-    return configure_tokenizer(AutoTokenizer.from_pretrained(repo, revision=revision))
+    tokenizer: PreTrainedTokenizerBase = configure_tokenizer(AutoTokenizer.from_pretrained(repo, revision=revision))
+    return tokenizer
 
 
 def _encode_plain(tokenizer: Any, text: str) -> list[int]:

@@ -104,7 +104,7 @@ def load_variants(
     adapters = dict(adapters or {})
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or (torch.bfloat16 if device != "cpu" else torch.float32)
-    quantization = BitsAndBytesConfig(
+    quantization = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -114,7 +114,8 @@ def load_variants(
     model: Any = AutoModelForCausalLM.from_pretrained(
         base.repo, dtype=dtype, device_map=device, quantization_config=quantization if four_bit else None, **base.pinned
     )
-    model.generation_config = GenerationConfig()  # a base's own (Qwen's has a repetition penalty) is not our sampling
+    # A base's own (Qwen's has a repetition penalty) is not our sampling.
+    model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
     if adapters:
         model = _with_adapters(model, adapters)
     revisions = revisions_of({"base": base, **adapters})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from hub.names import Names
-from space.chat_handlers import LABELS
-from space.results import ModelFacts, Results
+from space.chat_handlers import VARIANT_LABELS
+from space.results import ModelFacts, PublishedResults
 
 WHAT = """
 ### What this is
@@ -19,7 +19,7 @@ It is no assistant and knows nothing: it does not answer questions, remember you
 inventions of at most 64 tokens in the manner of film dialogue. They can be rude, senseless or wrong, and they
 repeat what films have said about people. Do not use them as advice, or as the words of anybody.
 """
-DATA = """
+DATA_AND_LINEAGE = """
 ### Data and lineage
 Trained on [{dialogue}]({hub}/datasets/{dialogue}), lines of film dialogue split by film; preferences in
 [{preferences}]({hub}/datasets/{preferences}). Every artifact carries a `lineage.json` with the full commit of each
@@ -54,7 +54,7 @@ console.log(compared.data.slice(0, 3), chatted.data[0].at(-1).content);
 """
 
 
-def results_tab(results: Results) -> None:
+def results_tab(results: PublishedResults) -> None:
     """The published evaluation: its drawings and its table."""
     if results.pictures:
         drawn = (f'<img src="{one}" alt="Bar charts of figures in the table below">' for one in results.pictures)
@@ -68,12 +68,12 @@ def about_tab(models: ModelFacts, names: Names) -> None:
 
     hub = constants.ENDPOINT
     rows = "\n".join(
-        f"| {LABELS[variant]} | [{ref.repo}]({hub}/{ref.repo}/tree/{ref.revision}) | `{str(ref.revision)[:12]}` "
-        f"| {models.licences[variant]} |"
+        f"| {VARIANT_LABELS[variant]} | [{ref.repo}]({hub}/{ref.repo}/tree/{ref.revision}) "
+        f"| `{str(ref.revision)[:12]}` | {models.licences[variant]} |"
         for variant, ref in models.refs.items()
     )
     table = f"### Models\n| variant | model | commit | licence |\n|---|---|---|---|\n{rows}\n"
-    text = DATA.format(
+    text = DATA_AND_LINEAGE.format(
         hub=hub, dialogue=names.dialogue, preferences=names.preferences, votes=names.votes, dpo=names.adapter("dpo")
     )
     gr.Markdown(f"{WHAT}\n{table}\n{text}\n{PROGRAMS}", elem_id="about")

@@ -22,8 +22,8 @@ from hub.votes.log import VoteLog
 from hub.votes.vote import Vote, votes
 from stats.intervals import Estimate, wilson_interval
 
-MOST = 10_000  # ballots open at one time
-LIFE = 3600.0  # seconds that a ballot stays open
+MAX_OPEN_BALLOTS = 10_000  # ballots open at one time
+BALLOT_SECONDS = 3600.0  # seconds that a ballot stays open
 
 
 class NotOpen(Exception):
@@ -57,9 +57,13 @@ class Ballots:
     """Issues ballots and takes votes, from any thread. `keep` makes a vote last (`hub.votes.VoteLog.add`)."""
 
     def __init__(
-        self, revisions: Mapping[str, str], keep: Callable[[Vote], None], most: int = MOST, life: float = LIFE
+        self,
+        revisions: Mapping[str, str],
+        keep: Callable[[Vote], None],
+        max_open: int = MAX_OPEN_BALLOTS,
+        life: float = BALLOT_SECONDS,
     ) -> None:
-        self.revisions, self._keep, self._most, self._life = dict(revisions), keep, most, life
+        self.revisions, self._keep, self._max_open, self._life = dict(revisions), keep, max_open, life
         self._open: OrderedDict[str, Ballot] = OrderedDict()
         self._choices: dict[str, tuple[str, ...]] = {}  # variants chosen, or (TIE,) or (BAD,), by comparison
         self._lock = threading.Lock()
@@ -125,7 +129,7 @@ class Ballots:
         too_old = time.monotonic() - self._life
         while self._open:
             first = next(iter(self._open.values()))
-            if len(self._open) < self._most and first.opened > too_old:
+            if len(self._open) < self._max_open and first.opened > too_old:
                 return
             self._open.popitem(last=False)
 

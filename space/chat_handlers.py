@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chat.engine.local import LocalEngine
     from chat.engine.openai_server import RemoteEngine
 
-LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
+VARIANT_LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
 ENDINGS = {
     FinishReason.END_OF_TURN: "Ended by itself after {}.",
     FinishReason.END_OF_TEXT: "Came to the end of a text, not of a turn, after {}.",
@@ -34,11 +34,11 @@ ENDINGS = {
 MAX_CHARACTERS = 500  # of one line of a visitor
 MAX_SCENE = 300  # characters as well
 MAX_HISTORY = 100  # messages kept for one visitor
-MOST_SEED = 2**31 - 1
+MAX_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Handlers:
+class ChatHandlers:
     """What the Chat tab does when it is asked; `engine` streams, `context_turns` is how many messages a model reads."""
 
     engine: LocalEngine | RemoteEngine
@@ -66,7 +66,7 @@ class Handlers:
             return
         asked = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
         prompt, how = in_scene(build_prompt(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
-        yield shown(asked), "", "", gr.skip()
+        yield as_script(asked), "", "", gr.skip()
         yield from self.answer(asked, prompt, who, how, seed_of(seed))
 
     def again(
@@ -86,7 +86,7 @@ class Handlers:
             yield gr.skip()
             return
         prompt, how = in_scene(build_prompt(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
-        yield shown(asked), gr.skip(), "", gr.skip()
+        yield as_script(asked), gr.skip(), "", gr.skip()
         yield from self.answer(asked, prompt, who, how, seed_of(seed))
 
     def answer(
@@ -98,7 +98,7 @@ class Handlers:
             for (answer,) in answers:
                 said = [*asked, {"role": "assistant", "content": answer.text, "voice": who}]
                 note = ending(answer, time.perf_counter() - started)
-                yield shown(said), gr.skip(), note, said
+                yield as_script(said), gr.skip(), note, said
 
 
 def streamed(
@@ -117,15 +117,15 @@ def streamed(
 def undo(history: list[Message]) -> tuple[Any, ...]:
     """Takes back the latest line and its answer. Returns (messages to show, note, history)."""
     left = up_to_latest_line(history)[:-1]
-    return shown(left), "", left
+    return as_script(left), "", left
 
 
 def edit(history: list[Message]) -> tuple[Any, ...]:
     """As `undo`, with the line in the text box: returns (messages to show, text box, note, history)."""
     asked = up_to_latest_line(history)
     if not asked:
-        return shown([]), gr.skip(), "", []
-    return shown(asked[:-1]), asked[-1]["content"], "", asked[:-1]
+        return as_script([]), gr.skip(), "", []
+    return as_script(asked[:-1]), asked[-1]["content"], "", asked[:-1]
 
 
 def up_to_latest_line(history: list[Message]) -> list[Message]:
@@ -167,18 +167,18 @@ def seed_of(seed: float | None) -> int | None:
     """The visitor's seed, if there is one; raises gr.Error for what is none."""
     if seed is None:
         return None
-    if int(seed) != seed or not 0 <= seed <= MOST_SEED:
-        reason = f"A seed is a whole number from 0 to {MOST_SEED}, or nothing."
+    if int(seed) != seed or not 0 <= seed <= MAX_SEED:
+        reason = f"A seed is a whole number from 0 to {MAX_SEED}, or nothing."
         raise gr.Error(reason, title="Seed", print_exception=False)
     return int(seed)
 
 
-def shown(history: list[Message]) -> list[dict[str, str]]:
+def as_script(history: list[Message]) -> list[dict[str, str]]:
     """The conversation as a page of a script: each reply under the name of the variant that gave it.
 
     The component shows text as HTML even when Markdown is off, and would load a visitor's image: so all is escaped.
     """
-    cues = (f"<small>{LABELS[turn['voice']]}</small>\n" if "voice" in turn else "" for turn in history)
+    cues = (f"<small>{VARIANT_LABELS[turn['voice']]}</small>\n" if "voice" in turn else "" for turn in history)
     return [
         {"role": turn["role"], "content": cue + escape(turn["content"], quote=False)}
         for cue, turn in zip(cues, history, strict=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from chat.template import Message
-from space.chat_handlers import LABELS, Handlers, edit, undo
-from space.components import MODEL, QUIET, SamplingControls, example_buttons, line_and_buttons, note
+from space.chat_handlers import VARIANT_LABELS, ChatHandlers, edit, undo
+from space.components import MODEL, QUIET, SamplingControls, example_buttons, line_and_buttons, quiet_note
 
 COPY = """() => {
     const turns = [...document.querySelectorAll("#conversation .message-content")];
@@ -28,7 +28,7 @@ SHARE = """async () => {
 FOCUS = "() => document.querySelector('#chat-line textarea').focus()"
 
 
-def reads(context_turns: int) -> str:
+def context_note(context_turns: int) -> str:
     """What the models see of a conversation, in words."""
     if context_turns == 1:
         return "The models see no earlier turns: as in their training, each answer is to your latest line alone."
@@ -37,16 +37,18 @@ def reads(context_turns: int) -> str:
 
 def known_variant(variant: object) -> str:
     """The variant that was chosen. Gradio's own check would write what a stranger sends into the log."""
-    if not isinstance(variant, str) or variant not in LABELS:
-        raise gr.Error(f"There is no such variant: {', '.join(LABELS)}.", title="Variant", print_exception=False)
+    if not isinstance(variant, str) or variant not in VARIANT_LABELS:
+        raise gr.Error(
+            f"There is no such variant: {', '.join(VARIANT_LABELS)}.", title="Variant", print_exception=False
+        )
     return variant
 
 
-def chat_tab(handlers: Handlers, knobs: SamplingControls) -> None:
+def chat_tab(handlers: ChatHandlers, controls: SamplingControls) -> None:
     """Talk to one variant. What was said is kept in the visitor's session, not taken from the page."""
     history = gr.State(list[Message]())
     with gr.Row(elem_classes="cast"):
-        choices = [(label, variant) for variant, label in LABELS.items()]
+        choices = [(label, variant) for variant, label in VARIANT_LABELS.items()]
         who = gr.Radio(choices, value="dpo", label="Who answers", elem_id="who", min_width=200)
         who.preprocess = known_variant  # type: ignore[method-assign, assignment]
         anew = gr.Button("New conversation", size="sm", scale=0, min_width=150, elem_id="chat-new")
@@ -55,7 +57,7 @@ def chat_tab(handlers: Handlers, knobs: SamplingControls) -> None:
         placeholder="Say the first line.", render_markdown=False, sanitize_html=True, allow_tags=False,
         latex_delimiters=[], allow_file_downloads=False,
     )  # fmt: skip
-    ended = note("chat")
+    ended = quiet_note("chat")
     with gr.Row(elem_classes="words"):
         again = gr.Button("Answer again", size="sm", scale=0, min_width=0, elem_id="chat-again")
         edited = gr.Button("Edit my line", size="sm", scale=0, min_width=0, elem_id="chat-edit")
@@ -65,12 +67,13 @@ def chat_tab(handlers: Handlers, knobs: SamplingControls) -> None:
     line, send, stop = line_and_buttons("chat", "Send")
     example_buttons(line)
     gr.Markdown(
-        f"{reads(handlers.context_turns)} Choose another variant and press *Answer again* to hear it on the same line.",
+        f"{context_note(handlers.context_turns)} Choose another variant and press *Answer again* to hear it on the "
+        "same line.",
         elem_classes="small",
     )
 
     shown = [conversation, line, ended, history]
-    how = [knobs.temperature, knobs.top_k, knobs.top_p, history, knobs.seed, knobs.scene]
+    how = [controls.temperature, controls.top_k, controls.top_p, history, controls.seed, controls.scene]
     answering = [
         gr.on([send.click, line.submit], handlers.chat, [line, who, *how], shown, api_name="chat", **MODEL),
         again.click(handlers.again, [who, *how], shown, api_visibility="private", **MODEL),

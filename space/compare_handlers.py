@@ -14,7 +14,7 @@ from chat.generate import Partial
 from chat.template import Message, build_prompt
 from hub.votes.ballot import BAD, TIE, Option, options
 from space.ballots import Ballot, Ballots, NotOpen
-from space.chat_handlers import LABELS, ending, in_scene, sampling, seed_of, streamed, visitor_line
+from space.chat_handlers import VARIANT_LABELS, ending, in_scene, sampling, seed_of, streamed, visitor_line
 
 if TYPE_CHECKING:
     from chat.engine.local import LocalEngine
@@ -24,14 +24,14 @@ LETTERS = "ABC"
 CHOICES = {f"{letter} is best": str(number) for number, letter in enumerate(LETTERS, start=1)}
 CHOICES |= {"Tie": TIE, "All bad": BAD}
 """What stands on a button, and the choice that it is."""
-ASK = (
+BALLOT_QUESTION = (
     "Which is the best next line? The names come after the vote. A vote publishes your line, the scene if you "
     "gave one, and the replies, without your name."
 )
 
 
 @dataclass(frozen=True)
-class Comparing:
+class CompareHandlers:
     """What the Compare tab does when it is asked; `engine` streams, `ballots` keeps what may be voted on."""
 
     engine: LocalEngine | RemoteEngine
@@ -73,9 +73,9 @@ class Comparing:
             yield gr.skip()
             return
         prompt, how, id = self.prompt(line, scene), sampling(temperature, top_k, top_p), self.ballots.new_id()
-        order = options({variant: variant for variant in LABELS}, id)
+        order = options({variant: variant for variant in VARIANT_LABELS}, id)
         yield [*boxes(order, ""), *[""] * len(LETTERS), "", gr.update(visible=False), ""]
-        replies, notes = dict.fromkeys(LABELS, ""), dict.fromkeys(LABELS, "")
+        replies, notes = dict.fromkeys(VARIANT_LABELS, ""), dict.fromkeys(VARIANT_LABELS, "")
         for replies, notes in self.stream(prompt, how, seed_of(seed)):  # noqa: B007 - the last are the whole ones
             yield [*(replies[option.variants[0]] for option in order), *[gr.skip()] * (len(LETTERS) + 3)]
         on_ballot = options(replies, id)
@@ -84,7 +84,7 @@ class Comparing:
             yield [*boxes(on_ballot, named=True), *below(on_ballot, notes), "", gr.skip(), said]
             return
         self.ballots.issue(id, Ballot(str(request.session_hash), prompt, replies, on_ballot, notes, how))
-        yield [*boxes(on_ballot), *[gr.skip()] * len(LETTERS), id, gr.update(visible=True), ASK]
+        yield [*boxes(on_ballot), *[gr.skip()] * len(LETTERS), id, gr.update(visible=True), BALLOT_QUESTION]
 
     def vote(self, request: gr.Request, button: str, id: str) -> list[Any]:
         """Counts a vote on the session's ballot; returns what `blind` streams last, with the names."""
@@ -99,11 +99,11 @@ class Comparing:
         try:
             ballot = take()
         except NotOpen:
-            raise refused("This comparison has been voted on already, or is too old. Ask again.") from None
+            raise vote_error("This comparison has been voted on already, or is too old. Ask again.") from None
         except ValueError:
-            raise refused("That is not on the ballot.") from None
+            raise vote_error("That is not on the ballot.") from None
         except OSError:
-            raise refused("The vote could not be kept just now. Please try again.") from None
+            raise vote_error("The vote could not be kept just now. Please try again.") from None
         named = [*boxes(ballot.shown, named=True), *below(ballot.shown, ballot.notes)]
         return [*named, "", gr.update(visible=False), thanks + self.standing()]
 
@@ -112,7 +112,7 @@ class Comparing:
         n, shares = self.ballots.standing()
         if not n:
             return "No vote on these models yet."
-        names = {**LABELS, TIE: "Tie", BAD: "All bad"}
+        names = {**VARIANT_LABELS, TIE: "Tie", BAD: "All bad"}
         told = [
             f"{names[name]} {share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
             for name, (_, share) in shares.items()
@@ -127,7 +127,7 @@ class Comparing:
         self, prompt: list[Message], how: Any, seed: int | None
     ) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
         """Streams the replies and the notes, each by variant; a stop closes it."""
-        started, variants = time.perf_counter(), list(LABELS)
+        started, variants = time.perf_counter(), list(VARIANT_LABELS)
         notes = dict.fromkeys(variants, "")
         with closing(streamed(self.engine, prompt, variants, how, seed)) as answers:
             for row in answers:
@@ -154,11 +154,11 @@ def below(on_ballot: list[Option], notes: Mapping[str, str]) -> list[str]:
 
 def title(place: int, option: Option, named: bool) -> str:
     """What stands above a column."""
-    names = ", ".join(LABELS[variant] for variant in LABELS if variant in option.variants)
+    names = ", ".join(VARIANT_LABELS[variant] for variant in VARIANT_LABELS if variant in option.variants)
     if named:
         return f"{LETTERS[place]}: {names}"
     return LETTERS[place] if len(option.variants) == 1 else f"{LETTERS[place]} ({len(option.variants)} of them)"
 
 
-def refused(reason: str) -> gr.Error:
+def vote_error(reason: str) -> gr.Error:
     return gr.Error(reason, title="Vote", print_exception=False)

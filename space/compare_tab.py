@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gradio as gr
 
-from space.chat_handlers import LABELS
-from space.compare_handlers import CHOICES, LETTERS, Comparing
-from space.components import MODEL, QUIET, SamplingControls, example_buttons, line_and_buttons, note
+from space.chat_handlers import VARIANT_LABELS
+from space.compare_handlers import CHOICES, LETTERS, CompareHandlers
+from space.components import MODEL, QUIET, SamplingControls, example_buttons, line_and_buttons, quiet_note
 
 
-def compare_tab(comparing: Comparing, knobs: SamplingControls) -> gr.Markdown:
+def compare_tab(comparing: CompareHandlers, controls: SamplingControls) -> gr.Markdown:
     """The same line to all three variants, answered side by side (one below the other on a phone), blind.
 
     Returns the place of the standing, which is told anew whenever the page is opened.
@@ -26,13 +26,13 @@ def compare_tab(comparing: Comparing, knobs: SamplingControls) -> gr.Markdown:
 
     shown = [*replies, *notes, ballot, choices, said]
     answering = gr.on(
-        [send.click, line.submit], comparing.blind, [line, *knobs], shown, api_visibility="private", **MODEL
+        [send.click, line.submit], comparing.blind, [line, *controls], shown, api_visibility="private", **MODEL
     )
     stop.click(None, cancels=answering, **QUIET)
     for button in buttons:
         button.click(comparing.vote, [button, ballot], shown, **QUIET)
     reveal.click(comparing.reveal, ballot, shown, **QUIET)
-    endpoint(comparing, knobs)
+    endpoint(comparing, controls)
     return said
 
 
@@ -42,14 +42,14 @@ def column(letter: str) -> tuple[gr.Textbox, gr.Markdown]:
         reply = gr.Textbox(
             label=letter, lines=3, max_lines=14, interactive=False, elem_id=f"compare-{letter}", elem_classes="variant"
         )
-        return reply, note(f"compare-{letter}")
+        return reply, quiet_note(f"compare-{letter}")
 
 
-def endpoint(comparing: Comparing, knobs: SamplingControls) -> None:
+def endpoint(comparing: CompareHandlers, controls: SamplingControls) -> None:
     """`/compare` for programs: not blind, and so not to be voted on. Nobody sees its components."""
     with gr.Row(visible=False):
         line = gr.Textbox(label="Line")
-        replies = [gr.Textbox(label=f"{label}: the reply") for label in LABELS.values()]
-        notes = [gr.Textbox(label=f"{label}: how it ended") for label in LABELS.values()]
+        replies = [gr.Textbox(label=f"{label}: the reply") for label in VARIANT_LABELS.values()]
+        notes = [gr.Textbox(label=f"{label}: how it ended") for label in VARIANT_LABELS.values()]
         ask = gr.Button("Compare")
-    ask.click(comparing.compare, [line, *knobs], [*replies, *notes], api_name="compare", **MODEL)
+    ask.click(comparing.compare, [line, *controls], [*replies, *notes], api_name="compare", **MODEL)

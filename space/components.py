@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from chat.sampling import Sampling
-from space.chat_handlers import MAX_CHARACTERS, MAX_SCENE, MOST_SEED
+from space.chat_handlers import MAX_CHARACTERS, MAX_SCENE, MAX_SEED
 
-EXAMPLES = {
+EXAMPLE_LINES = {
     "Drama": ["You said you would never come back.", "Mother sold the house.", "I did not do it for the money."],
     "Crime": ["Where were you last night?", "Put the bag on the table.", "Nobody saw us leave."],
     "Romance": ["Why did you keep my letters?", "Dance with me.", "I am getting married on Sunday."],
@@ -18,8 +18,8 @@ EXAMPLES = {
     "Thriller": ["I think somebody is following us.", "Do not open that door.", "The phone has been dead for an hour."],
     "Science fiction": ["The ship is not responding.", "What year is it?", "They look just like us."],
 }
-SHOW = "genre => (%s)[genre]"
-KNOBS = {
+EXAMPLES_OF_GENRE = "genre => (%s)[genre]"
+HELP = {
     "temperature": "0 always takes the likeliest token, 2 is wild.",
     "top_k": "Choose among this many of the likeliest tokens.",
     "top_p": "Choose among the likeliest tokens that make up this share of the probability.",
@@ -44,27 +44,27 @@ def make_sampling_controls() -> SamplingControls:
     """Made before the tabs that read them and drawn below them; the server enforces their bounds."""
     start = Sampling()
     return SamplingControls(
-        gr.Slider(0, 2, start.temperature, step=0.05, label="Temperature", info=KNOBS["temperature"], render=False),
-        gr.Slider(1, 100, start.top_k, step=1, precision=0, label="Top-k", info=KNOBS["top_k"], render=False),
-        gr.Slider(0.05, 1, start.top_p, step=0.05, label="Top-p", info=KNOBS["top_p"], render=False),
+        gr.Slider(0, 2, start.temperature, step=0.05, label="Temperature", info=HELP["temperature"], render=False),
+        gr.Slider(1, 100, start.top_k, step=1, precision=0, label="Top-k", info=HELP["top_k"], render=False),
+        gr.Slider(0.05, 1, start.top_p, step=0.05, label="Top-p", info=HELP["top_p"], render=False),
         gr.Number(
-            None, label="Seed (optional)", info=KNOBS["seed"], precision=0, minimum=0, maximum=MOST_SEED, render=False,
+            None, label="Seed (optional)", info=HELP["seed"], precision=0, minimum=0, maximum=MAX_SEED, render=False,
             elem_id="seed",
         ),
         gr.Textbox(
-            "", label="Scene (optional)", info=KNOBS["scene"], placeholder="A railway station at night.", lines=1,
+            "", label="Scene (optional)", info=HELP["scene"], placeholder="A railway station at night.", lines=1,
             max_lines=3, max_length=MAX_SCENE, render=False, elem_id="scene",
         ),
     )  # fmt: skip
 
 
-def draw_knobs(knobs: SamplingControls) -> None:
+def draw_sampling_controls(controls: SamplingControls) -> None:
     with gr.Accordion("Sampling and scene", open=False, elem_id="sampling"):
-        for knob in knobs:
-            knob.render()
+        for control in controls:
+            control.render()
         start = Sampling()
         reset = gr.Button("Back to the defaults", size="sm", elem_id="sampling-reset")
-        reset.click(lambda: (start.temperature, start.top_k, start.top_p, None, ""), None, list(knobs), **QUIET)
+        reset.click(lambda: (start.temperature, start.top_k, start.top_p, None, ""), None, list(controls), **QUIET)
 
 
 def line_and_buttons(name: str, verb: str) -> tuple[gr.Textbox, gr.Button, gr.Button]:
@@ -82,15 +82,15 @@ def example_buttons(line: gr.Textbox) -> None:
     """Lines to start from, by genre; a click puts one in the text box, and nothing is asked of the server."""
     with gr.Row(elem_classes="words"):
         genre = gr.Dropdown(
-            list(EXAMPLES), value="Drama", label="Genre of the examples", show_label=False, container=False, scale=0,
-            min_width=140, filterable=False,
+            list(EXAMPLE_LINES), value="Drama", label="Genre of the examples", show_label=False, container=False,
+            scale=0, min_width=140, filterable=False,
         )  # fmt: skip
-        buttons = [gr.Button(example, size="sm", scale=0, min_width=0) for example in EXAMPLES["Drama"]]
+        buttons = [gr.Button(example, size="sm", scale=0, min_width=0) for example in EXAMPLE_LINES["Drama"]]
     for button in buttons:
         button.click(None, button, line, js="example => example", **QUIET)
-    genre.change(None, genre, buttons, js=SHOW % json.dumps(EXAMPLES), **QUIET)
+    genre.change(None, genre, buttons, js=EXAMPLES_OF_GENRE % json.dumps(EXAMPLE_LINES), **QUIET)
 
 
-def note(name: str) -> gr.Markdown:
+def quiet_note(name: str) -> gr.Markdown:
     """A quiet line under an answer, for how it ended."""
     return gr.Markdown(elem_classes="small note", elem_id=f"{name}-note", min_height=22)

@@ -9,18 +9,18 @@ from starlette.middleware import Middleware
 
 from hub.names import Names
 from space.about_tab import about_tab, results_tab
-from space.chat_handlers import Handlers
+from space.chat_handlers import ChatHandlers
 from space.chat_tab import chat_tab
-from space.compare_handlers import Comparing
+from space.compare_handlers import CompareHandlers
 from space.compare_tab import compare_tab
-from space.components import QUIET, draw_knobs, make_sampling_controls
+from space.components import QUIET, draw_sampling_controls, make_sampling_controls
 from space.request_guard import RequestGuard, TokenBucket
-from space.results import ModelFacts, Results
+from space.results import ModelFacts, PublishedResults
 from space.theme import theme
 
 AT_ONCE = 4  # which the engine answers in one batch where it can
 WAITING = 32  # visitors in the queue before the page says that it is busy
-MOST_THREADS = 128  # each answer that streams takes one
+MAX_THREADS = 128  # each answer that streams takes one
 HEADER = """
 <header>
   <h1>Repartee</h1>
@@ -31,31 +31,36 @@ HEADER = """
 
 
 def build_page(
-    handlers: Handlers, comparing: Comparing, models: ModelFacts, names: Names, results: Results, at_once: int = AT_ONCE
+    handlers: ChatHandlers,
+    comparing: CompareHandlers,
+    models: ModelFacts,
+    names: Names,
+    results: PublishedResults,
+    at_once: int = AT_ONCE,
 ) -> gr.Blocks:
     """The whole page, ready to launch; reads like the screen it draws.
 
     Args:
         at_once: requests handed to the engine at one time; who comes then waits in the queue, and is told where.
     """
-    knobs = make_sampling_controls()
+    controls = make_sampling_controls()
     with gr.Blocks(title="Repartee", analytics_enabled=False) as page:
         gr.HTML(HEADER, elem_id="masthead")
         with gr.Tab("Chat"):
-            chat_tab(handlers, knobs)
+            chat_tab(handlers, controls)
         with gr.Tab("Compare"):
-            standing = compare_tab(comparing, knobs)
+            standing = compare_tab(comparing, controls)
         with gr.Tab("Results"):
             results_tab(results)
         with gr.Tab("About"):
             about_tab(models, names)
-        draw_knobs(knobs)
-        gr.Markdown(provenance(models), elem_classes="small")
+        draw_sampling_controls(controls)
+        gr.Markdown(model_links(models), elem_classes="small")
         page.load(comparing.standing, None, standing, **QUIET)
     return page.queue(max_size=WAITING, default_concurrency_limit=at_once)
 
 
-def provenance(models: ModelFacts) -> str:
+def model_links(models: ModelFacts) -> str:
     """Markdown: which models answer, each linked to its exact commit on the Hub."""
     from huggingface_hub import constants
 
@@ -76,7 +81,7 @@ def launch(page: gr.Blocks, host: str, port: int, a_session: float, an_address: 
     door = Middleware(RequestGuard, sessions=TokenBucket(a_session), addresses=TokenBucket(an_address), mcp=mcp)
     _, address, _ = page.launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, ssr_mode=False,
-        run_history=False, show_error=True, footer_links=[], theme=theme(), max_threads=MOST_THREADS,
+        run_history=False, show_error=True, footer_links=[], theme=theme(), max_threads=MAX_THREADS,
         mcp_server=mcp,
         css_paths=Path(__file__).with_name("page.css"), app_kwargs={"middleware": [door]},
     )  # fmt: skip

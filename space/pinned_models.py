@@ -44,7 +44,7 @@ def find_models(settings: Settings) -> PinnedModels:
     names = Names(settings.namespace, settings.size)
     adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
     wanted = {"sft": settings.sft_revision, "dpo": settings.dpo_revision}
-    down = trouble(adapters["dpo"])
+    down = hub_problem(adapters["dpo"])
     paths = {kind: find(repo, "adapter_config.json", wanted[kind], down) for kind, repo in adapters.items()}
     configs = {kind: json.loads(path.read_text("utf-8")) for kind, path in paths.items()}
     bases = {config["base_model_name_or_path"] for config in configs.values()}
@@ -71,7 +71,7 @@ def find(repo: str, file: str, revision: str | None, down: str) -> Path:
         raise UserError(f"{down}; and {repo} is not in the cache of this machine") from None
 
 
-def trouble(repo: str) -> str:
+def hub_problem(repo: str) -> str:
     """Why the Hub cannot be asked at all, in one line; "" where it answers, be it that there is no such repository."""
     import httpx2
     from huggingface_hub import HfApi

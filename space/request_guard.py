@@ -13,9 +13,9 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-MOST_BYTES = 64 * 1024  # of one request; a line has at most a few kilobytes
-MOST_HEARD = 4 * 1024 * 1024  # bytes; of a larger request the connection is closed
-MOST_KEYS = 20_000  # sessions and addresses remembered
+MAX_BODY_BYTES = 64 * 1024  # of one request; a line has at most a few kilobytes
+MAX_DRAINED_BYTES = 4 * 1024 * 1024  # bytes; of a larger request the connection is closed
+MAX_KEYS = 20_000  # sessions and addresses remembered
 PATHS = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|openapi\.json)"
     r"|/(assets|static|pwa_icon)(/.*)?"
@@ -25,7 +25,7 @@ PATHS = re.compile(
 """What a page of text needs of Gradio. Its files, uploads, proxy, monitoring and editing are not among it."""
 MCP = re.compile(r"/gradio_api/mcp(/(http|messages|schema))?/?")
 """What an MCP client needs, where the settings want it."""
-ASKS = re.compile(r"/gradio_api/(queue/join|(api|run|call)/[^/]+|call/v2/[^/]+)/?")
+RATE_LIMITED = re.compile(r"/gradio_api/(queue/join|(api|run|call)/[^/]+|call/v2/[^/]+)/?")
 TOO_LARGE = "That is too long: a line has at most 500 characters."
 TOO_OFTEN = "That was a lot of requests in a short time. Please wait {} seconds and ask again."
 
@@ -33,7 +33,7 @@ TOO_OFTEN = "That was a lot of requests in a short time. Please wait {} seconds 
 class TokenBucket:
     """At most `a_minute` requests a minute for each key, all at once or spread (a token bucket)."""
 
-    def __init__(self, a_minute: float, most: int = MOST_KEYS) -> None:
+    def __init__(self, a_minute: float, most: int = MAX_KEYS) -> None:
         self.a_minute, self._most = a_minute, most
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key to what is left, and when
         self._lock = threading.Lock()
@@ -64,13 +64,13 @@ class RequestGuard:
         known = PATHS.fullmatch(path) or by_mcp
         if known and method in ("GET", "HEAD", "OPTIONS"):
             return await self.app(scope, receive, send)
-        body = await whole(receive)
+        body = await read_body(receive)
         if not known:
-            return await refuse(send, 404, "There is no such page.")
+            return await send_error(send, 404, "There is no such page.")
         if body is None:
-            return await refuse(send, 413, TOO_LARGE)
-        if (ASKS.fullmatch(path) or by_mcp) and (seconds := self.seconds(scope, body)):
-            return await refuse(send, 429, TOO_OFTEN.format(int(seconds) + 1))
+            return await send_error(send, 413, TOO_LARGE)
+        if (RATE_LIMITED.fullmatch(path) or by_mcp) and (seconds := self.seconds(scope, body)):
+            return await send_error(send, 429, TOO_OFTEN.format(int(seconds) + 1))
         return await self.app(scope, replay(body, receive), send)
 
     def seconds(self, scope: Any, body: bytes) -> float:
@@ -87,18 +87,19 @@ def session_of(body: bytes) -> str | None:
         return None
 
 
-async def whole(receive: Any) -> bytes | None:
+async def read_body(receive: Any) -> bytes | None:
     """The body of a request; None where it is too large.
 
-    What is too much is read on and thrown away, up to MOST_HEARD: who is cut off while he sends does not hear why.
+    What is too much is read on and thrown away, up to MAX_DRAINED_BYTES: who is cut off while sending does not hear
+    why.
     """
     body, size, more = b"", 0, True
-    while more and size <= MOST_HEARD:
+    while more and size <= MAX_DRAINED_BYTES:
         message = await receive()
         part, more = message.get("body", b""), message.get("more_body", False)
         size += len(part)
-        body = body + part if size <= MOST_BYTES else b""
-    return body if size <= MOST_BYTES else None
+        body = body + part if size <= MAX_BODY_BYTES else b""
+    return body if size <= MAX_BODY_BYTES else None
 
 
 def replay(body: bytes, receive: Any) -> Any:
@@ -111,7 +112,7 @@ def replay(body: bytes, receive: Any) -> Any:
     return again
 
 
-async def refuse(send: Any, status: int, why: str) -> None:
+async def send_error(send: Any, status: int, why: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps({"detail": why}).encode()})

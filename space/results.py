@@ -12,15 +12,15 @@ from hub.errors import explain
 from hub.lineage import Lineage, fetch_lineage, unchanged
 from hub.names import Names
 from hub.results_table import fetch_results, table
-from space.chat_handlers import LABELS
+from space.chat_handlers import VARIANT_LABELS
 
-DRAWN = ("report/means.png", "metrics.png")
+PLOT_FILES = ("report/means.png", "metrics.png")
 REPORT_PAGE = "report/report.html"
-MOST_PICTURE = 2 * 1024 * 1024  # bytes; it goes into the page itself, so that no file needs to be served
+MAX_PICTURE_BYTES = 2 * 1024 * 1024  # bytes; it goes into the page itself, so that no file needs to be served
 
 
 @dataclass(frozen=True)
-class Results:
+class PublishedResults:
     """The evaluation of the models, or why there is none to show."""
 
     text: str
@@ -38,7 +38,7 @@ class ModelFacts:
     licences: Mapping[str, str]
 
 
-def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
+def find_results(names: Names, revisions: Mapping[str, str]) -> PublishedResults:
     """Looks for the evaluation on the Hub. Never raises for what the Hub does or has not: the page says so instead."""
     from huggingface_hub import constants, hf_hub_download, list_repo_files
 
@@ -46,26 +46,28 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> Results:
     try:
         found = fetch_lineage(repo, "dataset")
         if found is None:
-            return Results(f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub.")
+            return PublishedResults(
+                f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub."
+            )
         sha, lineage = found
         figures = fetch_results(repo, sha)
         told = table(figures)
         there = list_repo_files(repo, repo_type="dataset", revision=sha)
-        drawn = [name for name in DRAWN if name in there]
+        drawn = [name for name in PLOT_FILES if name in there]
         paths = [Path(hf_hub_download(repo, name, repo_type="dataset", revision=sha)) for name in drawn]
         pictures = tuple(map(data_address, filter(small, paths)))
     except Exception as error:  # a page without its figures is better than no page
         reason = explain(error) or f"it cannot be read: {type(error).__name__}"
-        return Results(f"The evaluation `{repo}` cannot be shown: {reason}.")
+        return PublishedResults(f"The evaluation `{repo}` cannot be shown: {reason}.")
     files = f"{constants.ENDPOINT}/datasets/{repo}"
     source = f"From [{repo} @ {sha[:7]}]({files}/tree/{sha}), 95% intervals in brackets."
     if REPORT_PAGE in there:
         source += f" [The whole report]({files}/resolve/{sha}/{REPORT_PAGE}), with examples, is one page to download."
-    return Results(f"{measured_on(lineage, revisions)}\n\n{told}\n\n{source}", pictures)
+    return PublishedResults(f"{measured_on(lineage, revisions)}\n\n{told}\n\n{source}", pictures)
 
 
 def small(path: Path) -> bool:
-    return path.stat().st_size <= MOST_PICTURE
+    return path.stat().st_size <= MAX_PICTURE_BYTES
 
 
 def data_address(path: Path) -> str:
@@ -76,7 +78,7 @@ def measured_on(lineage: Lineage, revisions: Mapping[str, str]) -> str:
     """Whether the figures are of the very models that answer here; a commit of a model's card makes no other model."""
     models = [source for source in lineage.inputs if source.type == "model"]
     others = [
-        LABELS[variant]
+        VARIANT_LABELS[variant]
         for variant, revision in revisions.items()
         if not any(unchanged(source, revision) for source in models)
     ]

@@ -1,68 +1,182 @@
-"""What the page is told, by flag or by environment variable."""
+"""Settings of the page. Each is declared once: its name, default, flag, environment variables, reader and help.
+
+The command line, the reading of the environment and the table of the documentation are made from these declarations;
+`python -m space.settings` prints the table.
+"""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from importlib.util import find_spec
 from ipaddress import ip_network
+from typing import Any
 
 from chat.variants import PRECISIONS, VARIANTS
 from hub.errors import UserError
 
-NUMBERS = ("session_rate", "address_rate", "at_once", "votes_every")
 SPACES_NETWORK = "10.0.0.0/8"  # from where the proxy of Hugging Face Spaces asks; unrun
+
+
+def read_number(text: str, variable: str) -> float:
+    """Reads a number. Raises UserError for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"{text!r} is not a number: set {variable} to one above 0") from None
+
+
+def read_port(text: str, variable: str) -> int:
+    """Reads a port. Raises UserError for what is none."""
+    if not text.isdecimal():
+        raise UserError(f"{text!r} is not a port: choose one from 1 to 65535 with --port")
+    return int(text)
+
+
+def read_switch(text: str, variable: str) -> bool:
+    """Reads a switch, which an empty value and 0 turn off."""
+    return text not in ("", "0")
+
+
+def read_text(text: str, variable: str) -> str:
+    """Takes a text as it is."""
+    return text
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a setting is read from."""
+
+    variables: tuple[str, ...]
+    """Environment variables; the first that is not empty counts."""
+    help: str
+    flag: bool = False
+    """Whether the command line has it too, where it wins."""
+    read: Callable[[str, str], Any] = read_text
+    """Reads a value from its text; the second argument is the variable, for error messages."""
+    empty: bool = False
+    """Whether an empty variable is a value; else it is the same as none."""
+    on_spaces: str | None = None
+    """Another default, as text, on Hugging Face Spaces."""
+
+
+def setting(*variables: str, help: str, default: Any = MISSING, **options: Any) -> Any:
+    """Declares a field of `Settings`; `options` are those of `Source`."""
+    return field(default=default, metadata={"source": Source(variables, help, **options)})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the Space is told, by flag or by environment variable. Raises UserError for a value that cannot work."""
+    """Settings of the page, by flag or by environment variable. Raises UserError for a value that cannot work."""
 
-    namespace: str
-    """Hub user or organisation that holds the models (`--namespace`, REPARTEE_NAMESPACE)."""
-    size: str = "starter"
-    """Which family of adapters answers, `<namespace>/repartee-<size>-{sft,dpo}` (`--size`, REPARTEE_SIZE)."""
-    base: str | None = None
-    """Hub id of the base model; else the one that the adapters name (REPARTEE_BASE)."""
-    base_revision: str | None = None
-    """Branch, tag or commit of the base; else the one that the adapters name, else main (REPARTEE_BASE_REVISION)."""
-    sft_revision: str | None = None
-    """The same for the fine-tuned adapter; else main (REPARTEE_SFT_REVISION)."""
-    dpo_revision: str | None = None
-    """The same for the DPO adapter; else main (REPARTEE_DPO_REVISION)."""
-    host: str = "127.0.0.1"
-    """Address to listen on (GRADIO_SERVER_NAME, which Spaces set)."""
-    port: int = 7860
-    """Port to listen on (`--port`, GRADIO_SERVER_PORT, PORT)."""
-    proxies: str = ""
-    """Addresses or networks, with commas between, whose X-Forwarded-For is believed; none of them otherwise
-    (REPARTEE_PROXIES; on Spaces their own network)."""
-    session_rate: float = 30
-    """Requests a minute from one visitor (REPARTEE_SESSION_RATE)."""
-    address_rate: float = 120
-    """Requests a minute from one address, which several visitors may share (REPARTEE_ADDRESS_RATE)."""
-    precision: str = "auto"
-    """Of the model's weights on this machine: float32, bf16, nf4, int8, int4, or auto, which is int8 on a CPU
-    (int4 on one without instructions for it) and bf16 on a GPU (`--precision`, REPARTEE_PRECISION)."""
-    compiled: bool = True
-    """Whether steps of the model on this machine are compiled, in the background of its first start (unless
-    REPARTEE_COMPILED=0)."""
-    engine_url: str = ""
-    """OpenAI-compatible server that answers instead of a model on this machine, up to and with `/v1`: one address, or
-    `variant=address` with commas between (REPARTEE_ENGINE_URL; its key is REPARTEE_ENGINE_KEY, kept nowhere else)."""
-    engine_models: str = ""
-    """What the variants are called there, `variant=name` with commas between; else base, sft and dpo
-    (REPARTEE_ENGINE_MODELS)."""
-    at_once: float = 4
-    """Requests handed to the engine at one time (REPARTEE_AT_ONCE); a server of its own takes more."""
-    mcp: bool = False
-    """Also be an MCP server, whose tools are `/chat` and `/compare` (REPARTEE_MCP=1); it takes gradio's extra `mcp`."""
-    votes_folder: str = ".repartee/votes"
-    """Where votes wait for the Hub (REPARTEE_VOTES_FOLDER); on a Space give it a disk that lasts, if there is one."""
-    votes_every: float = 300
-    """Seconds between two commits of votes (REPARTEE_VOTES_EVERY)."""
+    namespace: str = setting(
+        "REPARTEE_NAMESPACE",
+        flag=True,
+        help="Hub user or organisation that holds the models",
+    )
+    size: str = setting(
+        "REPARTEE_SIZE",
+        default="starter",
+        flag=True,
+        help="which family of adapters answers, NAMESPACE/repartee-SIZE-sft and -dpo",
+    )
+    base: str | None = setting(
+        "REPARTEE_BASE",
+        default=None,
+        help="Hub id of the base model; else the one that the adapters name",
+    )
+    base_revision: str | None = setting(
+        "REPARTEE_BASE_REVISION",
+        default=None,
+        help="branch, tag or commit of the base; else the one that the adapters name, else main",
+    )
+    sft_revision: str | None = setting(
+        "REPARTEE_SFT_REVISION",
+        default=None,
+        help="the same for the fine-tuned adapter; else main",
+    )
+    dpo_revision: str | None = setting(
+        "REPARTEE_DPO_REVISION",
+        default=None,
+        help="the same for the DPO adapter; else main",
+    )
+    host: str = setting("GRADIO_SERVER_NAME", default="127.0.0.1", help="address to listen on; Spaces set it")
+    port: int = setting(
+        "GRADIO_SERVER_PORT",
+        "PORT",
+        default=7860,
+        flag=True,
+        read=read_port,
+        help="port to listen on",
+    )
+    proxies: str = setting(
+        "REPARTEE_PROXIES",
+        default="",
+        empty=True,
+        on_spaces=SPACES_NETWORK,
+        help="addresses or networks, with commas between, whose X-Forwarded-For is believed; none of them otherwise "
+        "(on Spaces their own network)",
+    )
+    session_rate: float = setting(
+        "REPARTEE_SESSION_RATE",
+        default=30,
+        read=read_number,
+        help="requests a minute from one visitor",
+    )
+    address_rate: float = setting(
+        "REPARTEE_ADDRESS_RATE",
+        default=120,
+        read=read_number,
+        help="requests a minute from one address, which several visitors may share",
+    )
+    precision: str = setting(
+        "REPARTEE_PRECISION",
+        default="auto",
+        flag=True,
+        help=f"of the model's weights on this machine: {', '.join(PRECISIONS)}, or auto, which is int8 on a CPU (int4 "
+        "on one without instructions for it) and bf16 on a GPU",
+    )
+    compiled: bool = setting(
+        "REPARTEE_COMPILED",
+        default=True,
+        read=read_switch,
+        empty=True,
+        help="whether decode steps on this machine are compiled, in the background of its first start (0: not)",
+    )
+    engine_url: str = setting(
+        "REPARTEE_ENGINE_URL",
+        default="",
+        help="OpenAI-compatible server that answers instead of a model on this machine, up to and with /v1: one "
+        "address, or variant=address with commas between; its key is REPARTEE_ENGINE_KEY, kept nowhere else",
+    )
+    engine_models: str = setting(
+        "REPARTEE_ENGINE_MODELS",
+        default="",
+        help="what the variants are called there, variant=name with commas between; else base, sft and dpo",
+    )
+    at_once: float = setting(
+        "REPARTEE_AT_ONCE",
+        default=4,
+        read=read_number,
+        help="requests handed to the engine at one time; a server of its own takes more",
+    )
+    mcp: bool = setting(
+        "REPARTEE_MCP",
+        default=False,
+        read=read_switch,
+        empty=True,
+        help="1: also be an MCP server, whose tools are /chat and /compare; it takes gradio's extra mcp",
+    )
+    votes_folder: str = setting(
+        "REPARTEE_VOTES_FOLDER",
+        default=".repartee/votes",
+        help="where votes wait for the Hub; on a Space give it a disk that lasts, if there is one",
+    )
+    votes_every: float = setting(
+        "REPARTEE_VOTES_EVERY", default=300, read=read_number, help="seconds between two commits of votes",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.namespace):
@@ -74,9 +188,9 @@ class Settings:
             raise UserError(f"no precision called {self.precision!r}: set REPARTEE_PRECISION to auto, {known}")
         if not 1 <= self.port <= 65535:
             raise UserError(f"{self.port} is not a port: choose one from 1 to 65535 with --port")
-        for name in NUMBERS:
-            if not getattr(self, name) > 0:
-                raise UserError(f"{getattr(self, name)} cannot be: set REPARTEE_{name.upper()} to a number above 0")
+        for name, source in sources().items():
+            if source.read is read_number and not getattr(self, name) > 0:
+                raise UserError(f"{getattr(self, name)} cannot be: set {source.variables[0]} to a number above 0")
         for network in filter(None, self.proxies.split(",")):
             try:
                 ip_network(network.strip())
@@ -103,44 +217,53 @@ class Settings:
         return {variant: (urls.get(variant, ""), models[variant]) for variant in VARIANTS}
 
 
+def sources() -> dict[str, Source]:
+    """The source of every setting, by its name, in the order of declaration."""
+    return {one.name: one.metadata["source"] for one in fields(Settings)}
+
+
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Settings from the command line, else from the environment, else the defaults; raises UserError on a bad value."""
-    parser = argparse.ArgumentParser(description="Serve the Repartee page.")
-    parser.add_argument("--namespace", default=environment.get("REPARTEE_NAMESPACE", ""))
-    parser.add_argument("--size", default=environment.get("REPARTEE_SIZE") or Settings.size)
-    port = environment.get("GRADIO_SERVER_PORT") or environment.get("PORT") or str(Settings.port)
-    parser.add_argument("--port", default=port)
-    parser.add_argument("--precision", default=environment.get("REPARTEE_PRECISION") or Settings.precision)
-    flags = parser.parse_args(arguments)
-    if not flags.port.isdecimal():
-        raise UserError(f"{flags.port!r} is not a port: choose one from 1 to 65535 with --port")
-    optional = ("base", "base_revision", "sft_revision", "dpo_revision")
-    chosen = {name: environment.get(f"REPARTEE_{name.upper()}") or None for name in optional}
-    numbers = {name: number(name, environment) for name in NUMBERS}
-    return Settings(
-        namespace=flags.namespace,
-        size=flags.size,
-        precision=flags.precision,
-        compiled=environment.get("REPARTEE_COMPILED", "1") not in ("", "0"),
-        port=int(flags.port),
-        host=environment.get("GRADIO_SERVER_NAME") or Settings.host,
-        proxies=environment.get("REPARTEE_PROXIES", SPACES_NETWORK if environment.get("SPACE_ID") else ""),
-        engine_url=environment.get("REPARTEE_ENGINE_URL") or "",
-        engine_models=environment.get("REPARTEE_ENGINE_MODELS") or "",
-        mcp=environment.get("REPARTEE_MCP", "") not in ("", "0"),
-        votes_folder=environment.get("REPARTEE_VOTES_FOLDER") or Settings.votes_folder,
-        **chosen,  # type: ignore[arg-type]
-        **numbers,  # type: ignore[arg-type]
+    """Reads settings from the command line, else the environment, else defaults. Raises UserError on a bad value."""
+    parser = argparse.ArgumentParser(
+        description="Serve the Repartee page.",
+        epilog="Environment variables:\n\n" + "\n".join(f"  {names}\n      {text}" for names, text in _rows()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    for name, source in sources().items():
+        if source.flag:
+            parser.add_argument(f"--{name}", help=f"{source.help} ({source.variables[0]})".replace("%", "%%"))
+    flags = vars(parser.parse_args(arguments))
+    found: dict[str, Any] = {}
+    for name, source in sources().items():
+        text = flags.get(name)
+        if text is None:
+            text = next((environment[one] for one in source.variables if environment.get(one)), None)
+        if text is None and source.empty:
+            text = next((environment[one] for one in source.variables if one in environment), None)
+        if text is None and environment.get("SPACE_ID"):
+            text = source.on_spaces
+        if text is not None:
+            found[name] = source.read(text, source.variables[0])
+    return Settings(**{"namespace": "", **found})
 
 
-def number(name: str, environment: Mapping[str, str]) -> float:
-    """A setting that is a number, else its default. Raises UserError for what is none."""
-    text = environment.get(f"REPARTEE_{name.upper()}")
-    try:
-        return float(text) if text else getattr(Settings, name)
-    except ValueError:
-        raise UserError(f"{text!r} is not a number: set REPARTEE_{name.upper()} to one above 0") from None
+def _rows() -> list[tuple[str, str]]:
+    """Environment variables and help of every setting."""
+    rows = []
+    for one in fields(Settings):
+        source: Source = one.metadata["source"]
+        default = "" if one.default in (MISSING, None, "", True, False) else f" (default: {one.default})"
+        rows.append((", ".join(source.variables), source.help + default))
+    return rows
+
+
+def settings_table() -> str:
+    """Renders the settings as a Markdown table, for the documentation."""
+    lines = ["| variable | flag | what it sets |", "|---|---|---|"]
+    for (name, source), (_, text) in zip(sources().items(), _rows(), strict=True):
+        names = ", ".join(f"`{variable}`" for variable in source.variables)
+        lines.append(f"| {names} | {f'`--{name}`' if source.flag else ''} | {text} |")
+    return "\n".join(lines)
 
 
 def by_variant(name: str, text: str) -> dict[str, str]:
@@ -149,3 +272,7 @@ def by_variant(name: str, text: str) -> dict[str, str]:
     if not all(variant in VARIANTS and value for variant, _, value in parts):
         raise UserError(f"{name} takes variant=value with commas between; the variants are {', '.join(VARIANTS)}")
     return {variant: value for variant, _, value in parts}
+
+
+if __name__ == "__main__":
+    print(settings_table())

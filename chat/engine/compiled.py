@@ -113,7 +113,8 @@ class CompiledStep:
             package.load_constants(known, check_full_update=True, user_managed=True)
 
             def run(tokens: Tensor, past_lengths: Tensor, adapter_ids: Tensor, caches: list[Tensor]) -> Tensor:
-                return package.loader.boxed_run([tokens, past_lengths, adapter_ids, *caches])[0]
+                logits: Tensor = package.loader.boxed_run([tokens, past_lengths, adapter_ids, *caches])[0]
+                return logits
 
             off = max_logit_difference(self.decoder, run)
             if not off < MAX_LOGIT_ERROR:

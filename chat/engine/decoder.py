@@ -100,10 +100,10 @@ class DecoderModel(nn.Module):
             q, k, v = qkv.view(rows, new, -1, self.head_size).split((self.heads, self.kv_heads, self.kv_heads), 2)
             cache.index_put_((slots, positions), torch.cat([apply_rotary(k, *turn), v], dim=2))
             # The query heads of one key head stand in for more queries.
-            q = apply_rotary(q, *turn).unflatten(2, (self.kv_heads, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
-            keys, values = cache[:rows].permute(0, 2, 1, 3).split(self.kv_heads, 1)
+            q = torch.unflatten(apply_rotary(q, *turn), 2, (self.kv_heads, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+            keys, values = torch.split(cache[:rows].permute(0, 2, 1, 3), self.kv_heads, 1)
             y = attention(q, keys, values, mask)
-            y = y.unflatten(2, (shared, new)).permute(0, 3, 1, 2, 4)
+            y = torch.unflatten(y, 2, (shared, new)).permute(0, 3, 1, 2, 4)
             x = x + layer.out(y.reshape(rows, new, -1), adapter_ids)
             gate, up = layer.gate_up(self._norm(x, layer.before_mlp), adapter_ids).chunk(2, dim=-1)
             x = x + layer.down(F.silu(gate) * up, adapter_ids)
@@ -120,7 +120,7 @@ class DecoderModel(nn.Module):
         return x
 
     def _logits(self, x: Tensor, adapter_ids: Tensor | None) -> Tensor:
-        logits = self.head(x).float()
+        logits: Tensor = self.head(x).float()
         if self.tied and self.trained and adapter_ids is not None:
             own = (x[:, None] * self.trained_rows[adapter_ids]).sum(-1).float()  # (rows, trained tokens)
             logits = logits.index_copy(1, self.trained_tokens, own)
@@ -201,7 +201,8 @@ def attention(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
     if not torch.compiler.is_exporting():
         return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
     scores = ((q * q.shape[-1] ** -0.5)[:, :, :, None] * keys[:, :, None]).sum(-1) + mask
-    return (scores.softmax(-1)[..., None] * values[:, :, None]).sum(-2)
+    mixed: Tensor = (scores.softmax(-1)[..., None] * values[:, :, None]).sum(-2)
+    return mixed
 
 
 def apply_rotary(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

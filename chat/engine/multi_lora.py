@@ -52,7 +52,7 @@ class MultiLoraLinear(nn.Module):
             x: of `activation_dtype(precision)`.
             adapter_ids: (rows,) the adapter of each row, 0 for the base alone; None where all rows are the base's.
         """
-        y = self.base(x)
+        y: Tensor = self.base(x)
         if adapter_ids is None or not self.rank:
             return y
         low_rank = batched_matmul(x, self.down[adapter_ids].mT)

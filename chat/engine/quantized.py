@@ -19,6 +19,7 @@ with memory gains by fewer bytes. Products on two cores of a Sapphire Rapids tha
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -180,7 +181,7 @@ class Int4(Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Applies the layer to (..., inputs)."""
         rows = x.flatten(0, -2).bfloat16()
-        y = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self.weight, GROUP, self.scales).float()
+        y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self.weight, GROUP, self.scales).float()
         y = y if self.bias is None else y + self.bias
         return y.view(*x.shape[:-1], -1)
 
@@ -189,13 +190,14 @@ class NF4(nn.Module):
     """NF4 linear layer of bitsandbytes (Dettmers et al., 2023), activations in bf16."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        import bitsandbytes
+        import bitsandbytes.nn
 
         super().__init__()
-        self.layer = bitsandbytes.nn.Linear4bit(
+        nf4: Any = bitsandbytes.nn
+        self.layer: nn.Module = nf4.Linear4bit(
             weight.shape[1], weight.shape[0], bias is not None, compute_dtype=torch.bfloat16, quant_type="nf4"
         )
-        self.layer.weight = bitsandbytes.nn.Params4bit(weight.bfloat16(), requires_grad=False, quant_type="nf4")
+        self.layer.weight = nf4.Params4bit(weight.bfloat16(), requires_grad=False, quant_type="nf4")
         if bias is not None:
             self.layer.bias = nn.Parameter(bias, requires_grad=False)
         self.layer = self.layer.to("cpu").eval()
@@ -203,4 +205,5 @@ class NF4(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Applies the layer to (..., inputs)."""
-        return self.layer(x)
+        y: Tensor = self.layer(x)
+        return y

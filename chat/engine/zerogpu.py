@@ -25,7 +25,7 @@ SECONDS = 15  # of GPU that one request may take; 64 tokens take a few
 _variants: ModelVariants | None = None  # a fork finds what is at module level
 
 
-@spaces.GPU(duration=SECONDS)
+@spaces.GPU(duration=SECONDS)  # type: ignore[untyped-decorator]
 def _stream(
     prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None
 ) -> Generator[list[Partial], None, None]:

@@ -7,13 +7,13 @@ import pytest
 
 from chat.engine.openai_formats import EngineError
 from chat.template import SYSTEM_PROMPT
-from space.chat_handlers import MAX_HISTORY, Handlers, shown
+from space.chat_handlers import MAX_HISTORY, ChatHandlers, as_script
 from tests.support.script_engine import Script
 
 
 def test_chat_streams_and_remembers():
     engine = Script(sft="I never said that.")
-    first, *rest = Handlers(engine, 1).chat("  Who are you? ", "sft", 0.7, 5, 0.5, [])
+    first, *rest = ChatHandlers(engine, 1).chat("  Who are you? ", "sft", 0.7, 5, 0.5, [])
     assert first[0] == [{"role": "user", "content": "Who are you?"}]
     assert [shown[-1]["content"].split("\n")[1] for shown, *_ in rest] == [
         "I", "I never", "I never said", "I never said that.",
@@ -37,14 +37,14 @@ def test_the_model_sees_as_many_turns_as_it_was_trained_with():
         {"role": "assistant", "content": "Four.", "voice": "dpo"},
     ]
     engine = Script(dpo="Six.")
-    list(Handlers(engine, 3).chat("Five.", "dpo", 0.9, 25, 0.95, history))
+    list(ChatHandlers(engine, 3).chat("Five.", "dpo", 0.9, 25, 0.95, history))
     [(prompts, _, _)] = engine.asked
     assert [turn["content"] for turn in prompts[0][1:]] == ["Three.", "Four.", "Five."]
 
 
 def test_a_stop_closes_the_stream_of_the_engine():
     engine = Script(dpo="a b c d")
-    answer = Handlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [])
+    answer = ChatHandlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [])
     next(answer), next(answer)
     assert not engine.closed
     answer.close()
@@ -53,13 +53,13 @@ def test_a_stop_closes_the_stream_of_the_engine():
 
 def test_a_scene_joins_the_system_prompt():
     engine = Script(dpo="Six.")
-    list(Handlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [], None, " A station.\n Night. "))
-    list(Handlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [], None, " "))
+    list(ChatHandlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [], None, " A station.\n Night. "))
+    list(ChatHandlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [], None, " "))
     told = [prompts[0][0] for prompts, _, _ in engine.asked]
     assert told[0] == {"role": "system", "content": f"{SYSTEM_PROMPT} The scene: A station. Night."}
     assert told[1] == {"role": "system", "content": SYSTEM_PROMPT}
     with pytest.raises(gr.Error, match="301 characters"):
-        list(Handlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [], None, "x" * 301))
+        list(ChatHandlers(engine, 1).chat("Who?", "dpo", 0.9, 25, 0.95, [], None, "x" * 301))
 
 
 def test_a_server_in_trouble_is_told_without_its_address(capsys):
@@ -69,7 +69,7 @@ def test_a_server_in_trouble_is_told_without_its_address(capsys):
             raise EngineError("the server of dpo, http://10.0.0.9/v1, cannot be reached")
 
     with pytest.raises(gr.Error) as raised:
-        list(Handlers(Broken(), 1).chat("walrus", "dpo", 0.9, 25, 0.95, []))
+        list(ChatHandlers(Broken(), 1).chat("walrus", "dpo", 0.9, 25, 0.95, []))
     assert "again in a moment" in str(raised.value.message)
     assert "10.0.0.9" not in str(raised.value.message)
     assert capsys.readouterr().out == "engine: the server of dpo, http://10.0.0.9/v1, cannot be reached\n"
@@ -77,13 +77,13 @@ def test_a_server_in_trouble_is_told_without_its_address(capsys):
 
 def test_no_line_is_no_question():
     engine = Script(dpo="a")
-    assert len(list(Handlers(engine, 1).chat(" \n ", "dpo", 0.9, 25, 0.95, []))) == 1
-    assert len(list(Handlers(engine, 1).again("dpo", 0.9, 25, 0.95, []))) == 1
+    assert len(list(ChatHandlers(engine, 1).chat(" \n ", "dpo", 0.9, 25, 0.95, []))) == 1
+    assert len(list(ChatHandlers(engine, 1).again("dpo", 0.9, 25, 0.95, []))) == 1
     assert engine.asked == []
 
 
 def test_lengths_and_bounds_are_checked_on_the_server():
-    ask = Handlers(Script(dpo="a"), 1)
+    ask = ChatHandlers(Script(dpo="a"), 1)
     with pytest.raises(gr.Error, match="501 characters"):
         list(ask.chat("x" * 501, "dpo", 0.9, 25, 0.95, []))
     with pytest.raises(gr.Error, match="top_p"):
@@ -96,7 +96,7 @@ def test_lengths_and_bounds_are_checked_on_the_server():
 
 def test_what_is_said_is_shown_as_text():
     turns = [{"role": "user", "content": "<img src=x>"}, {"role": "assistant", "content": "<b>&amp;", "voice": "base"}]
-    assert [turn["content"] for turn in shown(turns)] == [
+    assert [turn["content"] for turn in as_script(turns)] == [
         "&lt;img src=x&gt;",
         "<small>Base</small>\n&lt;b&gt;&amp;amp;",
     ]
@@ -104,5 +104,5 @@ def test_what_is_said_is_shown_as_text():
 
 def test_a_long_conversation_is_forgotten_from_its_beginning():
     history = [{"role": "user", "content": str(n)} for n in range(MAX_HISTORY)]
-    first, *_ = Handlers(Script(dpo="a"), 1).chat("last", "dpo", 0.9, 25, 0.95, history)
+    first, *_ = ChatHandlers(Script(dpo="a"), 1).chat("last", "dpo", 0.9, 25, 0.95, history)
     assert (len(first[0]), first[0][0]["content"], first[0][-1]["content"]) == (MAX_HISTORY, "1", "last")

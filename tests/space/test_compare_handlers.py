@@ -9,7 +9,7 @@ import pytest
 
 from hub.votes.ballot import BAD, TIE
 from space.ballots import Ballot, Ballots, NotOpen, load_earlier
-from space.compare_handlers import CHOICES, Comparing
+from space.compare_handlers import CHOICES, CompareHandlers
 from tests.support.script_engine import Script
 
 REVISIONS = {"base": "a" * 40, "sft": "b" * 40, "dpo": "c" * 40}
@@ -23,7 +23,7 @@ class Page:
         self.kept = []
         self.ballots = ballots or Ballots(REVISIONS, self.kept.append)
         self.engine = Script(**(replies or {"base": "One.", "sft": "Two two.", "dpo": "Three."}))
-        self.comparing = Comparing(self.engine, 1, self.ballots)
+        self.comparing = CompareHandlers(self.engine, 1, self.ballots)
         self.request = SimpleNamespace(session_hash=session)
 
     def ask(self, seed: int | None = None) -> str:
@@ -37,14 +37,14 @@ class Page:
 
 def test_the_endpoint_is_one_batch_of_three_in_the_order_of_the_variants():
     engine = Script(base="a b c", sft="d", dpo="e f")
-    *_, last = Comparing(engine, 1, Ballots(REVISIONS, print)).compare("Who?", *KNOBS, 7)
+    *_, last = CompareHandlers(engine, 1, Ballots(REVISIONS, print)).compare("Who?", *KNOBS, 7)
     assert last[:3] == ["a b c", "d", "e f"]
     assert ["3 tokens" in last[3], "1 token." in last[4], "2 tokens" in last[5]] == [True] * 3
     [(prompts, names, _)] = engine.asked
     assert names == ["base", "sft", "dpo"]
     assert prompts[0] == prompts[1] == prompts[2]
     assert engine.seed == 7
-    assert len(list(Comparing(engine, 1, Ballots(REVISIONS, print)).compare(" ", *KNOBS))) == 1
+    assert len(list(CompareHandlers(engine, 1, Ballots(REVISIONS, print)).compare(" ", *KNOBS))) == 1
 
 
 def test_a_comparison_is_blind_until_the_vote():

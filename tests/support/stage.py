@@ -21,10 +21,10 @@ from hub.local import free_port
 from hub.names import Names
 from hub.results_table import ROWS, table
 from space.ballots import Ballots
-from space.chat_handlers import Handlers
-from space.compare_handlers import Comparing
+from space.chat_handlers import ChatHandlers
+from space.compare_handlers import CompareHandlers
 from space.page import build_page, launch
-from space.results import ModelFacts, Results
+from space.results import ModelFacts, PublishedResults
 
 MEASURED = {"value": 48.7, "low": 45.0, "high": 53.0}
 PREFERRED = {"rate": {"value": 0.588, "low": 0.557, "high": 0.616}, "ties": 0.415}
@@ -77,11 +77,11 @@ def playing(
     engine, kept = Echo(), []
     ballots = Ballots(REVISIONS, kept.append)
     page = build_page(
-        Handlers(engine, 1),
-        Comparing(engine, 1, ballots),
+        ChatHandlers(engine, 1),
+        CompareHandlers(engine, 1, ballots),
         ModelFacts(MODELS, dict.fromkeys(REVISIONS, "apache-2.0")),
         Names("me", "starter"),
-        Results(table(EVALUATION) + "\n\nFrom [me/evaluation](http://192.0.2.1/me/evaluation)."),
+        PublishedResults(table(EVALUATION) + "\n\nFrom [me/evaluation](http://192.0.2.1/me/evaluation)."),
     )
     try:
         yield Stage(launch(page, "127.0.0.1", free_port(), session_rate, address_rate, mcp), engine, kept, ballots)
