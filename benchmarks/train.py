@@ -165,11 +165,11 @@ def pairs_of(corpus: Path) -> tuple[Any, Any]:
 
     from training.data.corpus import sources
     from training.data.corpus.assemble import WeightedCorpus
-    from training.data.pairs import build
+    from training.data.pairs import build_tables
     from training.recipe_schema import Data
 
     short = Data(max_prompt_characters=ROW, max_reply_characters=ROW)  # none is over ROW tokens: neither side drops any
-    tables = build([WeightedCorpus("corpus", 1, sources.read(corpus))], short)[0]["pairs"]
+    tables = build_tables([WeightedCorpus("corpus", 1, sources.read(corpus))], short)[0]["pairs"]
     drawn = [tables[split].select(["prompt", "completion"]) for split in ("train", "validation")]
     train, validation = (table.take(np.random.default_rng(1).permutation(len(table))) for table in drawn)
     return train.combine_chunks(), validation.combine_chunks()
@@ -180,14 +180,14 @@ def packed(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path, gpu
     from training.data.encode import encode
     from training.data.packing import joined, token_counts
     from training.finetune.loading import add_lora
-    from training.finetune.sft import arguments_of, build_trainer
+    from training.finetune.sft import build_sft_trainer, sft_arguments
 
     encoded = encode(tokenizer, train.slice(0, EXAMPLES * steps), ROW)
     at_once = 1 if gpu else 2  # memory is not short on a CPU
     rows = step_rows(token_counts(encoded.table).tolist(), EXAMPLES, ROW, at_once)
     settings = common(steps, scratch, gpu) | {"packing": True, "per_device_train_batch_size": at_once}
-    arguments = arguments_of(settings | {"gradient_accumulation_steps": len(rows) // steps // at_once}, scratch)
-    return build_trainer(
+    arguments = sft_arguments(settings | {"gradient_accumulation_steps": len(rows) // steps // at_once}, scratch)
+    return build_sft_trainer(
         add_lora(base, tokenizer, lora(gpu)), tokenizer, arguments, encoded, joined(encoded.table, rows)
     )
 

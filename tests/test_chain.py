@@ -157,7 +157,7 @@ def test_published_trees_are_exact(chain):
 
 def test_no_secret_lies_in_any_repository_log_or_card(chain, hub_data):
     """The token that everything was published with is in nothing that the Hub keeps or that was printed."""
-    from hub_scan import everything
+    from tests.support.hub_scan import everything
 
     token, places = os.environ["HF_TOKEN"].encode(), 0
     for place, content in everything(hub_data, chain[1]):

@@ -137,7 +137,7 @@ def fit_trl_fields(section: type, content: dict[str, Any], path: str) -> dict[st
 
 
 def fit(annotation: Any, value: Any, path: str) -> Any:
-    """Value converted to an annotated type, else UserError. YAML reads 1e-4 as text and 1 as an integer: good floats."""
+    """Value in its annotated type, or UserError. YAML reads 1e-4 as text and 1 as integer: both are good floats."""
     if dataclasses.is_dataclass(annotation):
         return build_section(typing.cast(type, annotation), value, f"{path}.")
     kind, choices = typing.get_origin(annotation) or annotation, typing.get_args(annotation)

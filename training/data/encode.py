@@ -12,7 +12,7 @@ import pyarrow as pa
 from chat.template import STOP
 from hub.errors import UserError
 from hub.lineage import Input
-from training.data.arrow_lists import between
+from training.data.arrow_lists import ragged_ranges
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -67,7 +67,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int)
     lengths = np.array([len(piece) for piece in pieces])
     starts = np.cumsum(lengths) - lengths
     flat = np.fromiter((token for piece in pieces for token in piece), dtype=np.int32, count=int(lengths.sum()))
-    _, places = between(starts[order], starts[order] + lengths[order] - 1)
+    _, places = ragged_ranges(starts[order], starts[order] + lengths[order] - 1)
     of_prompt = np.ones(len(order), dtype=bool)
     of_prompt[reply + 1] = of_prompt[reply + 2] = False
     tokens = flat[places]

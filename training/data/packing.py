@@ -127,7 +127,7 @@ def describe(encoded: Encoded, rows: int, max_length: int) -> dict[str, int | fl
     }
 
 
-def report(recipe: Recipe, work: Path) -> str:
+def report_packing(recipe: Recipe, work: Path) -> str:
     """Prints what packing makes of a recipe's dataset; returns the dataset's sha."""
     from trl import SFTConfig
 
@@ -146,4 +146,4 @@ def report(recipe: Recipe, work: Path) -> str:
 
 
 if __name__ == "__main__":
-    command(report, __doc__)
+    command(report_packing, __doc__)

@@ -23,7 +23,7 @@ def near_duplicates(texts: Sequence[str], against: Sequence[str] = (), limit: fl
     from rapidfuzz.process import cdist
 
     letters: dict[str, str] = {}
-    known, others = spelled(texts, letters), spelled(against, letters)
+    known, others = as_letters(texts, letters), as_letters(against, letters)
     found = np.zeros(len(known), dtype=bool)
 
     def alike(rows: list[str], columns: list[str]) -> np.ndarray:
@@ -44,7 +44,7 @@ def near_duplicates(texts: Sequence[str], against: Sequence[str] = (), limit: fl
     return found
 
 
-def spelled(texts: Sequence[str], letters: dict[str, str]) -> list[str]:
+def as_letters(texts: Sequence[str], letters: dict[str, str]) -> list[str]:
     """Each text as a string of one letter a word; `letters` grows by the words that are new."""
     return ["".join(letters.setdefault(word, letter(len(letters))) for word in words(text)) for text in texts]
 

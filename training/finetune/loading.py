@@ -37,7 +37,7 @@ def loading(model: Model) -> dict[str, Any]:
     from transformers import BitsAndBytesConfig
 
     if not model.four_bit:
-        return {"dtype": torch.float32, "attn_implementation": attention()}
+        return {"dtype": torch.float32, "attn_implementation": attention_implementation()}
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -45,10 +45,14 @@ def loading(model: Model) -> dict[str, Any]:
         bnb_4bit_compute_dtype=torch.bfloat16 if has_bf16() else torch.float32,
         bnb_4bit_quant_storage=torch.bfloat16 if torch.cuda.is_available() else torch.uint8,
     )
-    return {"dtype": torch.bfloat16, "quantization_config": quantization, "attn_implementation": attention()}
+    return {
+        "dtype": torch.bfloat16,
+        "quantization_config": quantization,
+        "attn_implementation": attention_implementation(),
+    }
 
 
-def attention() -> str:
+def attention_implementation() -> str:
     """Flash attention where it is built for a GPU, else torch's own sdpa. Both keep packed pairs apart."""
     import torch
 

@@ -15,7 +15,7 @@ from typing import Any
 from hub.errors import UserError
 
 GB = 1e9
-NF4 = 0.5 + 8 / 64 / 8 + 32 / (64 * 256) / 8
+NF4_BYTES = 0.5 + 8 / 64 / 8 + 32 / (64 * 256) / 8
 """Bytes of a 4-bit weight: 8 bits for every block of 64 and 32 for every 256 blocks (QLoRA, Dettmers et al., 2023)."""
 RUNTIME = 0.6 * GB
 """An allowance for a CUDA context, the kernels' workspaces and what the allocator leaves unused."""
@@ -77,7 +77,7 @@ def memory(shape: Shape, model: Any, arguments: Any, tokens: int, adapters: int 
     hidden = 2 * tokens * shape.hidden
     kept = shape.layers * hidden + layer if arguments.gradient_checkpointing else shape.layers * layer
     return {
-        "base": shape.linear * (NF4 if model.four_bit else 4) + shape.embedding * width,
+        "base": shape.linear * (NF4_BYTES if model.four_bit else 4) + shape.embedding * width,
         "adapter and its optimizer": trained * (adapters * width + width + state),
         "activations": kept,
         "mask and head": 3 * tokens**2 + 4 * hidden + 4 * shape.vocab * min(tokens, 256),
@@ -149,7 +149,7 @@ def matrix_speed(hidden: int, intermediate: int, rows: int = 1024, seconds: floa
     return rounds * 2 * rows * hidden * intermediate / (time.perf_counter() - started)
 
 
-def plan(
+def plan_run(
     shape: Shape, model: Any, arguments: Any, *, rows: int, tokens: int, largest_batch: int, adapters: int = 1
 ) -> dict[str, str]:
     """The derived numbers of a run, by name, for the reader of its log.
@@ -161,7 +161,7 @@ def plan(
     Raises:
         UserError: it cannot fit.
     """
-    from training.finetune.loading import attention
+    from training.finetune.loading import attention_implementation
 
     need = memory(shape, model, arguments, largest_batch, adapters)
     have, device = device_memory()
@@ -177,7 +177,7 @@ def plan(
     seconds = steps * per_step / processes * passes * flops_per_token(shape, arguments.gradient_checkpointing)
     return {
         "device": device,
-        "attention": attention(),
+        "attention": attention_implementation(),
         "rows": f"{rows:,} of {tokens / rows:,.0f} tokens",
         "rows per step": f"{rows_per_step} ({per_step:,.0f} tokens)",
         "steps": f"{steps:,}",

@@ -153,7 +153,7 @@ def whole_value(value: Any) -> Any:
     return whole(value) if isinstance(value, str) else value
 
 
-def number(convert: Callable[[Any], T], value: Any) -> T | None:
+def parse_number(convert: Callable[[Any], T], value: Any) -> T | None:
     """What a source says of a year, a rating or a place in the credits, where it is a number that a column holds."""
     try:
         converted = convert(value)

@@ -121,7 +121,7 @@ def form_of(found: Mapping[str, Any]) -> str:
     for form, reader in (("cornell", cornell), ("convokit", convokit)):
         if any(name in found for name in reader.FILES):
             return form
-    raise CorpusError(f"no {cornell.LINES} and no {convokit.UTTERANCES} in it; give {FORMS}")
+    raise CorpusError(f"no {cornell.LINES_FILE} and no {convokit.UTTERANCES} in it; give {FORMS}")
 
 
 def read_hub(pinned: Input, config: str | None) -> Corpus:

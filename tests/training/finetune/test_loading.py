@@ -13,8 +13,8 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from chat.template import SYSTEM_PROMPT, configure_tokenizer
 from training.data import packing
 from training.finetune import loading, sft
-from training.finetune.preference_pairs import as_text
-from training.finetune.trl_compat import complete_reference
+from training.finetune.preference_pairs import render_preference
+from training.finetune.trl_compat import complete_reference, patch_for_trl
 from training.recipe_schema import Lora, Model
 
 TALK = [("Where were you?", "At the pier."), ("Who sent you?", "Nobody. I came by myself."), ("Sit down.", "No.")] * 4
@@ -88,7 +88,7 @@ def test_the_head_scores_replies_alone_and_the_loss_is_that_of_all_places(starte
     encoded = packing.encode(tokenizer, pairs(), 512)
     settings = arguments(SFTConfig, tmp_path, packing=True, max_length=256, **READY)
     model = adapter(starter, tokenizer)
-    trainer = sft.build_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
+    trainer = sft.build_sft_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
     batch = trainer.data_collator([trainer.train_dataset[0]])
     scored, head = [], utils._ChunkedLogProbFunction
 
@@ -121,7 +121,7 @@ def test_noise_under_packing_is_measured_as_that_of_an_unpacked_example(starter,
 
     settings = arguments(SFTConfig, tmp_path, packing=True, max_length=256, neftune_noise_alpha=alpha, **READY)
     model = adapter(starter, tokenizer)
-    trainer = sft.build_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
+    trainer = sft.build_sft_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
 
     class Listen(TrainerCallback):
         def on_train_begin(self, args, state, control, **_):
@@ -141,12 +141,13 @@ def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_toke
     for parameter in model.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.05)
+    worse = [{"role": "assistant", "content": "Hm."}]
     preferences = [
-        as_text(tokenizer, {**row, "chosen": row["completion"], "rejected": [{"role": "assistant", "content": "Hm."}]})
+        render_preference(tokenizer, {**row, "chosen": row["completion"], "rejected": worse})
         for row in pairs().to_pylist()
     ]
     trainer = DPOTrainer(
-        model=loading.ready_for_trl(model),
+        model=patch_for_trl(model),
         args=arguments(DPOConfig, tmp_path, learning_rate=1e-3),
         train_dataset=Dataset.from_list(preferences),
         processing_class=tokenizer,

@@ -11,7 +11,7 @@ import pytest
 
 from training.base import publish
 from training.data import prepare
-from training.finetune.sweep import draw
+from training.finetune.sweep import suggest_value
 from training.recipe import load
 
 TRIALS = 12 if os.environ.get("REPARTEE_PROOF") else 4
@@ -26,8 +26,8 @@ TINY = [
 @pytest.fixture(scope="module")
 def inputs(hub_url, tmp_path_factory):
     recipe, work = load("training/recipes/starter.yaml", TINY), tmp_path_factory.mktemp("work")
-    prepare.run(recipe, work)
-    publish.run(recipe, work)
+    prepare.STAGE.run(recipe, work)
+    publish.STAGE.run(recipe, work)
 
 
 def worker(folder, number):
@@ -50,7 +50,7 @@ def test_two_workers_share_a_study_and_what_a_dead_one_had_is_repeated(inputs, t
     time.sleep(0.3)  # in the middle of its first trial
     doomed.send_signal(signal.SIGKILL)
     doomed.wait()
-    assert other.wait(400) == 0, (tmp_path / "worker-1.log").read_text()[-3000:]
+    assert other.wait(240) == 0, (tmp_path / "worker-1.log").read_text()[-3000:]
     said = (tmp_path / "worker-1.log").read_text()
     lines = re.findall(r"\[sweep\] (trial \d+ (?:complete|pruned|lost).*)", said)
     lost = [line for line in lines if " lost" in line]
@@ -78,9 +78,9 @@ class Trial:
 
 
 def test_what_is_drawn():
-    assert draw(Trial(), "a", [1, 8, "log"]) == ("int", 1, 8, True)
-    assert draw(Trial(), "a", [0.1, 1, "linear"]) == ("float", 0.1, 1.0, False)
-    assert draw(Trial(), "a", [4, 8, 16]) == ("one of", [4, 8, 16])
+    assert suggest_value(Trial(), "a", [1, 8, "log"]) == ("int", 1, 8, True)
+    assert suggest_value(Trial(), "a", [0.1, 1, "linear"]) == ("float", 0.1, 1.0, False)
+    assert suggest_value(Trial(), "a", [4, 8, 16]) == ("one of", [4, 8, 16])
 
 
 def test_an_empty_space_is_one_line(inputs, tmp_path):

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from test_runs import recipe_of
 
+from tests.training.finetune.test_runs import recipe_of
 from training.base import publish
 from training.data import prepare
 from training.feedback import preferences
@@ -26,14 +26,14 @@ def test_reward_and_rl_publish_and_tell_the_rise(hub_url, tmp_path):
     small = ["rl.prompts=8", "rl.held_out=8", "rl.per_device_train_batch_size=8", "rl.max_completion_length=16"]
     recipe = recipe_of("online", *small)
     for stage in (prepare, publish, sft, preferences, reward, rl):
-        stage.run(recipe, tmp_path)
+        stage.STAGE.run(recipe, tmp_path)
     saved = load_file(hf_hub_download(recipe.names.adapter("reward"), "adapter_model.safetensors"))
     assert any("score" in name for name in saved)
     found = fetch_lineage(recipe.names.adapter("rl"), "model")
     assert found
     assert re.search(r"\) in [\d.]+ min after [\d.]+ of the reward model$", found[1].facts["rise over sft by rl"])
     assert not [name for name in HfApi().list_repo_files(recipe.names.adapter("rl")) if name.startswith("ref/")]
-    merge.run(recipe, "sft", tmp_path)
+    merge.merge_stage("sft").run(recipe, tmp_path)
     card = hf_hub_download(recipe.names.adapter("sft-merged"), "README.md")
     assert "merged into its weights" in Path(card).read_text()
 

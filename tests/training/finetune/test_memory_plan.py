@@ -91,7 +91,7 @@ def test_steps_and_operations():
 def test_a_plan_that_cannot_fit_is_refused_with_what_to_change():
     model = Model(four_bit=False, memory_gb=8)
     with pytest.raises(UserError) as caught:
-        memory_plan.plan(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
+        memory_plan.plan_run(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
     said = str(caught.value)
     assert "model.four_bit=true" in said
     assert "per_device_train_batch_size" in said
@@ -101,7 +101,7 @@ def test_a_plan_that_cannot_fit_is_refused_with_what_to_change():
 
 def test_a_plan_tells_its_numbers():
     model = Model(four_bit=True, memory_gb=8)
-    numbers = memory_plan.plan(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
+    numbers = memory_plan.plan_run(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
     assert numbers["rows per step"] == "8 (4,000 tokens)"
     assert numbers["steps"] == "26"
     assert numbers["attention"] in ("sdpa", "flash_attention_2")
