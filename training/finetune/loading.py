@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.template import PAD, STOP
 from chat.variants import has_bf16
-from training.finetune.trl_compat import _keep_plain_layout, patch_for_trl
+from training.finetune.trl_compat import keep_cpu_layout, patch_for_trl
 from training.recipe_schema import Lora, Model
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def attention_implementation() -> str:
 def ready_base(base: PreTrainedModel, model: Model) -> PreTrainedModel:
     base.config.use_cache = False
     if model.four_bit:
-        _keep_plain_layout(base)
+        keep_cpu_layout(base)
     return base
 
 

@@ -20,8 +20,8 @@ def arguments(**changes):
     return SimpleNamespace(**(settings | changes))
 
 
-def test_sizes_are_those_of_the_model(starter):
-    config = AutoConfig.from_pretrained(starter)
+def test_sizes_are_those_of_the_model(tiny_base):
+    config = AutoConfig.from_pretrained(tiny_base)
     shape = memory_plan.Shape.of(config)
     model = Qwen2ForCausalLM(config)
     linear = sum(
@@ -32,10 +32,10 @@ def test_sizes_are_those_of_the_model(starter):
     assert round(QWEN_3B.linear / 1e9, 2) == 2.77  # Qwen 2.5's report: 2.77 billion without embeddings
 
 
-def test_lora_weights_are_those_of_peft(starter):
+def test_lora_weights_are_those_of_peft(tiny_base):
     from peft import LoraConfig, get_peft_model
 
-    config = AutoConfig.from_pretrained(starter)
+    config = AutoConfig.from_pretrained(tiny_base)
     model = get_peft_model(Qwen2ForCausalLM(config), LoraConfig(r=4, target_modules="all-linear"))
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert memory_plan.Shape.of(config).lora(4) == trained

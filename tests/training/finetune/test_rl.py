@@ -1,4 +1,4 @@
-"""Reward model, online RL and the merged export, end to end on the starter against the local Hub."""
+"""Reward model, online RL and the merged export, end to end on a small base against the local Hub."""
 
 import re
 from pathlib import Path
@@ -17,14 +17,14 @@ def test_interval_is_the_normal_one():
     assert interval([1.0, 3.0] * 50) == pytest.approx((2, 2 - 0.19698, 2 + 0.19698), abs=1e-4)
 
 
-def test_reward_and_rl_publish_and_tell_the_rise(hub_url, tmp_path):
+def test_reward_and_rl_publish_and_tell_the_rise(hub_url, tiny_base, tmp_path):
     from huggingface_hub import HfApi, hf_hub_download
     from safetensors.torch import load_file
 
     from hub.lineage import fetch_lineage
 
     small = ["rl.prompts=8", "rl.held_out=8", "rl.per_device_train_batch_size=8", "rl.max_completion_length=16"]
-    recipe = recipe_of("online", *small)
+    recipe = recipe_of("online", tiny_base, *small)
     for stage in (prepare, publish, sft, preferences, reward, rl):
         stage.STAGE.run(recipe, tmp_path)
     saved = load_file(hf_hub_download(recipe.names.adapter("reward"), "adapter_model.safetensors"))

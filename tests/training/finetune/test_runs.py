@@ -1,4 +1,4 @@
-"""Whole runs of SFT and DPO on the starter: killed and resumed, and everything that ends one in a line."""
+"""Whole runs of SFT and DPO on a small base: killed and resumed, and everything that ends one in a line."""
 
 import json
 import math
@@ -33,18 +33,20 @@ SMALL = [
 STARTER = "training/recipes/starter.yaml"
 
 
-def recipe_of(namespace, *overrides):
-    return load(STARTER, [f"hub.namespace={namespace}", *SMALL, *overrides])
+def recipe_of(namespace, base, *overrides):
+    """The starter's recipe on another base, with few rows and steps."""
+    return load(STARTER, [f"hub.namespace={namespace}", f"model.base={base}", *SMALL, *overrides])
 
 
 @pytest.fixture(scope="module")
-def made(hub_url, tmp_path_factory):
+def made(hub_url, tiny_base, tmp_path_factory):
     """Everything up to a preference set, published; and the pinned inputs of both trainings."""
-    recipe, work = recipe_of("runs"), tmp_path_factory.mktemp("work")
+    recipe, work = recipe_of("runs", tiny_base), tmp_path_factory.mktemp("work")
     for stage in (prepare, publish, sft, preferences):
         stage.STAGE.run(recipe, work)
     names = recipe.names
     return SimpleNamespace(
+        folder=str(tiny_base),
         recipe=recipe,
         base=base_input(recipe),
         dialogue=pin(names.dialogue, "dataset"),
@@ -53,11 +55,11 @@ def made(hub_url, tmp_path_factory):
     )
 
 
-def train(made, stage, folder, *overrides):
-    recipe = recipe_of("runs", *overrides)
+def train(made, stage, folder, *overrides, callbacks=()):
+    recipe = recipe_of("runs", made.folder, *overrides)
     if stage == "sft":
-        return sft.train_sft(recipe, made.base, made.dialogue, folder)
-    return dpo.train_dpo(recipe, made.base, made.sft, made.preferences, folder)
+        return sft.train_sft(recipe, made.base, made.dialogue, folder, callbacks)
+    return dpo.train_dpo(recipe, made.base, made.sft, made.preferences, folder, callbacks)
 
 
 def logged(folder):
@@ -70,11 +72,14 @@ def logged(folder):
 def test_killed_and_resumed_is_the_unbroken_run(made, tmp_path, stage):
     train(made, stage, tmp_path / "whole")
     code = (
-        "from pathlib import Path; from types import SimpleNamespace\n"
+        "import time; from pathlib import Path; from types import SimpleNamespace\n"
+        "from transformers import TrainerCallback\n"
         "from hub.lineage import Input; from tests.training.finetune.test_runs import train\n"
-        f"made = SimpleNamespace(base={made.base!r}, dialogue={made.dialogue!r}, sft={made.sft!r}, "
+        "class Hold(TrainerCallback):\n"
+        "    def on_save(self, args, state, control, **_): time.sleep(600)\n"
+        f"made = SimpleNamespace(folder={made.folder!r}, base={made.base!r}, dialogue={made.dialogue!r}, sft={made.sft!r}, "
         f"preferences={made.preferences!r})\n"
-        f"train(made, {stage!r}, Path({str(tmp_path / 'killed')!r}))\n"
+        f"train(made, {stage!r}, Path({str(tmp_path / 'killed')!r}), callbacks=[Hold()])\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     child = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL)
