@@ -143,7 +143,8 @@ def differences(old: Lineage, new: Lineage) -> list[str]:
     """Why an artifact is stale: the settings and inputs in which its lineage differs from the one it would have."""
     before, after = dict(flat(old.settings)), dict(flat(new.settings))
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    told = [f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in changed]
+    # settings keep a recipe's fields of TRL's in a mapping of their own, which nobody writes: dpo.trl.beta is dpo.beta
+    told = [f"{name.replace('.trl.', '.')} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in changed]
     known = {(source.repo, source.type): source.content for source in old.inputs}
     return told + [
         f"{source.repo} {'has changed' if (source.repo, source.type) in known else 'is new'}"

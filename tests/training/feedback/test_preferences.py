@@ -1,4 +1,4 @@
-"""Preference sets from each source, on the chain's own starter and a stub judge: rows, drops, redraws, costs."""
+"""Preference sets from each source, on a small base and a stub judge: rows, drops, redraws, costs."""
 
 import pytest
 from datasets import load_dataset
@@ -15,6 +15,9 @@ from training.feedback.sampling import pair_defect, sampled, similarity
 from training.finetune import dpo
 from training.recipe import load
 from training.recipe_schema import Preferences
+
+
+OVERRIDES: list[str] = []
 
 
 def reply(text, ended="<|im_end|>"):
@@ -93,19 +96,20 @@ def test_why_a_pair_is_dropped(row, settings, reason):
 
 
 @pytest.fixture(scope="module")
-def family(hub_url, adapters, tmp_path_factory):
-    """A namespace with the sample's dataset, the starter and a random SFT adapter."""
-    recipe = load("training/recipes/starter.yaml", ["hub.namespace=pref"])
-    prepare.run(recipe, tmp_path_factory.mktemp("w"))
-    publish.run(recipe, tmp_path_factory.mktemp("w"))
+def family(hub_url, tiny_base, tiny_adapter, tmp_path_factory):
+    """A namespace with the sample's dataset, a small base and a random SFT adapter; every recipe below starts so."""
+    OVERRIDES[:] = ["hub.namespace=pref", f"model.base={tiny_base}"]
+    recipe = load("training/recipes/starter.yaml", OVERRIDES)
+    prepare.STAGE.run(recipe, tmp_path_factory.mktemp("w"))
+    publish.STAGE.run(recipe, tmp_path_factory.mktemp("w"))
     names = Names("pref", "starter")
     HfApi().create_repo(names.adapter("sft"))
-    HfApi().upload_folder(repo_id=names.adapter("sft"), folder_path=adapters["sft"])
+    HfApi().upload_folder(repo_id=names.adapter("sft"), folder_path=tiny_adapter)
     return names
 
 
 def made(family, tmp_path, *overrides):
-    recipe = load("training/recipes/starter.yaml", ["hub.namespace=pref", "preferences.prompts=12", *overrides])
+    recipe = load("training/recipes/starter.yaml", [*OVERRIDES, "preferences.prompts=12", *overrides])
     preferences.STAGE.run(recipe, tmp_path)
     return recipe
 
@@ -202,7 +206,7 @@ def test_people_prefer_and_dpo_trains_on_it(family, tmp_path):
     assert "by the variants of the page, one of them preferred" in DatasetCard.load(family.preferences).text
     assert preferences.preferences_task(recipe).lineage.inputs[-1].repo == family.votes
     few = ["model.lora.r=4", "model.lora.alpha=8", "dpo.max_steps=1", "dpo.per_device_train_batch_size=2"]
-    dpo.STAGE.run(load("training/recipes/starter.yaml", ["hub.namespace=pref", *few]), tmp_path)
+    dpo.STAGE.run(load("training/recipes/starter.yaml", [*OVERRIDES, *few]), tmp_path)
     found = fetch_lineage(family.adapter("dpo"), "model")
     assert found
     assert found[1].facts["pairs"] == 5
@@ -211,7 +215,7 @@ def test_people_prefer_and_dpo_trains_on_it(family, tmp_path):
 
 def test_another_judge_is_another_set_and_another_pace_is_not(family, tmp_path):
     def fingerprint(*overrides):
-        recipe = load("training/recipes/starter.yaml", ["hub.namespace=pref", *overrides])
+        recipe = load("training/recipes/starter.yaml", [*OVERRIDES, *overrides])
         return preferences.preferences_task(recipe).lineage.fingerprint
 
     judge = ["preferences.source=judge", "judge.model=a"]

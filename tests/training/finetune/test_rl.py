@@ -38,16 +38,16 @@ def test_reward_and_rl_publish_and_tell_the_rise(hub_url, tiny_base, tmp_path):
     assert "merged into its weights" in Path(card).read_text()
 
 
-def test_a_merged_model_says_what_base_and_adapter_say(starter, adapters, tmp_path):
+def test_a_merged_model_says_what_base_and_adapter_say(tiny_base, tiny_adapter, tmp_path):
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    GenerationConfig(max_new_tokens=64).save_pretrained(adapters["sft"])  # as a published adapter has
-    merge.merge(str(starter), "main", adapters["sft"], "main", tmp_path)
+    GenerationConfig(max_new_tokens=64).save_pretrained(tiny_adapter)  # as a published adapter has
+    merge.merge(str(tiny_base), "main", tiny_adapter, "main", tmp_path)
     ids = torch.tensor([[1, 300, 2, 400, 1]])  # both ChatML tokens among them
-    plain = AutoModelForCausalLM.from_pretrained(starter, dtype=torch.float32)
+    plain = AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32)
     with torch.no_grad():
         merged = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)(ids).logits
-        apart = PeftModel.from_pretrained(plain, adapters["sft"])(ids).logits
+        apart = PeftModel.from_pretrained(plain, tiny_adapter)(ids).logits
     assert (merged - apart).abs().mean() < 0.02 * apart.std()  # the merged weights are rounded to bf16

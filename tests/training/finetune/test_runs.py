@@ -77,8 +77,8 @@ def test_killed_and_resumed_is_the_unbroken_run(made, tmp_path, stage):
         "from hub.lineage import Input; from tests.training.finetune.test_runs import train\n"
         "class Hold(TrainerCallback):\n"
         "    def on_save(self, args, state, control, **_): time.sleep(600)\n"
-        f"made = SimpleNamespace(folder={made.folder!r}, base={made.base!r}, dialogue={made.dialogue!r}, sft={made.sft!r}, "
-        f"preferences={made.preferences!r})\n"
+        f"made = SimpleNamespace(folder={made.folder!r}, base={made.base!r}, dialogue={made.dialogue!r}, "
+        f"sft={made.sft!r}, preferences={made.preferences!r})\n"
         f"train(made, {stage!r}, Path({str(tmp_path / 'killed')!r}), callbacks=[Hold()])\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
