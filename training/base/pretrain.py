@@ -151,6 +151,7 @@ def finish(
 
 
 def parse_arguments() -> argparse.Namespace:
+    """Command line of the pretraining."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="the Cornell corpus, zip or folder")
     parser.add_argument("--out", type=Path, default=Path("training/starter"))

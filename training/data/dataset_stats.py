@@ -35,6 +35,7 @@ def decades(rows: dict[str, pa.Table]) -> Shares:
 
 
 def shares(values: dict[str, pa.Array], rows: dict[str, pa.Table]) -> Shares:
+    """Share of each split's rows that have a value, most common in train first; `values` is flat over the rows."""
     found: Shares = {}
     for split, column in values.items():
         for entry in pc.value_counts(column).to_pylist():

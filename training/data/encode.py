@@ -32,10 +32,12 @@ class Encoded:
 
     @property
     def tokens(self) -> int:
+        """Tokens of all pairs, prompts included."""
         return len(self.table["labels"].combine_chunks().values)
 
     @property
     def reply_tokens(self) -> int:
+        """Tokens with a label: those that the loss is on."""
         return int((self.table["labels"].combine_chunks().values.to_numpy() != IGNORED).sum())
 
 
@@ -88,6 +90,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int)
 
 
 def ids(plain: Tokenizer, texts: list[str]) -> list[list[int]]:
+    """Token ids of each text, no special token added."""
     return [encoding.ids for encoding in plain.encode_batch_fast(texts, add_special_tokens=False)]
 
 

@@ -69,6 +69,7 @@ def rules(pairs: pa.Table, split: np.ndarray, copies: np.ndarray, data: Data) ->
 
 
 def characters(messages: pa.ChunkedArray) -> np.ndarray:
+    """Characters of all messages of each row, (rows,)."""
     texts = message_texts(messages)
     lengths = pc.utf8_length(texts.values).to_numpy()
     return np.add.reduceat(lengths, texts.offsets.to_numpy()[:-1])

@@ -17,8 +17,13 @@ _SURROGATES = 0xD800
 
 
 def near_duplicates(texts: Sequence[str], against: Sequence[str] = (), limit: float = LIMIT) -> np.ndarray:
-    """Which texts are more alike than `limit` to one before them that is itself none, or to one of `against`, (texts,)
-    of bool."""
+    """Deduplication mask, (texts,) of bool: which texts are near-duplicates of an earlier kept one or of `against`.
+
+    Args:
+        texts: in order of preference.
+        against: texts that none may be like.
+        limit: ROUGE-L F1 above which two texts are near-duplicates.
+    """
     from rapidfuzz.distance import Indel
     from rapidfuzz.process import cdist
 
@@ -50,8 +55,10 @@ def as_letters(texts: Sequence[str], letters: dict[str, str]) -> list[str]:
 
 
 def letter(number: int) -> str:
+    """Code point for word number `number`, surrogates left out."""
     return chr(number + 1 if number + 1 < _SURROGATES else number + 1 + 0x800)
 
 
 def words(text: str) -> list[str]:
+    """Words of a text in lower case, punctuation left out."""
     return re.findall(r"\w+", text.lower())

@@ -54,6 +54,7 @@ DIRECTION = re.compile(r"[\[\]{}*_#<>]|^\(|\)$|^(INT|EXT)\.|^[A-Z][A-Z .']{2,}:"
 
 
 def grid() -> dict[str, list[str]]:
+    """Lists that scenes are drawn from, by name (`grid.yaml`)."""
     return yaml.safe_load(GRID.read_text("utf-8"))
 
 
@@ -64,6 +65,7 @@ def scene(number: int, seed: int, lists: dict[str, list[str]]) -> dict[str, str]
 
 
 def prompt_request(number: int, about: dict[str, str], mode: Capabilities) -> Request:
+    """Judge request for `PER_CALL` lines of a scene; its number keeps equal scenes apart in the cache."""
     return Request(
         (("user", ASK.format(count=PER_CALL, **about)),),
         max_tokens=60 * PER_CALL,
@@ -95,9 +97,12 @@ def line_defect(line: str) -> str | None:
 def written_prompts(
     client: Client, count: int, seed: int, against: list[str]
 ) -> tuple[list[PromptRow], dict[str, int]]:
-    """Asks until `count` lines are good, in at most ROUNDS rounds.
+    """Synthetic prompts: asks until `count` lines are good, in at most ROUNDS rounds.
 
     Args:
+        client: the judge, which writes them.
+        count: how many.
+        seed: of the scenes.
         against: lines that none may be like: those of the test films.
 
     Returns:

@@ -133,8 +133,7 @@ def pair_defect(pair: tuple[Reply, Reply]) -> str | None:
 
 
 def similarity(first: str, second: str) -> float:
-    """How alike two texts are by their words in order, from 0 to 1: twice the longest common subsequence over both
-    lengths, which is ROUGE-L F1 (Lin, 2004)."""
+    """ROUGE-L F1 of two texts (Lin, 2004), 0 to 1: twice the longest common subsequence of words over both lengths."""
     from rapidfuzz.distance import Indel
 
     return Indel.normalized_similarity(first.lower().split(), second.lower().split())

@@ -99,6 +99,10 @@ def compare_rewards(
     """Mean reward on held-out prompts of SFT, RL and, where it is published, DPO, and the rise over SFT of both.
 
     Args:
+        recipe: how much is held out, and the penalty of a reply that does not end.
+        base: the base of all variants.
+        scorer: the reward model.
+        dialogue: where the prompts are from.
         made: a pinned adapter or a folder, by variant.
         taken: how long the training took, by variant; DPO's is looked up.
     """

@@ -123,7 +123,11 @@ def build_sft_trainer(
     """SFTTrainer on what `training.packing` made, with NEFTune's noise as it would be unpacked.
 
     Args:
-        encoded, dataset: the train pairs, and the rows made of them.
+        model: base and adapter.
+        tokenizer: saved with the checkpoints.
+        arguments: TRL's config.
+        encoded: the train pairs.
+        dataset: the rows made of them.
         held_out: pairs to evaluate on, packed as the train pairs are.
         patience: evaluations without improvement after which training stops.
     """

@@ -80,8 +80,11 @@ def search(arguments: argparse.Namespace) -> Any:
 
 
 def shared_storage(address: str, heartbeat: int) -> Any:
-    """Opens the study's database. Workers that start at one time all make its tables, and all but one find them made:
-    they look again."""
+    """Study storage in a database, tried again while other workers make the same tables in it.
+
+    Raises:
+        UserError: it cannot be used.
+    """
     import time
 
     from optuna.storages import RDBStorage, RetryFailedTrialCallback
@@ -113,6 +116,7 @@ def wait_for_workers(study: Any, heartbeat: int) -> None:
 
 
 def sweep_inputs(recipe: Recipe) -> list[tuple[str, str]]:
+    """Repositories that a trial trains from, each with its type."""
     names = recipe.names
     if recipe.sweep.stage == "sft":
         return [(names.dialogue, "dataset")]

@@ -16,7 +16,6 @@ from training.finetune import dpo
 from training.recipe import load
 from training.recipe_schema import Preferences
 
-
 OVERRIDES: list[str] = []
 
 

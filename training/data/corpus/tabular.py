@@ -46,6 +46,7 @@ def read_file(path: Path) -> Reading:
 
 
 def json_lines(path: Path, counts: Counter[str]) -> Iterator[Any]:
+    """Rows of a JSONL file; lines that cannot be parsed are counted and left out."""
     with path.open("rb") as file:
         for line in file:
             try:
@@ -110,6 +111,7 @@ def turn_text(said: Any) -> tuple[str, str]:
 
 
 def film_of(row: dict[str, Any]) -> Film:
+    """Film of a row, from whichever of the known columns there are."""
     found = {
         field: next((row[name] for name in names if row.get(name) not in (None, "", [])), None)
         for field, names in FILM_COLUMNS.items()
@@ -127,4 +129,5 @@ def film_of(row: dict[str, Any]) -> Film:
 
 
 def stripped(value: Any) -> str | None:
+    """Value as text without outer white space; None where nothing is left."""
     return None if value is None else str(value).strip() or None
