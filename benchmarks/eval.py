@@ -54,10 +54,10 @@ def sample_pairs(corpus: Path, count: int) -> list[tuple[list[dict[str, str]], s
     """Prompts and replies sampled from a corpus by seed; again from the start where it has not so many."""
     from training.data.corpus import sources
     from training.data.corpus.assemble import WeightedCorpus
-    from training.data.pairs import build
+    from training.data.pairs import build_tables
     from training.recipe_schema import Data
 
-    table = build([WeightedCorpus("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["train"]
+    table = build_tables([WeightedCorpus("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["train"]
     rows = table.select(["prompt", "completion"]).to_pylist()
     random.Random(1).shuffle(rows)
     return [(row["prompt"], row["completion"][0]["content"]) for row in (rows * (count // len(rows) + 1))[:count]]

@@ -97,13 +97,13 @@ def corpus_share(corpus: Path, share: float, folder: Path) -> Path:
     folder.mkdir(parents=True)
     with zipfile.ZipFile(corpus) as archive:
         found = {name.rsplit("/", 1)[-1]: name for name in archive.namelist() if "__MACOSX" not in name}
-        titles = archive.read(found[cornell.TITLES]).split(b"\n")
+        titles = archive.read(found[cornell.TITLES_FILE]).split(b"\n")
         films = {row.split(b" +++$+++ ")[0] for row in titles[: round(share * len(titles))]}
         for name, column in (
-            (cornell.LINES, 2),
-            (cornell.CONVERSATIONS, 2),
-            (cornell.TITLES, 0),
-            (cornell.CHARACTERS, 2),
+            (cornell.LINES_FILE, 2),
+            (cornell.CONVERSATIONS_FILE, 2),
+            (cornell.TITLES_FILE, 0),
+            (cornell.CHARACTERS_FILE, 2),
         ):
             rows = archive.read(found[name]).split(b"\n")
             kept = [row for row in rows if row and row.split(b" +++$+++ ")[column] in films]
@@ -129,10 +129,10 @@ def make_dataset(folder: Path, scratch: Path) -> dict[str, Any]:
     from hub.parquet import write_tables
     from training.data.corpus import sources
     from training.data.corpus.assemble import WeightedCorpus
-    from training.data.pairs import build
+    from training.data.pairs import build_tables
     from training.recipe_schema import Data
 
-    tables, _ = build([WeightedCorpus("corpus", 1, sources.read(folder))], Data())
+    tables, _ = build_tables([WeightedCorpus("corpus", 1, sources.read(folder))], Data())
     write_tables(tables, scratch / "parquet")
     return {
         config: DatasetDict({split: Dataset(table, fingerprint=f"{config}-{split}") for split, table in splits.items()})

@@ -144,10 +144,10 @@ def held_out_pairs(corpus: Path, count: int) -> list[PromptReply]:
     """Prompts and replies of films that the starter has not seen, drawn by seed; fewer where there are not so many."""
     from training.data.corpus import sources
     from training.data.corpus.assemble import WeightedCorpus
-    from training.data.pairs import build
+    from training.data.pairs import build_tables
     from training.recipe_schema import Data
 
-    table = build([WeightedCorpus("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["test"]
+    table = build_tables([WeightedCorpus("corpus", 1, sources.read(corpus))], Data())[0]["pairs"]["test"]
     rows = table.select(["prompt", "completion"]).to_pylist()
     random.Random(1).shuffle(rows)
     return [(row["prompt"], row["completion"][0]["content"]) for row in rows[:count]]

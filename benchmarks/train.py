@@ -164,12 +164,12 @@ def split_pairs(corpus: Path) -> tuple[Any, Any]:
 
     from training.data.corpus import sources
     from training.data.corpus.assemble import WeightedCorpus
-    from training.data.pairs import build
+    from training.data.pairs import build_tables
     from training.recipe_schema import Data
 
     # no pair is over ROW_TOKENS tokens: neither side drops any
     short = Data(max_prompt_characters=ROW_TOKENS, max_reply_characters=ROW_TOKENS)
-    tables = build([WeightedCorpus("corpus", 1, sources.read(corpus))], short)[0]["pairs"]
+    tables = build_tables([WeightedCorpus("corpus", 1, sources.read(corpus))], short)[0]["pairs"]
     drawn = [tables[split].select(["prompt", "completion"]) for split in ("train", "validation")]
     train, validation = (table.take(np.random.default_rng(1).permutation(len(table))) for table in drawn)
     return train.combine_chunks(), validation.combine_chunks()
@@ -180,14 +180,14 @@ def packed_trainer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: P
     from training.data.encode import encode
     from training.data.packing import joined, token_counts
     from training.finetune.loading import add_lora
-    from training.finetune.sft import arguments_of, build_trainer
+    from training.finetune.sft import build_sft_trainer, sft_arguments
 
     encoded = encode(tokenizer, train.slice(0, STEP_EXAMPLES * steps), ROW_TOKENS)
     at_once = 1 if gpu else 2  # memory is not short on a CPU
     rows = step_rows(token_counts(encoded.table).tolist(), STEP_EXAMPLES, ROW_TOKENS, at_once)
     settings = common_arguments(steps, scratch, gpu) | {"packing": True, "per_device_train_batch_size": at_once}
-    arguments = arguments_of(settings | {"gradient_accumulation_steps": len(rows) // steps // at_once}, scratch)
-    return build_trainer(
+    arguments = sft_arguments(settings | {"gradient_accumulation_steps": len(rows) // steps // at_once}, scratch)
+    return build_sft_trainer(
         add_lora(base, tokenizer, lora_settings(gpu)), tokenizer, arguments, encoded, joined(encoded.table, rows)
     )
 

@@ -90,9 +90,9 @@ def dpo_trainer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path
     from datasets import Dataset
     from trl import DPOConfig
 
-    from training.finetune.dpo import build_trainer
+    from training.finetune.dpo import build_dpo_trainer
     from training.finetune.loading import add_lora
-    from training.finetune.preference_pairs import as_text
+    from training.finetune.preference_pairs import render_preference
 
     rows = train.slice(0, 16 * steps + 1).to_pylist()
     pairs = [{**row, "chosen": row["completion"], "rejected": rows[i]["completion"]} for i, row in enumerate(rows[1:])]
@@ -100,8 +100,8 @@ def dpo_trainer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path
         "per_device_train_batch_size": 2,
         "gradient_accumulation_steps": 8,
     }
-    dataset = Dataset.from_list([as_text(tokenizer, pair) for pair in pairs])
-    return build_trainer(add_lora(base, tokenizer, lora_settings(gpu)), tokenizer, DPOConfig(**settings), dataset)
+    dataset = Dataset.from_list([render_preference(tokenizer, pair) for pair in pairs])
+    return build_dpo_trainer(add_lora(base, tokenizer, lora_settings(gpu)), tokenizer, DPOConfig(**settings), dataset)
 
 
 def stopwatch(pad: int) -> Any:

@@ -149,7 +149,10 @@ def differences(old: Lineage, new: Lineage) -> list[str]:
     """Why an artifact is stale: the settings and inputs in which its lineage differs from the one it would have."""
     before, after = dict(flatten(old.settings)), dict(flatten(new.settings))
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    reasons = [f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in changed]
+    # settings keep a recipe's fields of TRL's in a mapping of their own, which nobody writes: dpo.trl.beta is dpo.beta
+    reasons = [
+        f"{name.replace('.trl.', '.')} {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in changed
+    ]
     known = {(source.repo, source.type): source.content for source in old.inputs}
     return reasons + [
         f"{source.repo} {'has changed' if (source.repo, source.type) in known else 'is new'}"

@@ -109,7 +109,7 @@ def test_a_dry_run_says_what_would_be_made_and_why(chain, tmp_path):
     assert not list(HfApi().list_models(author="nobody"))
     said = run(chain[0], tmp_path, "--dry-run", "dpo.beta=0.3", "eval.seed=7")
     assert "[sft] up to date" in said
-    assert f"[dpo] would make model {chain[0]}/repartee-starter-dpo: dpo.trl.beta " in said
+    assert f"[dpo] would make model {chain[0]}/repartee-starter-dpo: dpo.beta " in said
     assert "[evaluation] would make dataset" in said
 
 

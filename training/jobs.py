@@ -1,4 +1,4 @@
-"""A stage on HF Jobs: `python -m training.jobs sft --recipe training/recipes/qwen2.5-3b.yaml [--dry-run]`.
+"""HF Jobs, one stage a job: `python -m training.jobs sft --recipe training/recipes/qwen2.5-3b.yaml [--dry-run]`.
 
 The recipe's `jobs` section says on which hardware and for how long at most. What a stage makes lies on the Hub either
 way, so stages may run here and there in turns. Unrun on the real service so far.
@@ -7,27 +7,38 @@ way, so stages may run here and there in turns. Unrun on the real service so far
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from hub.deploy.jobs import Job, preview_job, run_job
 from hub.errors import UserError, one_line_errors
+from training.finetune import merge
+from training.pipeline import ONLINE, TRAINING
 from training.recipe import load
 
-STAGES = ("pipeline", "prepare", "base", "sft", "preferences", "dpo")
+JOB_STAGES = ("pipeline", *TRAINING, *ONLINE, "merge")
 
 
-def job_of(stage: str, path: Path, overrides: list[str]) -> Job:
-    """The job that runs a stage by a recipe.
+def job_of(stage: str, path: Path, words: list[str]) -> Job:
+    """HF job that runs a stage by a recipe.
+
+    Args:
+        stage: one of `JOB_STAGES`.
+        path: the recipe, which travels with the job.
+        words: overrides of the recipe; for `merge`, the adapter's kind before them.
 
     Raises:
         UserError: there is no such stage, or the recipe cannot be.
     """
-    if stage not in STAGES:
-        raise UserError(f"{stage} is no stage that runs on HF Jobs; there are {', '.join(STAGES)}")
+    if stage not in JOB_STAGES:
+        raise UserError(f"{stage} is no stage that runs on HF Jobs; there are {', '.join(JOB_STAGES)}")
+    kind, overrides = (words[:1], words[1:]) if stage == "merge" else ([], words)
+    if stage == "merge" and not set(kind) & set(merge.KINDS):
+        raise UserError(f"merge needs the adapter to merge: {', '.join(merge.KINDS)}")
     recipe = load(path, overrides)
     return Job(
         module=f"training.{stage}",
-        arguments=["--recipe", "recipe.yaml", *overrides],
+        arguments=[*kind, "--recipe", "recipe.yaml", *overrides],
         recipe=path.read_text("utf-8"),
         code=recipe.names.code,
         flavor=recipe.jobs.flavor,
@@ -36,13 +47,19 @@ def job_of(stage: str, path: Path, overrides: list[str]) -> Job:
     )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line: stage, recipe and overrides of a job."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", help=", ".join(STAGES))
+    parser.add_argument("stage", help=", ".join(JOB_STAGES))
     parser.add_argument("--recipe", type=Path, required=True)
     parser.add_argument("--dry-run", action="store_true", help="show what would be sent, and send nothing")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="changes to the recipe")
-    arguments = parser.parse_intermixed_args()
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="section.key=value",
+        help="changes to the recipe; of merge, the kind first",
+    )
+    arguments = parser.parse_intermixed_args(argv)
     with one_line_errors():
         job = job_of(arguments.stage, arguments.recipe, arguments.overrides)
         (preview_job if arguments.dry_run else run_job)(job)

@@ -8,26 +8,30 @@ token, run it against the embedded Hub: `python -m hub.local run -- python -m tr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chat.sampling import Sampling
-from eval import evaluation
 from training.base import publish
 from training.data import prepare
 from training.feedback import preferences
 from training.finetune import dpo, reward, rl, sft
 from training.recipe import Recipe
-from training.stage import base_input, command
+from training.stage import CustomStage, Stage, base_input, command
+
+if TYPE_CHECKING:
+    from eval.evaluation import Study
 
 
-def study(recipe: Recipe) -> evaluation.Study:
-    """Base, SFT and DPO on held-out prompts, as the recipe's `eval` section says."""
+def study(recipe: Recipe) -> Study:
+    """Evaluation of base, SFT and DPO on held-out prompts, as the recipe's `eval` section says."""
+    from chat.sampling import Sampling
+    from eval.evaluation import Study
+
     names = recipe.names
     kinds = ("sft", "dpo", "rl") if recipe.rl.in_chain else ("sft", "dpo")
     adapters = {kind: names.adapter(kind) for kind in kinds}
     base = base_input(recipe).repo
-    return evaluation.Study(
+    return Study(
         names,
         base,
         names.dialogue,
@@ -38,58 +42,59 @@ def study(recipe: Recipe) -> evaluation.Study:
     )
 
 
-def evaluate(recipe: Recipe, work: Path) -> str:
+def run_evaluation(recipe: Recipe, work: Path) -> str:
     """Measures the three variants and publishes the evaluation set."""
+    from eval import evaluation
+
     return evaluation.run_evaluation(study(recipe), work, recipe.hub.private)
 
 
 def preview_evaluation(recipe: Recipe, work: Path) -> None:
+    """Prints what the evaluation would make, from what and why."""
     study(recipe).task().preview()
 
 
-STAGES: dict[str, tuple[Callable[[Recipe, Path], str], Callable[[Recipe, Path], None]]] = {
-    "prepare": (prepare.run, prepare.preview),
-    "base": (publish.run, publish.preview),
-    "sft": (sft.run, sft.preview),
-    "preferences": (preferences.run, preferences.preview),
-    "dpo": (dpo.run, dpo.preview),
-    "evaluation": (evaluate, preview_evaluation),
+TRAINING: dict[str, Stage | CustomStage] = {
+    "prepare": prepare.STAGE,
+    "base": publish.STAGE,
+    "sft": sft.STAGE,
+    "preferences": preferences.STAGE,
+    "dpo": dpo.STAGE,
 }
-"""Each stage, and what shows what it would do."""
-ONLINE = {"reward": (reward.run, reward.preview), "rl": (rl.run, rl.preview)}
+"""The stages of the chain up to the adapters, each a module of `training` of the same name."""
+ONLINE: dict[str, Stage | CustomStage] = {"reward": reward.STAGE, "rl": rl.STAGE}
 """The other way than DPO, where the recipe's rl.in_chain asks for it: many times its time."""
 
 
-def stages(recipe: Recipe) -> dict[str, tuple[Callable[[Recipe, Path], str], Callable[[Recipe, Path], None]]]:
-    if not recipe.rl.in_chain:
-        return STAGES
-    last = STAGES["evaluation"]
-    return {**{name: pair for name, pair in STAGES.items() if pair is not last}, **ONLINE, "evaluation": last}
+def stages(recipe: Recipe) -> dict[str, Stage | CustomStage]:
+    """Stages of a recipe's chain by name, in the order in which they run."""
+    online = ONLINE if recipe.rl.in_chain else {}
+    return {**TRAINING, **online, "evaluation": CustomStage(run_evaluation, preview_evaluation)}
 
 
-def run(recipe: Recipe, work: Path) -> str:
+def run_chain(recipe: Recipe, work: Path) -> str:
     """Runs every stage that is not up to date, prints the time of each, and returns the evaluation's commit sha."""
     times, revision, chain = {}, "", stages(recipe)
-    for number, (name, (stage, _)) in enumerate(chain.items(), 1):
+    for number, (name, stage) in enumerate(chain.items(), 1):
         print(f"\n== {number}/{len(chain)} {name}", flush=True)
         started = time.monotonic()
-        revision = stage(recipe, work)
+        revision = stage.run(recipe, work)
         times[name] = time.monotonic() - started
     print("\n" + "  ".join(f"{name} {seconds:.1f} s" for name, seconds in times.items()))
     print(f"the whole chain: {sum(times.values()) / 60:.1f} min", flush=True)
     return revision
 
 
-def preview(recipe: Recipe, work: Path) -> None:
-    """What each stage would do now; one whose inputs are not there yet waits for them."""
+def preview_chain(recipe: Recipe, work: Path) -> None:
+    """Dry run: prints what each stage would do now; one whose inputs are not there yet waits for them."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    for name, (_, stage_preview) in stages(recipe).items():
+    for name, stage in stages(recipe).items():
         try:
-            stage_preview(recipe, work)
+            stage.preview(recipe, work)
         except RepositoryNotFoundError as error:
             print(f"[{name}] waits for what is not published yet: {error.response.request.url.path}", flush=True)
 
 
 if __name__ == "__main__":
-    command(run, __doc__, preview)
+    command(run_chain, __doc__, preview_chain)

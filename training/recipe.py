@@ -1,4 +1,4 @@
-"""A recipe: one YAML file per model size, checked before anything is downloaded.
+"""Recipe: one YAML file per model size, checked before anything is downloaded.
 
 `load(path, ["dpo.beta=0.3"])` reads the file, applies `section.key=value` overrides and returns typed dataclasses. An
 unknown key, a wrong type or an impossible value is one line that names the key and what it takes. `sft`, `dpo`,
@@ -32,10 +32,16 @@ from training.recipe_schema import (
     Sweep,
     Trainer,
 )
+from training.trl_fields import BUILTIN_TYPES, field_types
+
+TRL_CONFIG: dict[type, str] = {Sft: "SFTConfig", Dpo: "DPOConfig", Reward: "RewardConfig", Rl: "RLOOConfig"}
+"""The TRL config whose fields a section takes beside its own."""
 
 
 @dataclass(frozen=True)
 class Recipe:
+    """Recipe of one model size: every section of the file, typed, with the defaults of what the file leaves out."""
+
     hub: Hub = field(default_factory=Hub)
     model: Model = field(default_factory=Model)
     data: Data = field(default_factory=Data)
@@ -57,7 +63,7 @@ class Recipe:
 
 
 def load(path: str | Path, overrides: typing.Sequence[str] = ()) -> Recipe:
-    """Reads and checks a recipe.
+    """Recipe from its YAML file and overrides, checked.
 
     Args:
         path: the YAML file.
@@ -75,21 +81,30 @@ def load(path: str | Path, overrides: typing.Sequence[str] = ()) -> Recipe:
             if not sign:
                 raise UserError(f"'{override}' is not an override; write section.key=value")
             *sections, last = key.split(".")
-            place = content
+            mapping = content
             for section in sections:
-                place = place.setdefault(section, {})
-            place[last] = yaml.safe_load(value)
+                mapping = mapping.setdefault(section, {})
+            mapping[last] = yaml.safe_load(value)
     except OSError as error:
         raise UserError(
             f"recipe {path} cannot be read ({error.strerror}); there are some in training/recipes"
         ) from error
     except (yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError) as error:
         raise UserError(f"recipe {path} is not sections of keys in YAML: {' '.join(str(error).split())}") from error
-    return build(Recipe, content, "")
+    return build_section(Recipe, content, "")
 
 
-def build(cls: type, content: Any, path: str) -> Any:
-    """Builds the dataclass `cls` from a mapping, naming the key of whatever does not fit."""
+def build_section(cls: type, content: Any, path: str) -> Any:
+    """Dataclass `cls` from a mapping of its fields, sections within it included.
+
+    Args:
+        cls: a section of `training.recipe_schema`, or `Recipe` itself.
+        content: what YAML has for it.
+        path: its keys from the top, for the messages: "model.lora.".
+
+    Raises:
+        UserError: a key is unknown or missing, or a value does not fit; the message names the key.
+    """
     if not isinstance(content, dict):
         raise UserError(f"recipe: {path or 'the file'} takes a mapping of keys, not {content!r}")
     annotations = typing.get_type_hints(cls)
@@ -97,7 +112,7 @@ def build(cls: type, content: Any, path: str) -> Any:
     extra = {key: value for key, value in content.items() if key not in known}
     values = {key: fit(annotations[key], value, f"{path}{key}") for key, value in content.items() if key in known}
     if issubclass(cls, Trainer):
-        values["trl"] = trl_fields(cls, extra, path)
+        values["trl"] = fit_trl_fields(cls, extra, path) if extra else {}
     elif extra:
         raise UserError(f"recipe: unknown key {path}{next(iter(extra))}; known here: {', '.join(sorted(known))}")
     needed = [f.name for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
@@ -109,29 +124,22 @@ def build(cls: type, content: Any, path: str) -> Any:
         raise UserError(f"recipe: {path}{error}") from error
 
 
-def trl_fields(cls: type, content: dict[str, Any], path: str) -> dict[str, Any]:
-    """Checks keys meant for TRL against its config class, whose import takes seconds: only where there are any."""
-    if not content:
-        return {}
-    import trl
-
-    config = {Sft: trl.SFTConfig, Dpo: trl.DPOConfig, Reward: trl.RewardConfig, Rl: trl.RLOOConfig}[cls]
-    annotations = typing.get_type_hints(config)
+def fit_trl_fields(section: type, content: dict[str, Any], path: str) -> dict[str, Any]:
+    """TRL fields of a section, checked against the names and types of its config class."""
+    config = TRL_CONFIG[section]
+    annotations = field_types(config, content)
     # YAML reads a bare `no` as false
     content = {key: "no" if value is False and key.endswith("_strategy") else value for key, value in content.items()}
     for key in content:
         if key not in annotations:
-            raise UserError(f"recipe: unknown key {path}{key}; neither ours nor a field of TRL's {config.__name__}")
+            raise UserError(f"recipe: unknown key {path}{key}; neither ours nor a field of TRL's {config}")
     return {key: fit(annotations[key], value, f"{path}{key}") for key, value in content.items()}
 
 
-PLAIN = (bool, str, int, float, dict, list, types.NoneType)
-
-
 def fit(annotation: Any, value: Any, path: str) -> Any:
-    """Returns `value` as `annotation` wants it. YAML reads 1e-4 as text and 1 as an integer: both are good floats."""
+    """Value in its annotated type, or UserError. YAML reads 1e-4 as text and 1 as integer: both are good floats."""
     if dataclasses.is_dataclass(annotation):
-        return build(typing.cast(type, annotation), value, f"{path}.")
+        return build_section(typing.cast(type, annotation), value, f"{path}.")
     kind, choices = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
     if kind is list and choices == (Source,):
         entries = value if isinstance(value, list) else [value]
@@ -152,8 +160,8 @@ def fit(annotation: Any, value: Any, path: str) -> Any:
             pass
     elif kind is int and isinstance(value, bool):
         pass
-    elif kind not in PLAIN or isinstance(value, kind):
-        return value  # what is not plain is an enum or a class of transformers' own, which checks it itself
+    elif kind not in BUILTIN_TYPES or isinstance(value, kind):
+        return value  # an enum or a class of transformers' own, which checks it itself
     raise UserError(f"recipe: {path} is {value!r}; it takes {_spell(annotation)}")
 
 

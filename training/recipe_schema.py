@@ -243,6 +243,7 @@ class Jobs:
 
 
 def at_least(section: Any, name: str, least: int) -> None:
+    """Raises ValueError where a number of a section is below `least`; None passes."""
     value = getattr(section, name)
     if value is not None and value < least:
         raise ValueError(f"{name} is {value}; it takes a number from {least} up")

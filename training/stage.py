@@ -1,28 +1,85 @@
-"""What every stage shares: its command line, its work folder, and one line of progress for the reader of a log."""
+"""Stages of the pipeline: each makes one artifact from published ones, where the Hub does not have it already.
+
+A stage finds its inputs on the Hub, pinned by commit, and leaves there what it made of them; the artifact's lineage
+(inputs and settings) is the cache key. `command` is the command line that all of them have.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hub.errors import one_line_errors
 from hub.lineage import Input, Lineage, pin
+from hub.publish import publish
 from hub.task import Task, log_progress
 from training.recipe import Recipe, load
 
-__all__ = ["WORK", "Task", "command", "log_progress", "work_folder"]
+__all__ = ["WORK", "CustomStage", "Stage", "Task", "base_input", "command", "log_progress", "work_folder"]
 
 WORK = Path(".repartee/work")
+Files = dict[str, Any]
+"""Path in the repository to bytes or a file on this machine."""
+
+
+@dataclass(frozen=True)
+class CustomStage:
+    """Stage whose way of running is its own; `Stage` is the common way."""
+
+    run: Callable[[Recipe, Path], str]
+    """Recipe and work folder to the commit sha of what was made."""
+    preview: Callable[[Recipe, Path], None]
+    """What `--dry-run` does instead."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Cached build step: makes and publishes an artifact, unless the one of this very lineage is published already.
+
+    task -> up to date? -> make(recipe, *inputs, folder) -> card -> one commit
+    """
+
+    name: str
+    """What it makes: the message of the commit."""
+    task: Callable[[Recipe], Task]
+    """Repository and lineage (inputs pinned by commit, settings) of what a recipe asks for."""
+    make: Callable[..., tuple[Files, dict[str, Any]]]
+    """Recipe, each input of the task and a work folder, to the files and the facts of the run. The folder is named by
+    the fingerprint, so that a killed run finds its checkpoints there."""
+    card: Callable[[Recipe, str, Lineage], bytes]
+    """README.md of the recipe's repository with this lineage, facts included."""
+
+    def run(self, recipe: Recipe, work: Path) -> str:
+        """Publishes the artifact where it is not up to date, and returns its full commit sha."""
+        task = self.task(recipe)
+        if revision := task.done():
+            return revision
+        files, facts = self.make(recipe, *task.lineage.inputs, work_folder(work, task.lineage))
+        lineage = replace(task.lineage, facts=facts)
+        files["README.md"] = self.card(recipe, task.repo, lineage)
+        return publish(task.repo, task.type, files, lineage, self.name, private=recipe.hub.private)
+
+    def preview(self, recipe: Recipe, work: Path) -> None:
+        """Prints what would be made, from what and why; makes nothing."""
+        self.task(recipe).preview()
 
 
 def command(
-    run: Callable[[Recipe, Path], str], doc: str | None, preview: Callable[[Recipe, Path], None] | None = None
+    run: Callable[[Recipe, Path], str],
+    doc: str | None,
+    preview: Callable[[Recipe, Path], None] | None = None,
+    argv: Sequence[str] | None = None,
 ) -> None:
     """Runs one stage as a script: `--recipe FILE [--work DIR] [--private] [--dry-run] [section.key=value ...]`.
 
     Args:
+        run: what it does: recipe and work folder to a commit sha.
+        doc: the help, which is the docstring of the stage's module.
         preview: what `--dry-run` does instead of `run`; a command without it publishes nothing, and has neither option.
+        argv: the arguments; None takes those of the process.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("training/recipes/starter.yaml"))
@@ -36,21 +93,21 @@ def command(
     parser.add_argument(
         "overrides", nargs="*", metavar="section.key=value", help="changes to the recipe, values in YAML"
     )
-    arguments = parser.parse_intermixed_args()  # an option may stand between overrides
+    arguments = parser.parse_intermixed_args(argv)  # an option may stand between overrides
     with one_line_errors():
         recipe = load(arguments.recipe, [*arguments.overrides, *(["hub.private=true"] if arguments.private else [])])
         (preview if preview and arguments.dry_run else run)(recipe, arguments.work)
 
 
 def work_folder(work: Path, lineage: Lineage) -> Path:
-    """Where a killed stage finds what it had done; named by the fingerprint, so another recipe never does."""
+    """Work folder of a stage, where a killed run finds its checkpoints: named by the fingerprint of the lineage."""
     folder = work / f"{lineage.stage}-{lineage.fingerprint[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def base_input(recipe: Recipe) -> Input:
-    """Returns the base as a pinned Hub repository: the recipe's id, or the one its local folder is published as."""
+    """Base model pinned as a Hub repository: the recipe's id, or the one that its local folder is published as."""
     if Path(recipe.model.base).is_dir():
         return pin(recipe.names.starter, "model")
     return pin(recipe.model.base, "model", recipe.model.revision or "main")

@@ -19,11 +19,11 @@ def archive(tmp_path):
 
 def test_parts_are_whole_films(archive, tmp_path):
     whole, half = corpus_share(archive, 1, tmp_path / "whole"), corpus_share(archive, 0.5, tmp_path / "half")
-    assert len((half / cornell.TITLES).read_bytes().splitlines()) == 6
-    rows = (half / cornell.LINES).read_bytes().splitlines()
-    assert set(rows) < set((whole / cornell.LINES).read_bytes().splitlines())
+    assert len((half / cornell.TITLES_FILE).read_bytes().splitlines()) == 6
+    rows = (half / cornell.LINES_FILE).read_bytes().splitlines()
+    assert set(rows) < set((whole / cornell.LINES_FILE).read_bytes().splitlines())
     assert {row.split(b" +++$+++ ")[2] for row in rows} == {
-        row.split(b" +++$+++ ")[0] for row in (half / cornell.TITLES).read_bytes().splitlines()
+        row.split(b" +++$+++ ")[0] for row in (half / cornell.TITLES_FILE).read_bytes().splitlines()
     }
     assert split_only(half) < split_only(whole)
 

@@ -12,7 +12,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from hub.deploy import jobs
 from hub.errors import UserError
-from training.jobs import job_of
+from training.jobs import JOB_STAGES, job_of
 
 RECIPE = "training/recipes/starter.yaml"
 
@@ -107,6 +107,17 @@ def test_what_cannot_be_sent_is_said(namespace, monkeypatch):
         jobs.run_job(job(namespace, "jobs.secrets=[NOT_THERE]"))
     with pytest.raises(UserError, match="no stage"):
         job_of("dance", jobs.ROOT / RECIPE, [])
+    with pytest.raises(UserError, match="merge needs the adapter"):
+        job_of("merge", jobs.ROOT / RECIPE, ["hub.namespace=ns"])
+
+
+def test_every_stage_of_the_chain_can_be_sent():
+    assert set(JOB_STAGES) == {"pipeline", "prepare", "base", "sft", "preferences", "dpo", "reward", "rl", "merge"}
+    for stage in JOB_STAGES:
+        kind = ["dpo"] if stage == "merge" else []
+        sent = job_of(stage, jobs.ROOT / RECIPE, [*kind, "hub.namespace=ns", "sft.pairs=9"])
+        assert sent.module == f"training.{stage}"
+        assert sent.arguments == [*kind, "--recipe", "recipe.yaml", "hub.namespace=ns", "sft.pairs=9"]
 
 
 def test_the_code_is_ours_and_small():

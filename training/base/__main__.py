@@ -4,4 +4,4 @@ from training.base import publish
 from training.stage import command
 
 if __name__ == "__main__":
-    command(publish.run, publish.__doc__, publish.preview)
+    command(publish.STAGE.run, publish.__doc__, publish.STAGE.preview)

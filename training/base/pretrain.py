@@ -16,19 +16,20 @@ import itertools
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
-
-from hub.rights import Rights
-from training.base.pretrain_data import batches, conversations_by_split, endless, token_rows, train_tokenizer
-from training.base.pretrain_model import build_model, nats_per_byte, next_token_loss, optimizers
-from training.data.corpus import sources
 from training.recipe_schema import Data
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+
+    from hub.rights import Rights
 
 
 def save_checkpoint(path: Path, model: Qwen2ForCausalLM, optimizer_list: list, step: int, spent: float) -> None:
-    """Writes everything that carrying on needs; the old checkpoint stays until the new one is whole."""
+    """Checkpoint with everything that carrying on needs; the old one stays until the new one is whole."""
+    import torch
+
     state = {
         "model": model.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizer_list],
@@ -40,6 +41,14 @@ def save_checkpoint(path: Path, model: Qwen2ForCausalLM, optimizer_list: list, s
 
 
 def main(arguments: argparse.Namespace) -> None:
+    """Trains tokenizer and model, or carries on from the checkpoint, and writes both with `training.json`."""
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+    from training.base.pretrain_data import batches, conversations_by_split, endless, token_rows, train_tokenizer
+    from training.base.pretrain_model import build_model, nats_per_byte, next_token_loss, optimizers
+    from training.data.corpus import sources
+
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -113,6 +122,11 @@ def finish(
     run: dict[str, float],
 ) -> None:
     """Saves the weights in bf16 and, of these very weights, the held-out losses, in `training.json` for the card."""
+    import torch
+    from transformers import Qwen2ForCausalLM
+
+    from training.base.pretrain_model import nats_per_byte
+
     model.bfloat16().save_pretrained(arguments.out)
     saved = Qwen2ForCausalLM.from_pretrained(arguments.out, dtype=torch.float32)
     facts = {
@@ -136,7 +150,8 @@ def finish(
     print(json.dumps(facts, indent=2), flush=True)
 
 
-def parse() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
+    """Command line of the pretraining."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="the Cornell corpus, zip or folder")
     parser.add_argument("--out", type=Path, default=Path("training/starter"))
@@ -160,4 +175,4 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main(parse())
+    main(parse_arguments())

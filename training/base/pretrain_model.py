@@ -54,6 +54,7 @@ def drop_channels(output: torch.Tensor, rate: float, module: torch.nn.Module) ->
 
 
 def build_model(arguments: argparse.Namespace, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
+    """Qwen 2 of the given sizes at random, tied embeddings, with channel dropout on what joins the residual stream."""
     boundary = tokenizer.get_vocab()[BOUNDARY]
     config = Qwen2Config(
         vocab_size=len(tokenizer),

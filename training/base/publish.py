@@ -10,34 +10,35 @@ from hub.errors import UserError
 from hub.lineage import Input, Lineage
 from hub.publish import preview_publish, publish
 from hub.rights import rights_from_fact
-from training.data.corpus.sources import file_digest
 from training.recipe import Recipe
-from training.stage import Task, base_input, log_progress
+from training.stage import CustomStage, Task, base_input, log_progress
 
 PUBLISHED = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
-def run(recipe: Recipe, work: Path) -> str:
+def publish_base(recipe: Recipe, work: Path) -> str:
     """Publishes the base where it is a local folder; returns its full commit sha in either case."""
     if not Path(recipe.model.base).is_dir():
         return base_input(recipe).revision
-    made, files = make(recipe)
+    made, files = starter_files(recipe)
     return made.done() or publish(
         made.repo, made.type, files, made.lineage, "Starter base model", private=recipe.hub.private
     )
 
 
-def preview(recipe: Recipe, work: Path) -> None:
+def preview_base(recipe: Recipe, work: Path) -> None:
     """Shows what publishing a local base would do, or which commit of a Hub's base is taken."""
     if not Path(recipe.model.base).is_dir():
         log_progress("base", f"takes {recipe.model.base}@{base_input(recipe).revision}")
         return
-    made, files = make(recipe)
+    made, files = starter_files(recipe)
     preview_publish(made.repo, made.type, files, made.lineage)
 
 
-def make(recipe: Recipe) -> tuple[Task, dict[str, bytes | Path]]:
+def starter_files(recipe: Recipe) -> tuple[Task, dict[str, bytes | Path]]:
     """The starter as a repository, from its local folder. Raises UserError where that is not one of a model."""
+    from training.data.corpus.sources import file_digest
+
     folder, repo = Path(recipe.model.base), recipe.names.starter
     missing = [name for name in PUBLISHED if not (folder / name).exists()]
     if missing:
@@ -57,3 +58,6 @@ def make(recipe: Recipe) -> tuple[Task, dict[str, bytes | Path]]:
         lineage=lineage,
     ).encode()
     return Task(repo, "model", lineage), files
+
+
+STAGE = CustomStage(publish_base, preview_base)

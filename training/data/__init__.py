@@ -1,0 +1,1 @@
+"""Dialogue data: corpora to pairs, splits, token ids and packed rows."""

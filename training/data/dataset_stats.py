@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.data.arrow_lists import contents
+from training.data.arrow_lists import message_texts
 
 Shares = dict[str, dict[str, float]]  # by value (a genre, a decade) and split
 QUANTILES = {"5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "99%": 0.99, "longest": 1.0}
@@ -35,6 +35,7 @@ def decades(rows: dict[str, pa.Table]) -> Shares:
 
 
 def shares(values: dict[str, pa.Array], rows: dict[str, pa.Table]) -> Shares:
+    """Share of each split's rows that have a value, most common in train first; `values` is flat over the rows."""
     found: Shares = {}
     for split, column in values.items():
         for entry in pc.value_counts(column).to_pylist():
@@ -47,23 +48,26 @@ def widest(found: Shares) -> float:
     return max((100 * (max(by.values()) - min(by.values())) for by in found.values()), default=0.0)
 
 
-def words(pairs: pa.Table, column: str) -> np.ndarray:
+def word_counts(pairs: pa.Table, column: str) -> np.ndarray:
     """Words of the last message in `prompt` or `completion`, (pairs,)."""
-    texts = contents(pairs[column])
+    texts = message_texts(pairs[column])
     last = texts.values.take(pa.array(texts.offsets.to_numpy()[1:] - 1))
     return pc.add(pc.count_substring(last, " "), 1).to_numpy()
 
 
-def lengths(pairs: dict[str, pa.Table]) -> dict[str, dict[str, int]]:
+def word_quantiles(pairs: dict[str, pa.Table]) -> dict[str, dict[str, int]]:
     """Quantiles of the words in the line to answer and in the reply, over all splits."""
     whole = pa.concat_tables(pairs.values()).combine_chunks()
     return {
         title: {name: int(np.quantile(count, share)) for name, share in QUANTILES.items()}
-        for title, count in (("line to answer", words(whole, "prompt")), ("reply", words(whole, "completion")))
+        for title, count in (
+            ("line to answer", word_counts(whole, "prompt")),
+            ("reply", word_counts(whole, "completion")),
+        )
     }
 
 
-def figure(pairs: dict[str, pa.Table], conversations: dict[str, pa.Table], path: Path) -> Path:
+def draw_lengths(pairs: dict[str, pa.Table], conversations: dict[str, pa.Table], path: Path) -> Path:
     """Draws how long lines, replies and conversations are."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -76,7 +80,7 @@ def figure(pairs: dict[str, pa.Table], conversations: dict[str, pa.Table], path:
     edges = np.arange(0.5, 61.5)
     for column, label, style in (("prompt", "line to answer", "step"), ("completion", "reply", "stepfilled")):
         left.hist(
-            np.minimum(words(whole, column), 60), bins=edges, histtype=style, label=label,
+            np.minimum(word_counts(whole, column), 60), bins=edges, histtype=style, label=label,
             color={"step": "#1d3557", "stepfilled": "#e9a23b"}[style], alpha=0.9, zorder=2 if style == "step" else 1,
         )  # fmt: skip
     left.set(xlabel="words (60 and more in the last bar)", ylabel="pairs", xlim=(0, 61))

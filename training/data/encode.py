@@ -29,10 +29,12 @@ class Encoded:
 
     @property
     def tokens(self) -> int:
+        """Tokens of all pairs, prompts included."""
         return len(self.table["labels"].combine_chunks().values)
 
     @property
     def reply_tokens(self) -> int:
+        """Tokens with a label: those that the loss is on."""
         return int((self.table["labels"].combine_chunks().values.to_numpy() != IGNORED).sum())
 
 

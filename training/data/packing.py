@@ -1,4 +1,13 @@
-"""Pairs to tokens to packed rows: `python -m training.packing --recipe training/recipes/qwen2.5-3b.yaml` reports.
+"""Sequence packing: `python -m training.packing --recipe training/recipes/qwen2.5-3b.yaml` reports what it makes.
+
+Whole pairs are laid end to end in rows of at most `max_length` tokens. With P for a prompt's and R for a reply's token,
+three pairs of 4, 3 and 3 tokens in rows of 8:
+
+    pairs         [P P R R]  [P P R]  [P R R]
+    input_ids     [P P R R P P R]      [P R R]
+    labels        [- - R R - - R]      [- R R]      - is IGNORED (-100): the loss is on replies alone
+    seq_lengths   [4 3]                [3]
+    position_ids  [0 1 2 3 0 1 2]      [0 1 2]      made by the collator: attention starts anew at each 0
 
 Every distinct text is encoded once, and rows are gathered from the pieces by numpy. The tokens are those of
 `chat.template`, which the chat uses. Rows are filled whole pair by whole pair, and SFTTrainer keeps the pairs of a row
@@ -27,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def examples(encoded: Encoded, arguments: SFTConfig) -> Dataset:
-    """What SFTTrainer trains on, in an order that the arguments' seed decides: pairs, packed where they say so.
+    """Training rows for SFTTrainer, in an order that the arguments' seed decides: pairs, packed where they say so.
 
     Returns:
         Columns `input_ids`, `labels` and, of packed rows, `seq_lengths`, the lengths of the pairs in the row.
@@ -69,7 +78,7 @@ def joined(table: pa.Table, rows: list[list[int]]) -> Dataset:
 
 
 def fill_rows(lengths: list[int], size: int, order: list[int]) -> list[list[int]]:
-    """Packs pieces of these lengths, none over `size`, into rows of at most `size`; returns the pieces by row.
+    """Bin packing of pieces of these lengths, none over `size`, into rows of at most `size`; returns the pieces by row.
 
     A row takes pieces in the given order while more than a third of it is free, and is finished by one or two that fit
     exactly. A random order leaves odd lengths for every finish, so that hardly a token is lost; best fit decreasing
@@ -127,7 +136,7 @@ def describe(encoded: Encoded, rows: int, max_length: int) -> dict[str, int | fl
     }
 
 
-def report(recipe: Recipe, work: Path) -> str:
+def report_packing(recipe: Recipe, work: Path) -> str:
     """Prints what packing makes of a recipe's dataset; returns the dataset's sha."""
     from trl import SFTConfig
 
@@ -146,4 +155,4 @@ def report(recipe: Recipe, work: Path) -> str:
 
 
 if __name__ == "__main__":
-    command(report, __doc__)
+    command(report_packing, __doc__)

@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from chat.template import SYSTEM_PROMPT
-from training.data.arrow_lists import between
+from training.data.arrow_lists import ragged_ranges
 from training.data.corpus.assemble import Corpus, WeightedCorpus
-from training.data.splits import KEPT, RULES, SPLITS, cross_split_overlap, rules, split_codes, weights
+from training.data.splits import KEPT, RULES, SPLIT_NAMES, cross_split_overlap, rules, split_codes, weights
 from training.recipe_schema import Data
 
 Tables = dict[str, dict[str, pa.Table]]  # by config and split
 
 
-def build(corpora: list[WeightedCorpus], data: Data) -> tuple[Tables, Counter[str]]:
+def build_tables(corpora: list[WeightedCorpus], data: Data) -> tuple[Tables, Counter[str]]:
     """Makes every table of the dataset.
 
     Returns:
@@ -37,15 +37,15 @@ def build(corpora: list[WeightedCorpus], data: Data) -> tuple[Tables, Counter[st
     shared = cross_split_overlap(talks, talk_split) if data.drop_duplicates else np.zeros(len(talks), dtype=bool)
     every = np.arange(len(pairs))
     tables: Tables = {"pairs": {}, "conversations": {}}
-    for code, split in enumerate(SPLITS):
+    for code, split in enumerate(SPLIT_NAMES):
         tables["pairs"][split] = pairs.take(np.repeat(every, np.where(pair_split == code, copies, 0)))
         tables["conversations"][split] = talks.filter((talk_split == code) & ~shared)
     if (rule != KEPT).any():
-        dropped = pairs.append_column("split", pa.array(SPLITS).take(pa.array(pair_split)))
+        dropped = pairs.append_column("split", pa.array(SPLIT_NAMES).take(pa.array(pair_split)))
         dropped = dropped.append_column("rule", pa.array(RULES).take(pa.array(rule)))
         tables["dropped"] = {"train": dropped.filter(rule != KEPT)}
     if shared.any():
-        dropped = talks.append_column("split", pa.array(SPLITS).take(pa.array(talk_split)))
+        dropped = talks.append_column("split", pa.array(SPLIT_NAMES).take(pa.array(talk_split)))
         tables["dropped_conversations"] = {"train": dropped.filter(shared)}
     counts = Counter({f"pairs dropped: {RULES[code]}": int((rule == code).sum()) for code in range(1, len(RULES))})
     counts["conversations dropped: neighbouring lines that a stricter split has"] = int(shared.sum())
@@ -82,7 +82,7 @@ def conversation_table(named: WeightedCorpus) -> pa.Table:
 
 def chat(corpus: Corpus, first: np.ndarray, last: np.ndarray, reply: np.ndarray, system: bool = False) -> pa.ListArray:
     """The lines of each window as messages: the reply is the assistant's, and the roles alternate backwards from it."""
-    offsets, places = between(first - system, last)
+    offsets, places = ragged_ranges(first - system, last)
     speaker = (np.repeat(reply, np.diff(offsets)) - places) % 2
     texts = corpus.lines["text"].combine_chunks()
     if system:
@@ -109,7 +109,7 @@ def provenance(
         "script_url": pa.array([film.script_url for film in corpus.films], pa.string()),
     }
     film = pa.array(corpus.film_of[conversation])
-    offsets, places = between(first, last)
+    offsets, places = ragged_ranges(first, last)
     lines = corpus.lines.take(pa.array(places)).combine_chunks()
     of_window = {
         name: pa.ListArray.from_arrays(pa.array(offsets), lines[column].combine_chunks())

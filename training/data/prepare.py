@@ -9,40 +9,38 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chat.template import SYSTEM_PROMPT
 from hub.cards import dataset_card
 from hub.errors import UserError
 from hub.lineage import Lineage
-from hub.parquet import write_tables
 from hub.publish import preview_publish, publish
 from hub.rights import UNKNOWN, Rights, combine_rights, inherited_rights
-from training.data import dataset_stats
-from training.data.corpus.assemble import WeightedCorpus
-from training.data.corpus.sources import Located, locate
-from training.data.pairs import build
-from training.data.splits import SPLITS
 from training.recipe import Recipe
 from training.recipe_schema import Data, Source
-from training.stage import Task, command, log_progress, work_folder
+from training.stage import CustomStage, Task, command, log_progress, work_folder
+
+if TYPE_CHECKING:
+    from training.data.corpus.assemble import WeightedCorpus
+    from training.data.corpus.sources import Located
 
 
-def run(recipe: Recipe, work: Path) -> str:
-    """Publishes the dialogue dataset and returns its full commit sha."""
+def prepare_dataset(recipe: Recipe, work: Path) -> str:
+    """Publishes the dialogue dataset where it is not up to date, and returns its full commit sha."""
     found = located(recipe.data, work)
     made = Task(recipe.names.dialogue, "dataset", lineage_of(recipe.data, found))
     if revision := made.done():
         return revision
-    files, lineage = make(recipe.data, found, made.repo, work_folder(work, made.lineage))
+    files, lineage = dataset_files(recipe.data, found, made.repo, work_folder(work, made.lineage))
     return publish(made.repo, "dataset", files, lineage, "Dialogue pairs and conversations", private=recipe.hub.private)
 
 
-def preview(recipe: Recipe, work: Path) -> None:
-    """Makes everything that `run` would publish, shows what publishing it would do, and sends nothing."""
+def preview_dataset(recipe: Recipe, work: Path) -> None:
+    """Makes all that `prepare_dataset` would publish, shows what publishing it would do, and sends nothing."""
     found = located(recipe.data, work)
     folder, repo = work_folder(work, lineage_of(recipe.data, found)), recipe.names.dialogue
-    files, lineage = make(recipe.data, found, repo, folder)
+    files, lineage = dataset_files(recipe.data, found, repo, folder)
     for path, content in files.items():
         if isinstance(content, bytes):
             (folder / path).write_bytes(content)
@@ -52,6 +50,8 @@ def preview(recipe: Recipe, work: Path) -> None:
 
 def located(data: Data, work: Path) -> list[Located]:
     """Finds every source. Raises UserError where one is not there, or where two have one name."""
+    from training.data.corpus.sources import locate
+
     found = [locate(source, work) for source in data.sources]
     if twice := [name for name, times in Counter(one.name for one in found).items() if times > 1]:
         raise UserError(f"two sources are named {twice[0]}; give each a name of its own in data.sources")
@@ -68,20 +68,26 @@ def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = 
     return Lineage("prepare", settings, tuple(one.input for one in found), facts=facts or {})
 
 
-def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dict[str, bytes | Path], Lineage]:
-    """Makes the files of the dataset, the card among them, and the lineage with what was counted on the way."""
+def dataset_files(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dict[str, bytes | Path], Lineage]:
+    """Files of the dataset, the card among them, and the lineage with what was counted on the way."""
+    from hub.parquet import write_tables
+    from training.data import dataset_stats
+    from training.data.corpus.assemble import WeightedCorpus
+    from training.data.pairs import build_tables
+    from training.data.splits import SPLIT_NAMES
+
     corpora = [
         WeightedCorpus(one.name, source.weight, one.read()) for one, source in zip(found, data.sources, strict=True)
     ]
-    tables, dropped = build(corpora, data)
+    tables, dropped = build_tables(corpora, data)
     counts = Counter[str]()
     for named in corpora:
         counts.update(named.corpus.counts)
     counts.update(dropped)
-    counts.update({f"{split} pairs": len(tables["pairs"][split]) for split in SPLITS})
+    counts.update({f"{split} pairs": len(tables["pairs"][split]) for split in SPLIT_NAMES})
     for name, count in counts.items():
         log_progress("prepare", f"{name}: {count:,}")
-    if empty := [split for split in SPLITS if not len(tables["pairs"][split])]:
+    if empty := [split for split in SPLIT_NAMES if not len(tables["pairs"][split])]:
         raise UserError(f"no pair falls into {' and '.join(empty)}; give more films, or data.split_by=pair")
     balance, widest = {}, {}
     for name, shares in (("genre", dataset_stats.genres), ("decade", dataset_stats.decades)):
@@ -93,9 +99,9 @@ def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dic
         spelled = " and ".join(f"{points:.1f} points of the {unit}" for unit, points in widest[name].items())
         log_progress("prepare", f"shares by {name} differ between splits by at most {spelled}")
     files, metadata = write_tables(tables, folder)
-    licences = dict(zip((one.name for one in found), map(rights_of, found, data.sources, corpora), strict=True))
+    licences = dict(zip((one.name for one in found), map(source_rights, found, data.sources, corpora), strict=True))
     rights = combine_rights(licences.values())
-    files["lengths.png"] = dataset_stats.figure(tables["pairs"], tables["conversations"], folder / "lengths.png")
+    files["lengths.png"] = dataset_stats.draw_lengths(tables["pairs"], tables["conversations"], folder / "lengths.png")
     facts = {"counts": dict(counts), "context_turns": data.context_turns, "rights": rights.as_fact()}
     lineage = lineage_of(data, found, facts)
     card = dataset_card(
@@ -112,7 +118,7 @@ def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dic
         rows={config: {split: len(table) for split, table in splits.items()} for config, splits in tables.items()},
         balance=balance,
         widest=widest,
-        lengths=dataset_stats.lengths(tables["pairs"]),
+        lengths=dataset_stats.word_quantiles(tables["pairs"]),
         system_prompt=SYSTEM_PROMPT,
         licences=licences,
         citations=rights.citations,
@@ -122,11 +128,13 @@ def make(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dic
     return files, lineage
 
 
-def rights_of(found: Located, source: Source, named: WeightedCorpus) -> Rights:
+def source_rights(found: Located, source: Source, named: WeightedCorpus) -> Rights:
     """The licence that the recipe gives a source, else the one its reader or its own lineage states; its citations."""
     stated = named.corpus.rights if named.corpus.rights != UNKNOWN else inherited_rights(found.input)
     return Rights({"license": source.license} if source.license else stated.license, stated.citations)
 
 
+STAGE = CustomStage(prepare_dataset, preview_dataset)
+
 if __name__ == "__main__":
-    command(run, __doc__, preview)
+    command(STAGE.run, __doc__, STAGE.preview)

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from chat.template import SYSTEM_PROMPT
-from training.data.arrow_lists import contents
+from training.data.arrow_lists import message_texts
 from training.data.corpus.assemble import WeightedCorpus
 from training.recipe_schema import Data
 
-SPLITS = ("train", "validation", "test")
+SPLIT_NAMES = ("train", "validation", "test")
 
 
 KEPT, LONG_PROMPT, LONG_REPLY, DUPLICATE, WEIGHT = range(5)
@@ -45,7 +45,7 @@ def split_of(key: str, salt: str) -> str:
 
 
 def split_codes(table: pa.Table, data: Data) -> np.ndarray:
-    """The place in SPLITS of each row, (rows,). A film goes by its title if it has one: namesakes stay together."""
+    """Index into SPLIT_NAMES of each row, (rows,). A film goes by its title if it has one: namesakes stay together."""
     if data.split_by == "film":
         keys = pc.coalesce(table["movie_title"], table["movie_id"])
     elif data.split_by == "conversation" or "messages" in table.column_names:
@@ -53,12 +53,12 @@ def split_codes(table: pa.Table, data: Data) -> np.ndarray:
     else:
         keys = pc.binary_join(table["line_ids"], "-")
     encoded = keys.combine_chunks().dictionary_encode()
-    code_of = [SPLITS.index(split_of(key, data.salt)) for key in encoded.dictionary.to_pylist()]
+    code_of = [SPLIT_NAMES.index(split_of(key, data.salt)) for key in encoded.dictionary.to_pylist()]
     return np.array(code_of)[encoded.indices.to_numpy()]
 
 
 def rules(pairs: pa.Table, split: np.ndarray, copies: np.ndarray, data: Data) -> np.ndarray:
-    """The place in RULES of the one that keeps each pair out, (pairs,); 0 where none does."""
+    """Index into RULES of the one that keeps each pair out, (pairs,); 0 where none does."""
     rule = np.zeros(len(pairs), dtype=np.int64)
     if data.drop_duplicates:
         rule[duplicates(pairs, split, copies == 0)] = DUPLICATE
@@ -69,7 +69,8 @@ def rules(pairs: pa.Table, split: np.ndarray, copies: np.ndarray, data: Data) ->
 
 
 def characters(messages: pa.ChunkedArray) -> np.ndarray:
-    texts = contents(messages)
+    """Characters of all messages of each row, (rows,)."""
+    texts = message_texts(messages)
     lengths = pc.utf8_length(texts.values).to_numpy()
     return np.add.reduceat(lengths, texts.offsets.to_numpy()[:-1])
 
@@ -80,7 +81,7 @@ def duplicates(pairs: pa.Table, split: np.ndarray, left_out: np.ndarray) -> np.n
     The copy that stays is a test film's before a validation film's before a train film's, and the first of those: what
     is evaluated keeps its natural mix, and nothing of it is trained on. One that is left out anyhow is not that copy.
     """
-    prompt, reply = contents(pairs["prompt"]), contents(pairs["completion"])
+    prompt, reply = message_texts(pairs["prompt"]), message_texts(pairs["completion"])
     texts = pa.concat_arrays([prompt.values, reply.values]).dictionary_encode().indices.to_numpy()
     said, ends = texts[: len(prompt.values)], prompt.offsets.to_numpy()
     key = texts[len(prompt.values) :].astype(np.int64)
@@ -99,7 +100,7 @@ def cross_split_overlap(talks: pa.Table, split: np.ndarray) -> np.ndarray:
 
     Test is stricter than validation, and validation than train: nothing that is evaluated is trained on.
     """
-    texts = contents(talks["messages"])
+    texts = message_texts(talks["messages"])
     starts = texts.offsets.to_numpy()
     said = texts.values.dictionary_encode().indices.to_numpy().astype(np.int64)
     talk = np.repeat(np.arange(len(talks)), np.diff(starts))
@@ -121,7 +122,7 @@ def weights(pairs: pa.Table, split: np.ndarray, corpora: list[WeightedCorpus], s
     copies = np.ones(len(pairs), dtype=np.int64)
     for named in corpora:
         if named.weight != 1:
-            own = (split == SPLITS.index("train")) & pc.equal(pairs["source"], named.name).to_numpy()
+            own = (split == SPLIT_NAMES.index("train")) & pc.equal(pairs["source"], named.name).to_numpy()
             ids = pairs["conversation_id"].filter(own).to_pylist()
             chance = np.array([hash_fraction(id, f"weight:{salt}") for id in ids])
             copies[own] = int(named.weight) + (chance < named.weight % 1)

@@ -1,141 +1,122 @@
-"""From replies and judgements to labelled pairs: who preferred what, which pairs teach nothing, and what DPO reads."""
+"""Preference labels: a pair of replies with its judgements, why it is dropped, and the row that DPO reads.
+
+A `labels` row has both replies and what was thought of them; a `preferences` row has the same pair in the order of the
+preference, as TRL takes it:
+
+    labels       prompt [system, user]   responses ["At the pier.", "Nowhere."]   probability 0.83   dropped ""
+    preferences  prompt [system, user]   chosen [assistant "At the pier."]   rejected [assistant "Nowhere."]
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from chat.template import STOP
-from eval.judge.bias import averaged
-from eval.judge.comparison import Judge
-from hub.errors import UserError
-from hub.lineage import Input
-from hub.task import log_progress
-from training.feedback.sampling import Row, SampledPairs
-from training.recipe import Recipe
+from training.feedback.sampling import PromptRow
 from training.recipe_schema import Preferences
 
-FILM = "the film (its own reply)"
+FILM_JUDGE = "the film (its own reply)"
 """The judge of pairs that nobody judged."""
 PEOPLE = "people (blind votes on the page)"
 
 
-def judged(judges: list[Judge], prompts: list[Row], contest: SampledPairs, recipe: Recipe, sft: Input) -> list[Row]:
-    """A row for each pair: its judgements in both orders, and why it is dropped, if it is. The first judge decides."""
-    told = [both_orders(judge, prompts, contest) for judge in judges]
-    labels = []
-    for place, (row, (first, second)) in enumerate(zip(prompts, contest.pairs, strict=True)):
-        ahead, swapped = told[0][place]
-        label = {
-            **row,
-            "responses": [first.text, second.text],
-            "ended": [str(first.finish_reason), str(second.finish_reason)],
-            "seed": contest.seeds[place],
-            "judge": judges[0].name,
-            "first_wins": [ahead, swapped],  # the probability that the reply shown first is better, in each order
-            "probability": averaged([(ahead, swapped)])[0],
-            "second_judge": judges[1].name if len(judges) > 1 else None,
-            "second_first_wins": list(told[1][place]) if len(judges) > 1 else None,
-            "sft_revision": sft.revision,
+@dataclass(frozen=True)
+class LabelledPair:
+    """Two replies to a prompt and who prefers which: one row of the config `labels`, columns in this order."""
+
+    prompt: list[dict[str, str]]
+    """The messages to answer."""
+    scene: dict[str, Any]
+    """Where the prompt is from: a film's scene, a drawn scene, or a vote."""
+    film_reply: str | None
+    responses: tuple[str, str]
+    ended: tuple[str | None, str | None]
+    """How each reply ended: a stop token, "length", or None where that is not known."""
+    seed: int | None
+    """Of the draw that the replies come from."""
+    judge: str
+    first_wins: tuple[float, float]
+    """The probability that the reply shown first is better, in each order of the two."""
+    probability: float
+    """That the first of `responses` is better: both orders averaged; NaN where the judge gave no score."""
+    second_judge: str | None
+    second_first_wins: tuple[float, float] | None
+    sft_revision: str | None
+    dropped: str = ""
+    """Why the pair teaches nothing; empty where it does."""
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> LabelledPair:
+        """Pair from a published row."""
+        pairs = ("responses", "ended", "first_wins", "second_first_wins")
+        values: dict[str, Any] = {
+            key: tuple(value) if key in pairs and value is not None else value for key, value in row.items()
         }
-        labels.append(label | {"dropped": reason_to_drop(label, recipe.preferences)})
-    return labels
+        return cls(**values)
 
+    @classmethod
+    def unjudged(cls, row: PromptRow, responses: tuple[str, str], judge: str, **known: Any) -> LabelledPair:
+        """Pair whose first reply is preferred because of where it is from; dropped where both texts are the same.
 
-def both_orders(judge: Judge, prompts: list[Row], contest: SampledPairs) -> list[tuple[float, float]]:
-    """Asks a judge about every pair in both orders."""
-    log_progress("preferences", f"judging by {judge.name}, in both orders")
-    asked = [(row["prompt"], a.text, b.text) for row, (a, b) in zip(prompts, contest.pairs, strict=True)]
-    said = judge.compare(asked + [(prompt, second, first) for prompt, first, second in asked])
-    return list(zip(said[: len(asked)], said[len(asked) :], strict=True))
-
-
-def pairs_from_films(prompts: list[Row], contest: SampledPairs, sft: Input) -> list[Row]:
-    """A row for each prompt: the film's own reply is preferred to the first sampled one, and nobody is asked."""
-    labels = []
-    for row, (sample, _), seed in zip(prompts, contest.pairs, contest.seeds, strict=True):
-        label = {
+        Args:
+            row: the prompt.
+            responses: the preferred reply, and the other.
+            judge: who stands in for a judge.
+            known: `ended`, `seed` and `sft_revision`.
+        """
+        return cls(
             **row,
-            "responses": [row["film_reply"], sample.text],
-            "ended": [STOP, str(sample.finish_reason)],
-            "seed": seed,
-            "judge": FILM,
-            "first_wins": [1.0, 0.0],
-            "probability": 1.0,
-            "second_judge": None,
-            "second_first_wins": None,
-            "sft_revision": sft.revision,
-        }
-        labels.append(label | {"dropped": text_defect(label)})
-    return labels
+            responses=responses,
+            judge=judge,
+            first_wins=(1.0, 0.0),
+            probability=1.0,
+            second_judge=None,
+            second_first_wins=None,
+            dropped=text_defect(responses),
+            **known,
+        )
+
+    def to_row(self) -> dict[str, Any]:
+        """Row of the published table: lists for tuples, plain texts for enums."""
+        row = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        row["ended"] = [reason if reason is None else str(reason) for reason in self.ended]
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in row.items()}
 
 
-def pairs_from_votes(votes: Input) -> tuple[list[Row], list[Row], dict[str, int]]:
-    """Prompts and pairs of the visitors' votes: what one chose, against each of the replies that it did not choose.
-
-    Raises:
-        UserError: there is no vote.
-    """
-    from hub.votes.vote import votes as read
-
-    labels, prompts, counts = [], [], Counter[str]()
-    for vote in read(votes.repo, votes.revision):
-        counts["votes"] += 1
-        counts["votes for none"] += not vote.chosen
-        scene = {"comparison": vote.comparison, "time": vote.time}
-        prompts.append({"prompt": vote.prompt, "scene": scene, "film_reply": None})
-        chosen = vote.replies[vote.chosen[0]] if vote.chosen else None
-        for option in vote.shown:
-            other = vote.replies[option[0]]
-            if chosen is None or option[0] in vote.chosen:
-                continue
-            label = {
-                **prompts[-1],
-                "responses": [chosen, other],
-                "ended": [None, None],
-                "seed": None,
-                "judge": PEOPLE,
-                "first_wins": [1.0, 0.0],
-                "probability": 1.0,
-                "second_judge": None,
-                "second_first_wins": None,
-                "sft_revision": vote.revisions.get("sft"),
-            }
-            labels.append(label | {"dropped": text_defect(label)})
-    if not labels:
-        raise UserError(f"{votes.repo} has no vote for a reply yet; collect some on the page first")
-    return prompts, labels, dict(counts)
-
-
-def text_defect(label: Row) -> str:
+def text_defect(responses: tuple[str, str]) -> str:
     """Why two replies are none to choose between, or an empty text."""
-    first, second = (" ".join(text.lower().split()) for text in label["responses"])
+    first, second = (" ".join(text.lower().split()) for text in responses)
     if not first or not second:
         return "empty reply"
     return "identical replies" if first == second else ""
 
 
-def reason_to_drop(label: Row, settings: Preferences) -> str:
+def reason_to_drop(pair: LabelledPair, settings: Preferences) -> str:
     """Why a judged pair teaches nothing, or an empty text."""
-    ahead, swapped = label["first_wins"]
-    if reason := text_defect(label):
+    ahead, swapped = pair.first_wins
+    if reason := text_defect(pair.responses):
         return reason
-    if math.isnan(label["probability"]):
+    if math.isnan(pair.probability):
         return "unscored"
     if (ahead > 0.5) == (swapped > 0.5) and not settings.allow_disagreement:
         return "tie" if ahead == swapped == 0.5 else "orders disagree"
-    return "margin too small" if abs(label["probability"] - 0.5) < settings.min_margin else ""
+    return "margin too small" if abs(pair.probability - 0.5) < settings.min_margin else ""
 
 
-def to_dpo_row(label: Row) -> Row:
-    """The row that DPO reads: `prompt`, `chosen`, `rejected` as messages, and where the judgement came from."""
-    order = (0, 1) if label["probability"] > 0.5 else (1, 0)
-    chosen, rejected = ([{"role": "assistant", "content": label["responses"][index]}] for index in order)
-    margin = abs(label["probability"] - 0.5)
-    return {"prompt": label["prompt"], "chosen": chosen, "rejected": rejected, "margin": margin} | {
-        key: label[key] for key in ("scene", "responses", "judge", "first_wins", "probability", "sft_revision")
+def to_dpo_row(pair: LabelledPair) -> dict[str, Any]:
+    """Row that DPO reads: `prompt`, `chosen`, `rejected` as messages, and where the judgement came from."""
+    order = (0, 1) if pair.probability > 0.5 else (1, 0)
+    chosen, rejected = ([{"role": "assistant", "content": pair.responses[index]}] for index in order)
+    margin, row = abs(pair.probability - 0.5), pair.to_row()
+    return {"prompt": pair.prompt, "chosen": chosen, "rejected": rejected, "margin": margin} | {
+        key: row[key] for key in ("scene", "responses", "judge", "first_wins", "probability", "sft_revision")
     }
 
 
-def dropped(labels: list[Row]) -> Counter[str]:
-    return Counter(label["dropped"] for label in labels if label["dropped"])
+def count_dropped(pairs: Iterable[LabelledPair]) -> Counter[str]:
+    """How many pairs each reason dropped."""
+    return Counter(pair.dropped for pair in pairs if pair.dropped)

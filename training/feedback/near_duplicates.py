@@ -17,13 +17,18 @@ _SURROGATES = 0xD800
 
 
 def near_duplicates(texts: Sequence[str], against: Sequence[str] = (), limit: float = LIMIT) -> np.ndarray:
-    """Which texts are more alike than `limit` to one before them that is itself none, or to one of `against`, (texts,)
-    of bool."""
+    """Deduplication mask, (texts,) of bool: which texts are near-duplicates of an earlier kept one or of `against`.
+
+    Args:
+        texts: in order of preference.
+        against: texts that none may be like.
+        limit: ROUGE-L F1 above which two texts are near-duplicates.
+    """
     from rapidfuzz.distance import Indel
     from rapidfuzz.process import cdist
 
     letters: dict[str, str] = {}
-    known, others = spelled(texts, letters), spelled(against, letters)
+    known, others = as_letters(texts, letters), as_letters(against, letters)
     found = np.zeros(len(known), dtype=bool)
 
     def alike(rows: list[str], columns: list[str]) -> np.ndarray:
@@ -44,14 +49,16 @@ def near_duplicates(texts: Sequence[str], against: Sequence[str] = (), limit: fl
     return found
 
 
-def spelled(texts: Sequence[str], letters: dict[str, str]) -> list[str]:
+def as_letters(texts: Sequence[str], letters: dict[str, str]) -> list[str]:
     """Each text as a string of one letter a word; `letters` grows by the words that are new."""
     return ["".join(letters.setdefault(word, letter(len(letters))) for word in words(text)) for text in texts]
 
 
 def letter(number: int) -> str:
+    """Code point for word number `number`, surrogates left out."""
     return chr(number + 1 if number + 1 < _SURROGATES else number + 1 + 0x800)
 
 
 def words(text: str) -> list[str]:
+    """Words of a text in lower case, punctuation left out."""
     return re.findall(r"\w+", text.lower())

@@ -8,93 +8,100 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from chat.variants import ModelRef, load_variants
 from eval.judge.bias import agreement, averaged, first_wins, longer_wins
-from eval.judge.comparison import Judge
 from hub.cards import dataset_card
 from hub.errors import UserError
-from hub.lineage import Lineage, pin
+from hub.lineage import Input, Lineage, pin
 from hub.parquet import write_tables
 from hub.publish import publish
 from hub.rights import Rights, inherited_rights
-from training.feedback.labels import dropped, judged, pairs_from_films, pairs_from_votes, to_dpo_row
-from training.feedback.pair_sources import judges_of, prompts_of
-from training.feedback.sampling import Row, open_sampler, sampled
+from training.feedback.labels import count_dropped, to_dpo_row
+from training.feedback.pair_sources import LabelledSet, SamplingContext, from_films, from_judge, from_votes
 from training.recipe import Recipe
-from training.stage import Task, base_input, command, log_progress, work_folder
+from training.recipe_schema import Preferences
+from training.stage import CustomStage, Task, base_input, command, log_progress, work_folder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
-def run(recipe: Recipe, work: Path) -> str:
-    """Publishes the preference set and returns its full commit sha."""
-    made, settings = task(recipe), recipe.preferences
+def make_preferences(recipe: Recipe, work: Path) -> str:
+    """Publishes the preference set where it is not up to date, and returns its full commit sha."""
+    made = preferences_task(recipe)
     if revision := made.done():
         return revision
-    base, sft, dialogue, *others = made.lineage.inputs
-    folder = work_folder(work, made.lineage)
-    judges: list[Judge] = []
-    if settings.source == "votes":
-        (votes,) = others
-        prompts, labels, drawn = pairs_from_votes(votes)
-    else:
-        prompts, drawn = prompts_of(recipe, dialogue, work)
-        here = settings.server is None or settings.source == "pmi"  # the embedded judge is the base model
-        models = ModelRef(base.repo, base.revision), {"sft": ModelRef(sft.repo, sft.revision)}
-        variants = load_variants(*models) if here else None
-        said = f" by {settings.server_model} of {settings.server}" if settings.server else ""
-        log_progress("preferences", f"sampling two replies to each of {len(prompts):,} prompts{said}")
-        with open_sampler(variants, base, settings) as speaking:
-            contest = sampled(speaking, prompts, settings, folder)
-        drawn |= contest.counts
-        if settings.source == "corpus":
-            labels = pairs_from_films(prompts, contest, sft)
-        else:
-            judges = judges_of(recipe, variants, work)
-            labels = judged(judges, prompts, contest, recipe, sft)
-    kept = [to_dpo_row(row) for row in labels if not row["dropped"]]
-    counts = {"prompts": len(prompts), **drawn, "judged pairs": len(labels), "preferences": len(kept)}
-    counts |= {f"dropped: {reason}": count for reason, count in dropped(labels).items()}
-    for name, count in counts.items():
-        log_progress("preferences", f"{name}: {count:,}")
+    folder, dialogue = work_folder(work, made.lineage), made.lineage.inputs[2]
+    labelled = labelled_set(recipe, made, folder, work)
+    kept = [to_dpo_row(pair) for pair in labelled.pairs if not pair.dropped]
+    counts = {"prompts": len(labelled.prompts), **labelled.counts}
+    counts |= {"judged pairs": len(labelled.pairs), "preferences": len(kept)}
+    counts |= {f"dropped: {reason}": count for reason, count in count_dropped(labelled.pairs).items()}
+    for name, value in counts.items():
+        log_progress("preferences", f"{name}: {value:,}")
     if not kept:
         raise UserError(
-            f"no clear preference among {len(labels)} judged pairs; give more prompts, or a lower min_margin"
+            f"no clear preference among {len(labelled.pairs)} judged pairs; give more prompts, or a lower min_margin"
         )
     rights = inherited_rights(dialogue)
-    facts = {"counts": counts, **told(labels, judges), "rights": rights.as_fact()}
+    facts = {"counts": counts, **summarize_judging(labelled), "rights": rights.as_fact()}
     lineage = replace(made.lineage, facts=facts)
-    tables = {"preferences": kept, "labels": labels, "prompts": prompts}
-    files, metadata = write_tables(
-        {config: {"train": pa.Table.from_pylist(rows)} for config, rows in tables.items()}, folder
-    )
-    files["README.md"] = card(recipe, metadata, facts, kept[:10], rights, lineage).encode()
+    files, metadata = write_tables(preference_tables(labelled, kept), folder)
+    files["README.md"] = preferences_card(recipe, metadata, facts, kept[:10], rights, lineage).encode()
     return publish(made.repo, "dataset", files, lineage, "Preference pairs", private=recipe.hub.private)
 
 
-def told(labels: list[Row], judges: list[Judge]) -> dict[str, Any]:
-    """Who judged and how: biases with their intervals, what it cost, how far a second judge agrees. Says it as well."""
-    orders = [tuple(label["first_wins"]) for label in labels]
-    replies = [tuple(label["responses"]) for label in labels]
-    asked = bool(judges)
+def labelled_set(recipe: Recipe, made: Task, folder: Path, work: Path) -> LabelledSet:
+    """Pairs from the source that the recipe names: votes, films, or a judge."""
+    settings = recipe.preferences
+    base, sft, dialogue, *others = made.lineage.inputs
+    if settings.source == "votes":
+        (votes,) = others
+        return from_votes(votes)
+    if settings.source == "corpus":
+        return from_films(settings, sampling_context(settings, base, sft, dialogue, folder))
+    context = sampling_context(settings, base, sft, dialogue, folder)
+    return from_judge(settings, (recipe.judge, recipe.second_judge), context, work / "judge.sqlite")
+
+
+def sampling_context(settings: Preferences, base: Input, sft: Input, dialogue: Input, folder: Path) -> SamplingContext:
+    """What to sample from: this machine's models, unless a server samples and no model of this machine judges."""
+    from chat.variants import ModelRef, load_variants
+
+    here = settings.server is None or settings.source == "pmi"  # the embedded judge is the base model
+    models = ModelRef(base.repo, base.revision), {"sft": ModelRef(sft.repo, sft.revision)}
+    variants = load_variants(*models) if here else None
+    return SamplingContext(base, sft, dialogue, variants, folder)
+
+
+def preference_tables(labelled: LabelledSet, kept: list[dict[str, Any]]) -> dict[str, dict[str, pa.Table]]:
+    """Tables by config and split: `preferences` (what DPO reads), `labels` (every pair) and `prompts`."""
+    import pyarrow as pa
+
+    rows = {"preferences": kept, "labels": [pair.to_row() for pair in labelled.pairs], "prompts": labelled.prompts}
+    return {config: {"train": pa.Table.from_pylist(rows_of)} for config, rows_of in rows.items()}
+
+
+def summarize_judging(labelled: LabelledSet) -> dict[str, Any]:
+    """Judges and biases: position and length bias with intervals, cost, agreement of a second judge; logs them."""
+    pairs, judges = labelled.pairs, labelled.judges
+    probabilities = [pair.probability for pair in pairs]
     found: dict[str, Any] = {
-        "judge": judges[0].name if asked else labels[0]["judge"],
-        "mode": getattr(judges[0], "summary", None) if asked else None,
-        "first_wins": plain(first_wins(orders)) if asked else None,
-        "longer_wins": plain(longer_wins(replies, [label["probability"] for label in labels])),
+        "judge": judges[0].name if judges else pairs[0].judge,
+        "mode": getattr(judges[0], "summary", None) if judges else None,
+        "first_wins": estimate_fact(first_wins([pair.first_wins for pair in pairs])) if judges else None,
+        "longer_wins": estimate_fact(longer_wins([pair.responses for pair in pairs], probabilities)),
         "cost": " and ".join(filter(None, (getattr(judge, "cost", None) for judge in judges))) or None,
         "agreement": None,
     }
-    for name, words in (("first_wins", "the reply shown first"), ("longer_wins", "the longer reply")):
+    for name, reply in (("first_wins", "the reply shown first"), ("longer_wins", "the longer reply")):
         if share := found[name]:
-            log_progress(
-                "preferences", f"{words} wins {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%})"
-            )
+            interval = f"{share['low']:.1%} to {share['high']:.1%}"
+            log_progress("preferences", f"{reply} wins {share['value']:.1%} ({interval})")
     if len(judges) > 1:
-        second = averaged([tuple(label["second_first_wins"]) for label in labels])
-        found["agreement"] = {"judge": judges[1].name} | agreement([label["probability"] for label in labels], second)
+        second = averaged([pair.second_first_wins for pair in pairs if pair.second_first_wins])
+        found["agreement"] = {"judge": judges[1].name} | agreement(probabilities, second)
         both = found["agreement"]
         log_progress(
             "preferences",
@@ -105,11 +112,12 @@ def told(labels: list[Row], judges: list[Judge]) -> dict[str, Any]:
     return found
 
 
-def plain(estimate: Any) -> dict[str, float] | None:
+def estimate_fact(estimate: Any) -> dict[str, float] | None:
+    """Estimate with its interval as the lineage keeps it."""
     return estimate._asdict() if estimate else None
 
 
-def task(recipe: Recipe) -> Task:
+def preferences_task(recipe: Recipe) -> Task:
     """The preference set, from the base, the SFT adapter and the dialogue dataset as they are now."""
     names = recipe.names
     inputs = [base_input(recipe), pin(names.adapter("sft"), "model"), pin(names.dialogue, "dataset")]
@@ -124,18 +132,20 @@ def task(recipe: Recipe) -> Task:
     return Task(names.preferences, "dataset", Lineage("preferences", settings, tuple(inputs)))
 
 
-def preview(recipe: Recipe, work: Path) -> None:
-    task(recipe).preview()
+def preview_preferences(recipe: Recipe, work: Path) -> None:
+    """Prints what would be made, from what and why."""
+    preferences_task(recipe).preview()
 
 
-def card(
+def preferences_card(
     recipe: Recipe,
     metadata: dict[str, Any],
     facts: dict[str, Any],
-    samples: list[Row],
+    samples: list[dict[str, Any]],
     rights: Rights,
     lineage: Lineage,
 ) -> str:
+    """Dataset card, with the first rows as samples."""
     return dataset_card(
         "preferences",
         {"pretty_name": f"Repartee preferences ({recipe.model.size})", **rights.license, **metadata},
@@ -148,5 +158,7 @@ def card(
     )
 
 
+STAGE = CustomStage(make_preferences, preview_preferences)
+
 if __name__ == "__main__":
-    command(run, __doc__, preview)
+    command(STAGE.run, __doc__, STAGE.preview)

@@ -13,7 +13,6 @@ import random
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -24,10 +23,10 @@ from eval.judge.messages import Request
 from hub.errors import UserError
 from hub.lineage import Input, pin
 from training.feedback.near_duplicates import near_duplicates
+from training.feedback.sampling import PromptRow
 from training.recipe import Recipe
 from training.stage import command, log_progress
 
-Row = dict[str, Any]
 GRID = Path(__file__).with_name("grid.yaml")
 PER_CALL = 5
 ROUNDS = 12
@@ -55,6 +54,7 @@ DIRECTION = re.compile(r"[\[\]{}*_#<>]|^\(|\)$|^(INT|EXT)\.|^[A-Z][A-Z .']{2,}:"
 
 
 def grid() -> dict[str, list[str]]:
+    """Lists that scenes are drawn from, by name (`grid.yaml`)."""
     return yaml.safe_load(GRID.read_text("utf-8"))
 
 
@@ -64,7 +64,8 @@ def scene(number: int, seed: int, lists: dict[str, list[str]]) -> dict[str, str]
     return {name: chance.choice(entries) for name, entries in lists.items()}
 
 
-def request(number: int, about: dict[str, str], mode: Capabilities) -> Request:
+def prompt_request(number: int, about: dict[str, str], mode: Capabilities) -> Request:
+    """Judge request for `PER_CALL` lines of a scene; its number keeps equal scenes apart in the cache."""
     return Request(
         (("user", ASK.format(count=PER_CALL, **about)),),
         max_tokens=60 * PER_CALL,
@@ -84,7 +85,7 @@ def lines_of(text: str) -> list[str]:
     return [" ".join(line.split()) for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
 
 
-def unfit(line: str) -> str | None:
+def line_defect(line: str) -> str | None:
     """Why a line is none to answer, or None."""
     if REFUSAL.search(line):
         return "a refusal"
@@ -93,10 +94,15 @@ def unfit(line: str) -> str | None:
     return None if 2 <= len(line.split()) <= 60 else "too short or too long"
 
 
-def written(client: Client, count: int, seed: int, against: list[str]) -> tuple[list[Row], dict[str, int]]:
-    """Asks until `count` lines are good, in at most ROUNDS rounds.
+def written_prompts(
+    client: Client, count: int, seed: int, against: list[str]
+) -> tuple[list[PromptRow], dict[str, int]]:
+    """Synthetic prompts: asks until `count` lines are good, in at most ROUNDS rounds.
 
     Args:
+        client: the judge, which writes them.
+        count: how many.
+        seed: of the scenes.
         against: lines that none may be like: those of the test films.
 
     Returns:
@@ -114,13 +120,13 @@ def written(client: Client, count: int, seed: int, against: list[str]) -> tuple[
         numbers = range(calls, calls + max(1, -(-lacking * 5 // (PER_CALL * 4))))  # a fifth will not do
         calls = numbers.stop
         scenes = [scene(number, seed, lists) for number in numbers]
-        asked = [request(number, about, mode) for number, about in zip(numbers, scenes, strict=True)]
+        requests = [prompt_request(number, about, mode) for number, about in zip(numbers, scenes, strict=True)]
         fresh = []
-        for answer, about in zip(client.ask(asked, "writing prompts"), scenes, strict=True):
+        for answer, about in zip(client.ask(requests, "writing prompts"), scenes, strict=True):
             found = lines_of(answer.texts[0])
             counts["answers without lines"] += not found
             for line in found:
-                if reason := unfit(line):
+                if reason := line_defect(line):
                     counts[f"left out: {reason}"] += 1
                 else:
                     fresh.append((line, about))
@@ -136,7 +142,7 @@ def written(client: Client, count: int, seed: int, against: list[str]) -> tuple[
         log_progress(
             "prompts", f"{len(taken):,} of {count:,} lines after {ROUNDS} rounds: the others were too like them"
         )
-    rows = [
+    rows: list[PromptRow] = [
         {
             "prompt": [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": line}],
             "scene": about,
@@ -155,12 +161,12 @@ def test_lines(dialogue: Input) -> list[str]:
     return sorted({prompt[-1]["content"] for prompt in rows["prompt"]})
 
 
-def run(recipe: Recipe, work: Path) -> str:
-    """Writes the prompts and says what they cost; they stay in the judge's cache."""
+def write_prompts(recipe: Recipe, work: Path) -> str:
+    """Synthetic prompts and what they cost, printed; they stay in the judge's cache."""
     settings = recipe.preferences
     against = test_lines(pin(recipe.names.dialogue, "dataset"))
     with Client(recipe.judge, work / "judge.sqlite") as client:
-        rows, counts = written(client, settings.prompts, settings.seed, against)
+        rows, counts = written_prompts(client, settings.prompts, settings.seed, against)
         for name, value in counts.items():
             log_progress("prompts", f"{name}: {value:,}")
         for row in rows[:10]:
@@ -170,4 +176,4 @@ def run(recipe: Recipe, work: Path) -> str:
 
 
 if __name__ == "__main__":
-    command(run, __doc__)
+    command(write_prompts, __doc__)

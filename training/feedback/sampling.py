@@ -1,4 +1,4 @@
-"""Prompts of the train films, and the replies that compete for them."""
+"""Prompts from the train films, and two sampled replies to each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from chat.generate import FinishReason
 from hub.errors import UserError
@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     from chat.generate import Reply
     from chat.variants import ModelVariants
 
-Row = dict[str, Any]
-ALIKE = 0.9  # rapidfuzz's normalized Indel similarity of words: 1 is the same words in the same order
+MAX_SIMILARITY = 0.9  # rapidfuzz's normalized Indel similarity of words: 1 is the same words in the same order
+
+
+class PromptRow(TypedDict):
+    """A prompt to answer: one row of the config `prompts`."""
+
+    prompt: list[dict[str, str]]
+    scene: dict[str, Any]
+    """Where it is from."""
+    film_reply: str | None
+    """What the film answers; None where the prompt is of no film."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,12 @@ class SampledPairs:
     """What was redrawn, and what was no better after the last draw."""
 
 
-def seeded_prompts(dialogue: Input, settings: Preferences) -> list[Row]:
+def seeded_prompts(dialogue: Input, settings: Preferences) -> list[PromptRow]:
     """Draws distinct prompts from the train split; each keeps the scene it came from, and the film's own reply."""
     from datasets import load_dataset
 
     rows = load_dataset(dialogue.repo, "pairs", split="train", revision=dialogue.revision)
-    prompts: dict[str, Row] = {}
+    prompts: dict[str, PromptRow] = {}
     for row in rows.shuffle(seed=settings.seed):
         scene = {key: row[key] for key in ("movie_id", "movie_title", "conversation_id", "line_ids")}
         film_reply = row["completion"][0]["content"]
@@ -77,7 +86,7 @@ def open_sampler(
 
 
 def sampled(
-    variants: ModelVariants | RemoteEngine, prompts: list[Row], settings: Preferences, folder: Path
+    variants: ModelVariants | RemoteEngine, prompts: list[PromptRow], settings: Preferences, folder: Path
 ) -> SampledPairs:
     """Samples two replies to each prompt by the SFT variant, and again where one is of no use; killed, it carries on.
 
@@ -95,20 +104,20 @@ def sampled(
     for draw in range(settings.redraws + 1):
         seed = settings.seed + 1_000 * draw
         path = folder / ("replies.jsonl" if draw == 0 else f"replies-{draw}.jsonl")
-        twice = [prompts[place]["prompt"] for place in again for _ in range(2)]
+        twice = [prompts[index]["prompt"] for index in again for _ in range(2)]
         replies = generate_resumable(path, variants, twice, ["sft"] * len(twice), sampling, seed)
         drawn = list(zip(replies[::2], replies[1::2], strict=True))
         if draw == 0:
             pairs = drawn
         else:
             counts["pairs drawn again"] += len(again)
-            for place, pair in zip(again, drawn, strict=True):
-                if pair_defect(pair) is None or pair_defect(pairs[place]) is not None:
-                    pairs[place], seeds[place] = pair, seed
-        again = [place for place in again if pair_defect(pairs[place])]
+            for index, pair in zip(again, drawn, strict=True):
+                if pair_defect(pair) is None or pair_defect(pairs[index]) is not None:
+                    pairs[index], seeds[index] = pair, seed
+        again = [index for index in again if pair_defect(pairs[index])]
         if not again:
             break
-    counts.update(f"after the last draw: {pair_defect(pairs[place])}" for place in again)
+    counts.update(f"after the last draw: {pair_defect(pairs[index])}" for index in again)
     return SampledPairs(pairs, seeds, dict(counts))
 
 
@@ -119,12 +128,11 @@ def pair_defect(pair: tuple[Reply, Reply]) -> str | None:
         return "an empty reply"
     if not {first.finish_reason, second.finish_reason} <= {FinishReason.END_OF_TURN, FinishReason.UNNAMED_STOP}:
         return "a reply that did not end"
-    return "replies alike" if similarity(first.text, second.text) > ALIKE else None
+    return "replies alike" if similarity(first.text, second.text) > MAX_SIMILARITY else None
 
 
 def similarity(first: str, second: str) -> float:
-    """How alike two texts are by their words in order, from 0 to 1: twice the longest common subsequence over both
-    lengths, which is ROUGE-L F1 (Lin, 2004)."""
+    """ROUGE-L F1 of two texts (Lin, 2004), 0 to 1: twice the longest common subsequence of words over both lengths."""
     from rapidfuzz.distance import Indel
 
     return Indel.normalized_similarity(first.lower().split(), second.lower().split())

@@ -70,7 +70,7 @@ def last_loss(trainer: Any) -> float | None:
     return next((round(entry["loss"], 4) for entry in reversed(trainer.state.log_history) if "loss" in entry), None)
 
 
-def losses(trainer: Any, path: Path) -> Path:
+def plot_losses(trainer: Any, path: Path) -> Path:
     """Draws what the trainer logged: the loss of each step, and of the held-out rows where it was measured."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

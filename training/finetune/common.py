@@ -43,7 +43,7 @@ def model_settings(recipe: Recipe) -> dict[str, Any]:
     return {"four_bit": recipe.model.four_bit, "lora": vars(recipe.model.lora), "system_prompt": SYSTEM_PROMPT}
 
 
-def context_turns(dialogue: Input) -> int:
+def dialogue_context_turns(dialogue: Input) -> int:
     """How many earlier turns the prompts of the dialogue dataset carry."""
     found = fetch_lineage(dialogue.repo, dialogue.type)
     return found[1].facts["context_turns"] if found else 1
@@ -55,9 +55,17 @@ def first_process_only(trainer: Any) -> None:
         raise SystemExit(0)
 
 
-def adapter_card(recipe: Recipe, repo: str, kind: str, base: Input, lineage: Lineage) -> bytes:
-    """The card of an adapter, with the licence of its base and the citations of all that it was trained on."""
-    names, inherited = recipe.names, rights_of_base(base)
+def adapter_card(recipe: Recipe, repo: str, lineage: Lineage) -> bytes:
+    """Model card of an adapter, with the licence of its base and the citations of all that it was trained on.
+
+    Args:
+        recipe: what it was made by.
+        repo: where it is published; the end of its name is its kind: "sft", "dpo-merged".
+        lineage: its inputs, of which the first is the base, its settings and the facts of the run.
+    """
+    names, base = recipe.names, lineage.inputs[0]
+    kind = repo.removeprefix(names.adapter(""))
+    inherited = rights_of_base(base)
     citations = combine_rights([inherited, *map(inherited_rights, lineage.inputs)]).citations
     metadata = {
         **inherited.license,

@@ -8,45 +8,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.errors import UserError
 from hub.lineage import Input, Lineage, pin
-from hub.publish import publish
 from training.finetune.callbacks import (
     finite_guard,
     first_loss_guard,
     last_loss,
     logged_rewards,
-    losses,
+    plot_losses,
 )
-from training.finetune.common import adapter_card, context_turns, first_process_only, model_settings, trainer_arguments
-from training.finetune.memory_plan import Shape, plan
-from training.finetune.preference_pairs import as_text, kept_pairs, longest, same_base, split
+from training.finetune.common import (
+    adapter_card,
+    dialogue_context_turns,
+    first_process_only,
+    model_settings,
+    trainer_arguments,
+)
+from training.finetune.memory_plan import Shape, plan_run
+from training.finetune.preference_pairs import kept_pairs, longest, render_preference, same_base, split
 from training.finetune.trl_compat import complete_reference
 from training.recipe import Recipe
-from training.stage import Task, base_input, command, log_progress, work_folder
+from training.stage import Stage, Task, base_input, command, log_progress
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
 
-def run(recipe: Recipe, work: Path) -> str:
-    """Publishes the DPO adapter and returns its full commit sha."""
-    made = task(recipe)
-    if revision := made.done():
-        return revision
-    base, sft, preferences = made.lineage.inputs
-    files, facts = train(recipe, base, sft, preferences, work_folder(work, made.lineage))
-    facts["context_turns"] = context_turns(pin(recipe.names.dialogue, "dataset"))
-    lineage = replace(made.lineage, facts=facts)
-    files["README.md"] = adapter_card(recipe, made.repo, "dpo", base, lineage)
-    return publish(made.repo, "model", files, lineage, "DPO adapter", private=recipe.hub.private)
-
-
-def task(recipe: Recipe) -> Task:
+def dpo_task(recipe: Recipe) -> Task:
     """The DPO adapter, from the base, the SFT adapter and the preference set as they are now."""
     names = recipe.names
     settings = {"model": model_settings(recipe), "dpo": {**vars(recipe.dpo)}}
@@ -54,11 +45,7 @@ def task(recipe: Recipe) -> Task:
     return Task(names.adapter("dpo"), "model", Lineage("dpo", settings, inputs))
 
 
-def preview(recipe: Recipe, work: Path) -> None:
-    task(recipe).preview()
-
-
-def train(
+def train_dpo(
     recipe: Recipe, base: Input, sft: Input, preferences: Input, folder: Path, callbacks: Sequence[Any] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
@@ -76,7 +63,7 @@ def train(
     rows, counts = kept_pairs(tokenizer, preferences, recipe, arguments.max_length)
     train_rows, held_out = split(rows, recipe.dpo.validation_pairs, arguments.seed)
     lengths = [longest(tokenizer, row) for row in train_rows]
-    numbers = plan(
+    numbers = plan_run(
         Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision)),
         recipe.model,
         arguments,
@@ -90,10 +77,10 @@ def train(
     log_progress("dpo", f"beta {arguments.beta}, loss {'+'.join(arguments.loss_type)}")
     model = load_sft(recipe, base, sft)
     sides = [
-        Dataset.from_list([as_text(tokenizer, row) for row in part]) if part else None
+        Dataset.from_list([render_preference(tokenizer, row) for row in part]) if part else None
         for part in (train_rows, held_out)
     ]
-    trainer = build_trainer(model, tokenizer, arguments, *sides)
+    trainer = build_dpo_trainer(model, tokenizer, arguments, *sides)
     checkpoint = last_checkpoint(folder / "checkpoints")
     if checkpoint is None:
         trainer.add_callback(first_loss_guard(arguments))
@@ -112,16 +99,17 @@ def train(
         "mean train loss": round(result.training_loss, 4),
         "final train loss": last_loss(trainer),
         **logged_rewards(trainer),
-        **{f"held-out {name}": round(measured[f"eval_{key}"], 4) for name, key in HELD_OUT.items() if measured},
+        **{f"held-out {name}": round(measured[f"eval_{key}"], 4) for name, key in HELD_OUT_METRICS.items() if measured},
         "minutes": round(minutes, 2),
+        "context_turns": dialogue_context_turns(pin(recipe.names.dialogue, "dataset")),
     }
     first_process_only(trainer)
     model.delete_adapter("ref")
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
-    return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
+    return {**files, "losses.png": plot_losses(trainer, folder / "losses.png")}, facts
 
 
-HELD_OUT = {"loss": "loss", "reward accuracy": "rewards/accuracies", "reward margin": "rewards/margins"}
+HELD_OUT_METRICS = {"loss": "loss", "reward accuracy": "rewards/accuracies", "reward margin": "rewards/margins"}
 
 
 def load_sft(recipe: Recipe, base: Input, sft: Input) -> PeftModel:
@@ -142,7 +130,7 @@ def load_sft(recipe: Recipe, base: Input, sft: Input) -> PeftModel:
     return patch_for_trl(PeftModel.from_pretrained(model, sft.repo, revision=sft.revision, is_trainable=True))
 
 
-def build_trainer(model: PeftModel, tokenizer: Any, arguments: Any, pairs: Any, held_out: Any = None) -> Any:
+def build_dpo_trainer(model: PeftModel, tokenizer: Any, arguments: Any, pairs: Any, held_out: Any = None) -> Any:
     """DPOTrainer whose reference is the very adapter that it starts from."""
     from trl import DPOTrainer
 
@@ -158,5 +146,7 @@ def build_trainer(model: PeftModel, tokenizer: Any, arguments: Any, pairs: Any, 
     return trainer
 
 
+STAGE = Stage("DPO adapter", dpo_task, train_dpo, adapter_card)
+
 if __name__ == "__main__":
-    command(run, __doc__, preview)
+    command(STAGE.run, __doc__, STAGE.preview)

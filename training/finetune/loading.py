@@ -1,4 +1,4 @@
-"""Models as the trainers want them: base with or without NF4, LoRA on it, checkpoints."""
+"""Model loading for the trainers: base with or without NF4, LoRA on it, checkpoints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chat.sampling import Sampling
 from chat.template import PAD, STOP
 from chat.variants import has_bf16
-from training.finetune.trl_compat import _keep_plain_layout, patch_for_trl
+from training.finetune.trl_compat import keep_cpu_layout, patch_for_trl
 from training.recipe_schema import Lora, Model
 
 if TYPE_CHECKING:
@@ -22,23 +22,23 @@ CHAT_TOKENS = ("<|im_start|>", STOP)
 
 
 def load_base(repo: str, revision: str, model: Model) -> PreTrainedModel:
-    """Loads the base for training, as `loading` says, with a head that predicts tokens."""
+    """Causal LM of the base, loaded for training as `loading` says."""
     from transformers import AutoModelForCausalLM
 
     return ready_base(AutoModelForCausalLM.from_pretrained(repo, revision=revision, **loading(model)), model)
 
 
 def loading(model: Model) -> dict[str, Any]:
-    """How a base is loaded for training: NF4, the rest of it in bf16, where the recipe says so; else in float32, which
-    the trainer's autocast computes in bf16.
+    """Loading options of a base for training: NF4 and the rest in bf16 where the recipe says so, else float32.
 
-    The quant storage is bf16 because FSDP shards only tensors of one type (accelerate#3983).
+    The trainer's autocast computes float32 weights in bf16. The quant storage is bf16 because FSDP shards only tensors
+    of one type (accelerate#3983).
     """
     import torch
     from transformers import BitsAndBytesConfig
 
     if not model.four_bit:
-        return {"dtype": torch.float32, "attn_implementation": attention()}
+        return {"dtype": torch.float32, "attn_implementation": attention_implementation()}
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -46,10 +46,14 @@ def loading(model: Model) -> dict[str, Any]:
         bnb_4bit_compute_dtype=torch.bfloat16 if has_bf16() else torch.float32,
         bnb_4bit_quant_storage=torch.bfloat16 if torch.cuda.is_available() else torch.uint8,
     )
-    return {"dtype": torch.bfloat16, "quantization_config": quantization, "attn_implementation": attention()}
+    return {
+        "dtype": torch.bfloat16,
+        "quantization_config": quantization,
+        "attn_implementation": attention_implementation(),
+    }
 
 
-def attention() -> str:
+def attention_implementation() -> str:
     """Flash attention where it is built for a GPU, else torch's own sdpa. Both keep packed pairs apart."""
     import torch
 
@@ -57,21 +61,22 @@ def attention() -> str:
 
 
 def ready_base(base: PreTrainedModel, model: Model) -> PreTrainedModel:
+    """Base without a KV cache, and on a CPU with NF4 weights in a layout that training can read."""
     base.config.use_cache = False
     if model.four_bit:
-        _keep_plain_layout(base)
+        keep_cpu_layout(base)
     return base
 
 
 def add_lora(base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lora: Lora) -> PeftModel:
-    """Puts a fresh adapter on every linear layer, and trains the two ChatML embeddings where the recipe says so."""
+    """LoRA model: a fresh adapter on every linear layer, and on the two ChatML embeddings where the recipe says so."""
     from peft import get_peft_model
 
     return patch_for_trl(get_peft_model(base, lora_config(tokenizer, lora, task_type="CAUSAL_LM")))
 
 
 def lora_config(tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> LoraConfig:
-    """The adapter of a recipe.
+    """LoRA config of a recipe.
 
     Nothing of a quantized base is cast to float32, as `prepare_model_for_kbit_training` would: at 3B the embeddings
     alone would take another 0.6 GB, and the norms compute in float32 anyway.
@@ -90,7 +95,7 @@ def lora_config(tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> 
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """Returns the newest checkpoint that was written to its end; removes one that a kill left half-written."""
+    """Newest checkpoint that was written to its end, or None; one that a kill left half-written is removed."""
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1])):
         try:
             json.loads((checkpoint / "trainer_state.json").read_text())  # the trainer writes this file last

@@ -1,4 +1,4 @@
-"""What a training run will take, reckoned before a weight is loaded: rows, steps, tokens, memory, time.
+"""Memory and time plan of a training run, before a weight is loaded: rows, steps, tokens, bytes, minutes.
 
 The formulas know the shape of the model and of the data, not the machine's habits: memory is meant to be right within a
 fifth, time within a factor of two. A plan that cannot fit is refused, with what to change.
@@ -15,7 +15,7 @@ from typing import Any
 from hub.errors import UserError
 
 GB = 1e9
-NF4 = 0.5 + 8 / 64 / 8 + 32 / (64 * 256) / 8
+NF4_BYTES = 0.5 + 8 / 64 / 8 + 32 / (64 * 256) / 8
 """Bytes of a 4-bit weight: 8 bits for every block of 64 and 32 for every 256 blocks (QLoRA, Dettmers et al., 2023)."""
 RUNTIME = 0.6 * GB
 """An allowance for a CUDA context, the kernels' workspaces and what the allocator leaves unused."""
@@ -36,6 +36,7 @@ class Shape:
 
     @classmethod
     def of(cls, config: Any) -> Shape:
+        """Shape of a transformers config."""
         head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return cls(
             config.num_hidden_layers,
@@ -53,6 +54,7 @@ class Shape:
 
     @property
     def embedding(self) -> int:
+        """Weights of the token embeddings, and of the head where it is untied."""
         return self.vocab * self.hidden * (1 if self.tied else 2)
 
     def lora(self, r: int) -> int:
@@ -62,9 +64,10 @@ class Shape:
 
 
 def memory(shape: Shape, model: Any, arguments: Any, tokens: int, adapters: int = 1) -> dict[str, float]:
-    """Bytes by what they are for.
+    """Training memory in bytes, by what it is for.
 
     Args:
+        shape: sizes of the model.
         model: the recipe's model section.
         arguments: TRL's config.
         tokens: the most that go through the model at once, over all rows of a batch.
@@ -77,7 +80,7 @@ def memory(shape: Shape, model: Any, arguments: Any, tokens: int, adapters: int 
     hidden = 2 * tokens * shape.hidden
     kept = shape.layers * hidden + layer if arguments.gradient_checkpointing else shape.layers * layer
     return {
-        "base": shape.linear * (NF4 if model.four_bit else 4) + shape.embedding * width,
+        "base": shape.linear * (NF4_BYTES if model.four_bit else 4) + shape.embedding * width,
         "adapter and its optimizer": trained * (adapters * width + width + state),
         "activations": kept,
         "mask and head": 3 * tokens**2 + 4 * hidden + 4 * shape.vocab * min(tokens, 256),
@@ -98,11 +101,15 @@ def layer_bytes(shape: Shape, dropout: bool) -> float:
 
 
 def flops_per_token(shape: Shape, checkpointing: bool, scored: float = 1.0) -> float:
-    """Forward 2 a weight and backward 2, for the frozen weights take no gradient; 2 again where activations are redone.
+    """FLOPs per token of LoRA training: 2 a weight forward, 2 backward (frozen weights take no gradient).
+
+    2 again where activations are computed a second time.
 
     Kaplan et al. (2020) for full training is 2 + 4. The head counts, the lookup of embeddings does not.
 
     Args:
+        shape: sizes of the model.
+        checkpointing: activations are computed again in the backward pass.
         scored: the share of tokens that pass through the head, which are those of the replies.
     """
     return (6 if checkpointing else 4) * (shape.linear + scored * shape.vocab * shape.hidden)
@@ -149,19 +156,24 @@ def matrix_speed(hidden: int, intermediate: int, rows: int = 1024, seconds: floa
     return rounds * 2 * rows * hidden * intermediate / (time.perf_counter() - started)
 
 
-def plan(
+def plan_run(
     shape: Shape, model: Any, arguments: Any, *, rows: int, tokens: int, largest_batch: int, adapters: int = 1
 ) -> dict[str, str]:
-    """The derived numbers of a run, by name, for the reader of its log.
+    """Plan of a run for the reader of its log: derived numbers by name.
 
     Args:
-        rows, tokens: of one epoch.
+        shape: sizes of the model.
+        model: the recipe's model section.
+        arguments: TRL's config.
+        rows: of one epoch.
+        tokens: of one epoch.
         largest_batch: tokens that go through the model at once.
+        adapters: 2 where a frozen reference stands beside the trained one.
 
     Raises:
         UserError: it cannot fit.
     """
-    from training.finetune.loading import attention
+    from training.finetune.loading import attention_implementation
 
     need = memory(shape, model, arguments, largest_batch, adapters)
     have, device = device_memory()
@@ -177,7 +189,7 @@ def plan(
     seconds = steps * per_step / processes * passes * flops_per_token(shape, arguments.gradient_checkpointing)
     return {
         "device": device,
-        "attention": attention(),
+        "attention": attention_implementation(),
         "rows": f"{rows:,} of {tokens / rows:,.0f} tokens",
         "rows per step": f"{rows_per_step} ({per_step:,.0f} tokens)",
         "steps": f"{steps:,}",
@@ -206,4 +218,5 @@ def check_fits(need: dict[str, float], have: float, model: Any, arguments: Any) 
 
 
 def parts(need: dict[str, float]) -> str:
+    """Parts of the memory by name in GB, the largest first."""
     return ", ".join(f"{name} {size / GB:.2f}" for name, size in sorted(need.items(), key=lambda item: -item[1]))

@@ -7,39 +7,47 @@ adapter is added to the weights of the base, the two ChatML embeddings included,
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hub.errors import one_line_errors
-from hub.lineage import Lineage, pin
-from hub.publish import publish
+from hub.lineage import Input, Lineage, pin
 from training.finetune.common import adapter_card
 from training.recipe import Recipe, load
-from training.stage import WORK, Task, base_input, work_folder
+from training.stage import WORK, Stage, Task, base_input
+
+KINDS = ("sft", "dpo", "rl")
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line: the adapter's kind, and what every stage takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["sft", "dpo", "rl"])
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--recipe", type=Path, default=Path("training/recipes/starter.yaml"))
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
-    arguments = parser.parse_intermixed_args()
+    arguments = parser.parse_intermixed_args(argv)
     with one_line_errors():
-        run(load(arguments.recipe, arguments.overrides), arguments.kind, arguments.work)
+        merge_stage(arguments.kind).run(load(arguments.recipe, arguments.overrides), arguments.work)
 
 
-def run(recipe: Recipe, kind: str, work: Path) -> str:
-    """Publishes the merged model and returns its full commit sha."""
-    base, adapter = base_input(recipe), pin(recipe.names.adapter(kind), "model")
-    made = Task(recipe.names.adapter(f"{kind}-merged"), "model", Lineage("merge", {"kind": kind}, (base, adapter)))
-    if revision := made.done():
-        return revision
-    folder = work_folder(work, made.lineage)
+def merge_stage(kind: str) -> Stage:
+    """Stage that merges the published adapter of a kind, one of `KINDS`, into its base."""
+    return Stage("Merged model", partial(merge_task, kind), merged_files, adapter_card)
+
+
+def merge_task(kind: str, recipe: Recipe) -> Task:
+    """The merged model, from the base and the adapter as they are now."""
+    inputs = (base_input(recipe), pin(recipe.names.adapter(kind), "model"))
+    return Task(recipe.names.adapter(f"{kind}-merged"), "model", Lineage("merge", {"kind": kind}, inputs))
+
+
+def merged_files(recipe: Recipe, base: Input, adapter: Input, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Merges; returns the files to publish, and no facts."""
     merge(base.repo, base.revision, adapter.repo, adapter.revision, folder)
-    files: dict[str, Any] = {path.name: path for path in folder.iterdir()}
-    files["README.md"] = adapter_card(recipe, made.repo, f"{kind}-merged", base, made.lineage)
-    return publish(made.repo, "model", files, made.lineage, "Merged model", private=recipe.hub.private)
+    return {path.name: path for path in folder.iterdir()}, {}
 
 
 def merge(base: str, base_revision: str, adapter: str, revision: str, folder: Path) -> None:
@@ -48,8 +56,8 @@ def merge(base: str, base_revision: str, adapter: str, revision: str, folder: Pa
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    plain = AutoModelForCausalLM.from_pretrained(base, revision=base_revision, dtype=torch.float32)
-    model: Any = PeftModel.from_pretrained(plain, adapter, revision=revision).merge_and_unload()
+    base_model = AutoModelForCausalLM.from_pretrained(base, revision=base_revision, dtype=torch.float32)
+    model: Any = PeftModel.from_pretrained(base_model, adapter, revision=revision).merge_and_unload()
     model.generation_config = GenerationConfig.from_pretrained(adapter, revision=revision)
     model.to(torch.bfloat16).save_pretrained(folder)
     AutoTokenizer.from_pretrained(adapter, revision=revision).save_pretrained(folder)

@@ -32,7 +32,7 @@ def kept_pairs(
 
     rows = load_dataset(preferences.repo, "preferences", split="train", revision=preferences.revision)
     fits = [row for row in rows if longest(tokenizer, row) <= (max_length or math.inf)]
-    kept = [row for row in fits if similarity(row) <= recipe.dpo.max_similarity and similarity(row) < 1]
+    kept = [row for row in fits if text_similarity(row) <= recipe.dpo.max_similarity and text_similarity(row) < 1]
     if not kept:
         raise UserError(
             f"none of {len(rows)} preference pairs is left: {len(rows) - len(fits)} are longer than max_length="
@@ -50,7 +50,7 @@ def kept_pairs(
     return kept, counts
 
 
-def similarity(row: dict[str, Any]) -> float:
+def text_similarity(row: dict[str, Any]) -> float:
     """How alike the two replies are, from 0 to 1: difflib's ratio of their characters, case and spaces aside."""
     chosen, rejected = (" ".join(row[side][0]["content"].lower().split()) for side in ("chosen", "rejected"))
     return SequenceMatcher(None, chosen, rejected, autojunk=False).ratio()
@@ -66,7 +66,7 @@ def split(rows: list[Any], held_out: int | None, seed: int) -> tuple[list[Any], 
     return shuffled[held_out:], shuffled[:held_out]
 
 
-def as_text(tokenizer: Any, row: dict[str, Any]) -> dict[str, str]:
+def render_preference(tokenizer: Any, row: dict[str, Any]) -> dict[str, str]:
     """Renders a preference as text: TRL then ends both replies with `<|im_end|>` alone, as SFT did."""
     prompt = tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
     return {"prompt": prompt, "chosen": row["chosen"][0]["content"], "rejected": row["rejected"][0]["content"]}

@@ -7,45 +7,29 @@ at a reply's `<|im_end|>`, over the very tokens that the chat sees.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from chat.template import encode_prompt, encode_reply
 from hub.lineage import Input, Lineage, pin
-from hub.publish import publish
-from training.finetune.callbacks import finite_guard, first_and_last, last_loss, losses
+from training.finetune.callbacks import finite_guard, first_and_last, last_loss, plot_losses
 from training.finetune.common import adapter_card, model_settings, trainer_arguments
 from training.finetune.preference_pairs import kept_pairs, same_base
 from training.recipe import Recipe
 from training.recipe_schema import Model
-from training.stage import Task, base_input, command, log_progress, work_folder
+from training.stage import Stage, Task, base_input, command, log_progress
 
 
-def run(recipe: Recipe, work: Path) -> str:
-    """Publishes the reward model and returns its full commit sha."""
-    made = task(recipe)
-    if revision := made.done():
-        return revision
-    base, preferences = made.lineage.inputs
-    files, facts = train(recipe, base, preferences, work_folder(work, made.lineage))
-    lineage = replace(made.lineage, facts=facts)
-    files["README.md"] = adapter_card(recipe, made.repo, "reward", base, lineage)
-    return publish(made.repo, "model", files, lineage, "Reward model", private=recipe.hub.private)
-
-
-def task(recipe: Recipe) -> Task:
+def reward_task(recipe: Recipe) -> Task:
     """The reward model, from the base and the preference set as they are now."""
     settings = {"model": model_settings(recipe), "reward": {**vars(recipe.reward)}}
     inputs = (base_input(recipe), pin(recipe.names.preferences, "dataset"))
     return Task(recipe.names.adapter("reward"), "model", Lineage("reward", settings, inputs))
 
 
-def preview(recipe: Recipe, work: Path) -> None:
-    task(recipe).preview()
-
-
-def train(recipe: Recipe, base: Input, preferences: Input, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def train_reward(
+    recipe: Recipe, base: Input, preferences: Input, folder: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Trains and saves the reward model; returns the files to publish and what the card tells of the run."""
     from datasets import Dataset
     from peft import get_peft_model
@@ -67,7 +51,7 @@ def train(recipe: Recipe, base: Input, preferences: Input, folder: Path) -> tupl
     trainer = RewardTrainer(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_list([encoded(tokenizer, row) for row in rows]),
+        train_dataset=Dataset.from_list([encode_preference(tokenizer, row) for row in rows]),
         processing_class=tokenizer,
         callbacks=[finite_guard()],
     )
@@ -82,7 +66,7 @@ def train(recipe: Recipe, base: Input, preferences: Input, folder: Path) -> tupl
         "minutes": round((time.monotonic() - started) / 60, 2),
     }
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
-    return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
+    return {**files, "losses.png": plot_losses(trainer, folder / "losses.png")}, facts
 
 
 def load_scorer(repo: str, revision: str, model: Model) -> Any:
@@ -100,7 +84,7 @@ def load_scorer(repo: str, revision: str, model: Model) -> Any:
     return ready_base(scorer, model)
 
 
-def encoded(tokenizer: Any, row: dict[str, Any]) -> dict[str, list[int]]:
+def encode_preference(tokenizer: Any, row: dict[str, Any]) -> dict[str, list[int]]:
     """A preference as RewardTrainer takes it ready made: the tokens of both sides, prompt included."""
     prompt = encode_prompt(tokenizer, row["prompt"])
     return {f"{side}_ids": prompt + encode_reply(tokenizer, row[side][0]["content"]) for side in ("chosen", "rejected")}
@@ -138,5 +122,7 @@ class Scorer:
         return scores
 
 
+STAGE = Stage("Reward model", reward_task, train_reward, adapter_card)
+
 if __name__ == "__main__":
-    command(run, __doc__, preview)
+    command(STAGE.run, __doc__, STAGE.preview)

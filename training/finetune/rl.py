@@ -9,39 +9,23 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from chat.template import STOP
 from hub.lineage import Input, Lineage, pin, training_minutes
-from hub.publish import publish
-from training.data.encode import published_pairs
-from training.finetune.callbacks import finite_guard, losses
-from training.finetune.common import adapter_card, context_turns, model_settings, trainer_arguments
+from training.finetune.callbacks import finite_guard, plot_losses
+from training.finetune.common import adapter_card, dialogue_context_turns, model_settings, trainer_arguments
 from training.finetune.dpo import load_sft
 from training.finetune.reward import Scorer
 from training.finetune.trl_compat import complete_reference
 from training.recipe import Recipe
-from training.stage import Task, base_input, command, log_progress, work_folder
+from training.stage import Stage, Task, base_input, command, log_progress
 
 Prompt = list[dict[str, str]]
 
 
-def run(recipe: Recipe, work: Path) -> str:
-    """Publishes the RL adapter and returns its full commit sha."""
-    made = task(recipe)
-    if revision := made.done():
-        return revision
-    base, sft, reward, dialogue = made.lineage.inputs
-    files, facts = train(recipe, base, sft, reward, dialogue, work_folder(work, made.lineage))
-    facts["context_turns"] = context_turns(dialogue)
-    lineage = replace(made.lineage, facts=facts)
-    files["README.md"] = adapter_card(recipe, made.repo, "rl", base, lineage)
-    return publish(made.repo, "model", files, lineage, "RL adapter", private=recipe.hub.private)
-
-
-def task(recipe: Recipe) -> Task:
+def rl_task(recipe: Recipe) -> Task:
     """The RL adapter, from the base, the SFT adapter, the reward model and the prompts as they are now."""
     names = recipe.names
     settings = {"model": model_settings(recipe), "rl": {**vars(recipe.rl), "in_chain": None}}
@@ -50,11 +34,7 @@ def task(recipe: Recipe) -> Task:
     return Task(names.adapter("rl"), "model", Lineage("rl", settings, inputs))
 
 
-def preview(recipe: Recipe, work: Path) -> None:
-    task(recipe).preview()
-
-
-def train(
+def train_rl(
     recipe: Recipe, base: Input, sft: Input, reward: Input, dialogue: Input, folder: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Trains, saves and measures the adapter; returns the files to publish and what the card tells of the run."""
@@ -75,7 +55,7 @@ def train(
         scores = scorer(prompts, texts)
         return [s - (0 if end else recipe.rl.missing_end_penalty) for s, end in zip(scores, ended, strict=True)]
 
-    prompts = prompts_of(dialogue, "train", recipe.rl.prompts, arguments.seed)
+    prompts = distinct_prompts(dialogue, "train", recipe.rl.prompts, arguments.seed)
     log_progress("rl", f"{len(prompts):,} prompts, {arguments.num_generations} replies to each, beta {arguments.beta}")
     model = load_sft(recipe, base, sft)
     model.generation_config.eos_token_id = stop
@@ -94,28 +74,35 @@ def train(
     if "ref" in model.peft_config:
         model.delete_adapter("ref")
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
-    files["losses.png"] = losses(trainer, folder / "losses.png")
+    files["losses.png"] = plot_losses(trainer, folder / "losses.png")
     del trainer, model
     before = training_minutes(reward)
     taken = {"rl": f"{minutes} min" + (f" after {before} of the reward model" if before else "")}
-    compared = compare(recipe, base, scorer, dialogue, {"sft": sft, "rl": folder / "adapter"}, taken)
+    compared = compare_rewards(recipe, base, scorer, dialogue, {"sft": sft, "rl": folder / "adapter"}, taken)
     facts = {"prompts": len(prompts), "steps": result.global_step, **compared, "minutes": minutes}
+    facts["context_turns"] = dialogue_context_turns(dialogue)
     return files, facts
 
 
-def prompts_of(dialogue: Input, split: str, limit: int, seed: int) -> list[Prompt]:
+def distinct_prompts(dialogue: Input, split: str, limit: int, seed: int) -> list[Prompt]:
     """Distinct prompts of a split, drawn by seed."""
+    from training.data.encode import published_pairs
+
     rows = published_pairs(dialogue, None, seed, split)["prompt"].to_pylist()
     distinct = {row[-1]["content"]: row for row in rows}
     return random.Random(seed).sample(list(distinct.values()), min(limit, len(distinct)))
 
 
-def compare(
+def compare_rewards(
     recipe: Recipe, base: Input, scorer: Scorer, dialogue: Input, made: dict[str, Any], taken: dict[str, str]
 ) -> dict[str, str]:
     """Mean reward on held-out prompts of SFT, RL and, where it is published, DPO, and the rise over SFT of both.
 
     Args:
+        recipe: how much is held out, and the penalty of a reply that does not end.
+        base: the base of all variants.
+        scorer: the reward model.
+        dialogue: where the prompts are from.
         made: a pinned adapter or a folder, by variant.
         taken: how long the training took, by variant; DPO's is looked up.
     """
@@ -126,7 +113,7 @@ def compare(
         made, taken = {**made, "dpo": dpo}, {**taken, "dpo": f"{training_minutes(dpo)} min"}
     except RepositoryNotFoundError:
         log_progress("rl", "no DPO adapter is published: RL is compared with SFT alone")
-    prompts = prompts_of(dialogue, "validation", recipe.rl.held_out, recipe.rl.trl.get("seed", 1))
+    prompts = distinct_prompts(dialogue, "validation", recipe.rl.held_out, recipe.rl.trl.get("seed", 1))
     rewards = held_out_rewards(base, scorer, made, prompts, recipe.rl.missing_end_penalty)
     facts = {f"held-out reward of {name}": f"{sum(values) / len(values):.3f}" for name, values in rewards.items()}
     for name, time_taken in sorted(taken.items()):
@@ -169,5 +156,7 @@ def interval(values: list[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+STAGE = Stage("RL adapter", rl_task, train_rl, adapter_card)
+
 if __name__ == "__main__":
-    command(run, __doc__, preview)
+    command(STAGE.run, __doc__, STAGE.preview)

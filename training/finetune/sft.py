@@ -8,60 +8,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.lineage import Input, Lineage, pin
-from hub.publish import publish
-from training.data.encode import Encoded, encode, published_pairs
-from training.data.packing import describe, examples
-from training.finetune.callbacks import finite_guard, last_loss, losses
-from training.finetune.common import adapter_card, context_turns, first_process_only, model_settings, trainer_arguments
-from training.finetune.memory_plan import Shape, plan, steps_of
+from training.finetune.callbacks import finite_guard, last_loss, plot_losses
+from training.finetune.common import (
+    adapter_card,
+    dialogue_context_turns,
+    first_process_only,
+    model_settings,
+    trainer_arguments,
+)
+from training.finetune.memory_plan import Shape, plan_run, steps_of
 from training.finetune.trl_compat import packed_noise
 from training.recipe import Recipe
-from training.stage import Task, base_input, command, log_progress, work_folder
+from training.stage import Stage, Task, base_input, command, log_progress
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from peft import PeftModel
     from trl import SFTConfig, SFTTrainer
 
-
-def run(recipe: Recipe, work: Path) -> str:
-    """Publishes the SFT adapter and returns its full commit sha."""
-    made = task(recipe)
-    if revision := made.done():
-        return revision
-    base, dialogue = made.lineage.inputs
-    files, facts = train(recipe, base, dialogue, work_folder(work, made.lineage))
-    lineage = replace(made.lineage, facts=facts)
-    files["README.md"] = adapter_card(recipe, made.repo, "sft", base, lineage)
-    return publish(made.repo, "model", files, lineage, "SFT adapter", private=recipe.hub.private)
+    from training.data.encode import Encoded
 
 
-def task(recipe: Recipe) -> Task:
+def sft_task(recipe: Recipe) -> Task:
     """The SFT adapter, from the base and the dialogue dataset as they are now."""
     settings = {"model": model_settings(recipe), "sft": {**vars(recipe.sft)}}
     inputs = (base_input(recipe), pin(recipe.names.dialogue, "dataset"))
     return Task(recipe.names.adapter("sft"), "model", Lineage("sft", settings, inputs))
 
 
-def preview(recipe: Recipe, work: Path) -> None:
-    task(recipe).preview()
-
-
-def train(
+def train_sft(
     recipe: Recipe, base: Input, dialogue: Input, folder: Path, callbacks: Sequence[Any] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
     from transformers import set_seed
 
     from chat.template import load_tokenizer
+    from training.data.encode import encode, published_pairs
+    from training.data.packing import describe, examples
     from training.finetune.loading import add_lora, last_checkpoint, load_base, save_adapter
 
-    arguments = arguments_of(recipe.sft.trl, folder)
+    arguments = sft_arguments(recipe.sft.trl, folder)
     assert arguments.max_length is not None
     tokenizer = load_tokenizer(base.repo, base.revision)
     pairs = published_pairs(dialogue, recipe.sft.pairs, arguments.seed)
@@ -75,16 +65,16 @@ def train(
     log_progress("sft", ", ".join(f"{name}: {value:,}" for name, value in packing.items()))
     if recipe.sft.step_limit:
         arguments.max_steps = min(recipe.sft.step_limit, steps_of(len(dataset), arguments))
-    announce("sft", recipe, base, arguments, encoded, dataset)
+    announce_plan(recipe, base, arguments, encoded, dataset)
     set_seed(arguments.seed)  # LoRA starts at random: the same recipe starts the same run
     model = add_lora(load_base(base.repo, base.revision, recipe.model), tokenizer, recipe.model.lora)
-    trainer = build_trainer(model, tokenizer, arguments, encoded, dataset, held_out, recipe.sft.patience)
+    trainer = build_sft_trainer(model, tokenizer, arguments, encoded, dataset, held_out, recipe.sft.patience)
     for callback in callbacks:
         trainer.add_callback(callback)
     started = time.monotonic()
     result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
     facts = {
-        "context_turns": context_turns(dialogue),
+        "context_turns": dialogue_context_turns(dialogue),
         **packing,
         "steps": result.global_step,
         "mean train loss": round(result.training_loss, 4),
@@ -96,10 +86,10 @@ def train(
         facts["validation loss"] = round(trainer.evaluate()["eval_loss"], 4)
     first_process_only(trainer)
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
-    return {**files, "losses.png": losses(trainer, folder / "losses.png")}, facts
+    return {**files, "losses.png": plot_losses(trainer, folder / "losses.png")}, facts
 
 
-def arguments_of(trl: dict[str, Any], folder: Path) -> SFTConfig:
+def sft_arguments(trl: dict[str, Any], folder: Path) -> SFTConfig:
     """TRL's config from a recipe's fields."""
     from trl import SFTConfig
 
@@ -110,18 +100,18 @@ def arguments_of(trl: dict[str, Any], folder: Path) -> SFTConfig:
     )
 
 
-def announce(stage: str, recipe: Recipe, base: Input, arguments: SFTConfig, encoded: Encoded, dataset: Dataset) -> None:
+def announce_plan(recipe: Recipe, base: Input, arguments: SFTConfig, encoded: Encoded, dataset: Dataset) -> None:
     """Prints the plan. Raises UserError where it cannot fit."""
     from transformers import AutoConfig
 
     shape = Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision))
     batch = arguments.per_device_train_batch_size * (arguments.max_length or 0)
-    numbers = plan(shape, recipe.model, arguments, rows=len(dataset), tokens=encoded.tokens, largest_batch=batch)
+    numbers = plan_run(shape, recipe.model, arguments, rows=len(dataset), tokens=encoded.tokens, largest_batch=batch)
     for name, value in numbers.items():
-        log_progress(stage, f"{name}: {value}")
+        log_progress("sft", f"{name}: {value}")
 
 
-def build_trainer(
+def build_sft_trainer(
     model: PeftModel,
     tokenizer: Any,
     arguments: SFTConfig,
@@ -133,12 +123,18 @@ def build_trainer(
     """SFTTrainer on what `training.packing` made, with NEFTune's noise as it would be unpacked.
 
     Args:
-        encoded, dataset: the train pairs, and the rows made of them.
+        model: base and adapter.
+        tokenizer: saved with the checkpoints.
+        arguments: TRL's config.
+        encoded: the train pairs.
+        dataset: the rows made of them.
         held_out: pairs to evaluate on, packed as the train pairs are.
         patience: evaluations without improvement after which training stops.
     """
     from transformers import EarlyStoppingCallback
     from trl import SFTTrainer
+
+    from training.data.packing import examples
 
     if arguments.neftune_noise_alpha and arguments.packing:
         flattened = arguments.per_device_train_batch_size * encoded.tokens / len(dataset)
@@ -153,5 +149,7 @@ def build_trainer(
     )
 
 
+STAGE = Stage("SFT adapter", sft_task, train_sft, adapter_card)
+
 if __name__ == "__main__":
-    command(run, __doc__, preview)
+    command(STAGE.run, __doc__, STAGE.preview)

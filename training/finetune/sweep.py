@@ -1,4 +1,4 @@
-"""A search over a recipe: `python -m training.sweep --recipe FILE --storage sqlite:///sweep.db sweep.trials=12`.
+"""Hyperparameter search: `python -m training.sweep --recipe FILE --storage sqlite:///sweep.db sweep.trials=12`.
 
 Optuna draws values for the fields in the recipe's `sweep.space`, trains `sweep.stage` with them, and stops trials that
 fall behind. The same command on N machines shares one study where `--storage` names one database (postgresql://,
@@ -9,12 +9,14 @@ and run again. At the end the study is drawn and the best recipe written out bes
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hub.errors import UserError, one_line_errors
 from hub.lineage import Input, pin
-from training.finetune import dpo, sft
+from training.finetune.dpo import train_dpo
+from training.finetune.sft import train_sft
 from training.recipe import Recipe, load
 from training.stage import WORK, base_input, log_progress
 
@@ -22,7 +24,8 @@ SCORES: dict[str, tuple[str, Any]] = {"sft": ("eval_loss", "minimize"), "dpo": (
 SILENCE = 6  # heartbeats after which a worker is dead
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line of one worker: search, summary, best recipe and figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("training/recipes/starter.yaml"))
     parser.add_argument("--storage", default="sqlite:///.repartee/sweep.db", help="default: %(default)s")
@@ -31,10 +34,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--out", type=Path, default=Path(".repartee/sweep"), help="where best.yaml and study.png go")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
-    arguments = parser.parse_intermixed_args()
+    arguments = parser.parse_intermixed_args(argv)
     with one_line_errors():
         study = search(arguments)
-        for line in told(study):
+        for line in summarize_trials(study):
             log_progress("sweep", line)
         write_best(study, arguments.recipe, arguments.overrides, arguments.out)
 
@@ -57,14 +60,14 @@ def search(arguments: argparse.Namespace) -> Any:
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
     )
-    inputs = [base_input(recipe), *(pin(*source) for source in sources(recipe))]
+    inputs = [base_input(recipe), *(pin(*source) for source in sweep_inputs(recipe))]
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
 
     def objective(trial: Any) -> float:
-        drawn = [f"{name}={draw(trial, name, values)}" for name, values in recipe.sweep.space.items()]
+        drawn = [f"{name}={suggest_value(trial, name, values)}" for name, values in recipe.sweep.space.items()]
         log_progress("sweep", f"trial {trial.number}: {' '.join(drawn)}")
         tried = load(arguments.recipe, [*arguments.overrides, *drawn])
-        return score(trial, tried, inputs, arguments.work / f"sweep-{arguments.study}-{trial.number}")
+        return trial_score(trial, tried, inputs, arguments.work / f"sweep-{arguments.study}-{trial.number}")
 
     while True:
         open_trials = study.get_trials(deepcopy=False, states=(*ended, TrialState.RUNNING))
@@ -73,12 +76,15 @@ def search(arguments: argparse.Namespace) -> Any:
         if len(open_trials) < recipe.sweep.trials:
             study.optimize(objective, n_trials=1)
         else:  # the rest is running elsewhere, or was: optimize would begin one too many
-            wait(study, arguments.heartbeat)
+            wait_for_workers(study, arguments.heartbeat)
 
 
 def shared_storage(address: str, heartbeat: int) -> Any:
-    """Opens the study's database. Workers that start at one time all make its tables, and all but one find them made:
-    they look again."""
+    """Study storage in a database, tried again while other workers make the same tables in it.
+
+    Raises:
+        UserError: it cannot be used.
+    """
     import time
 
     from optuna.storages import RDBStorage, RetryFailedTrialCallback
@@ -99,7 +105,7 @@ def shared_storage(address: str, heartbeat: int) -> Any:
     raise AssertionError("the last attempt returns or raises")
 
 
-def wait(study: Any, heartbeat: int) -> None:
+def wait_for_workers(study: Any, heartbeat: int) -> None:
     """A moment's rest, then a look whether a running trial's worker is dead: then its trial waits for a new one."""
     import time
 
@@ -109,14 +115,15 @@ def wait(study: Any, heartbeat: int) -> None:
     optuna.storages.fail_stale_trials(study)
 
 
-def sources(recipe: Recipe) -> list[tuple[str, str]]:
+def sweep_inputs(recipe: Recipe) -> list[tuple[str, str]]:
+    """Repositories that a trial trains from, each with its type."""
     names = recipe.names
     if recipe.sweep.stage == "sft":
         return [(names.dialogue, "dataset")]
     return [(names.adapter("sft"), "model"), (names.preferences, "dataset")]
 
 
-def draw(trial: Any, name: str, values: list[Any]) -> Any:
+def suggest_value(trial: Any, name: str, values: list[Any]) -> Any:
     """A value for a field: from a range [low, high, log or linear], or one of some choices."""
     if len(values) == 3 and values[2] in ("log", "linear"):
         low, high, scale = values
@@ -126,7 +133,7 @@ def draw(trial: Any, name: str, values: list[Any]) -> Any:
     return trial.suggest_categorical(name, values)
 
 
-def score(trial: Any, recipe: Recipe, inputs: list[Input], folder: Path) -> float:
+def trial_score(trial: Any, recipe: Recipe, inputs: list[Input], folder: Path) -> float:
     """Trains once; returns the last score on held-out rows. Raises TrialPruned where a trial falls behind."""
     import optuna
     from transformers import TrainerCallback
@@ -145,8 +152,8 @@ def score(trial: Any, recipe: Recipe, inputs: list[Input], folder: Path) -> floa
 
     report = Report()
     folder.mkdir(parents=True, exist_ok=True)
-    stage: Any = sft if recipe.sweep.stage == "sft" else dpo
-    stage.train(recipe, *inputs, folder, callbacks=[report])
+    train: Any = train_sft if recipe.sweep.stage == "sft" else train_dpo
+    train(recipe, *inputs, folder, callbacks=[report])
     if report.last is None:
         raise UserError(
             "no evaluation took place; sft needs eval_strategy, dpo validation_pairs, for a trial to have a score"
@@ -154,7 +161,7 @@ def score(trial: Any, recipe: Recipe, inputs: list[Input], folder: Path) -> floa
     return report.last
 
 
-def told(study: Any) -> list[str]:
+def summarize_trials(study: Any) -> list[str]:
     """What became of each trial, one line each; a lost one names its repetition."""
     retried = {trial.system_attrs.get("failed_trial"): trial.number for trial in study.trials}
     lines = []
@@ -180,10 +187,10 @@ def write_best(study: Any, recipe: Path, overrides: list[str], out: Path) -> Non
     chosen = {key: yaml.safe_load(value) for key, value in (override.split("=", 1) for override in overrides)}
     for name, value in {**chosen, **study.best_params}.items():
         *sections, last = name.split(".")
-        place = content
+        mapping = content
         for section in sections:
-            place = place.setdefault(section, {})
-        place[last] = value
+            mapping = mapping.setdefault(section, {})
+        mapping[last] = value
     head = f"# The best of {len(study.trials)} trials of study {study.study_name}: {study.best_value:.4f}\n"
     (out / "best.yaml").write_text(head + yaml.safe_dump(content, sort_keys=False))
     drawing = Figure(figsize=(3.2 * len(study.best_params), 3), dpi=120, layout="constrained", facecolor="white")

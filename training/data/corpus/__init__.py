@@ -1,0 +1,1 @@
+"""Corpus readers: Cornell, ConvoKit and tables of conversations, all to the same columns."""

@@ -46,6 +46,8 @@ class Film(NamedTuple):
 
 
 class Speaker(NamedTuple):
+    """Who says a line; what a source does not say is "?" or None."""
+
     name: str
     gender: str = "?"  # "f", "m" or "?"
     position: int | None = None  # place in the credits, from 1
@@ -153,7 +155,7 @@ def whole_value(value: Any) -> Any:
     return whole(value) if isinstance(value, str) else value
 
 
-def number(convert: Callable[[Any], T], value: Any) -> T | None:
+def parse_number(convert: Callable[[Any], T], value: Any) -> T | None:
     """What a source says of a year, a rating or a place in the credits, where it is a number that a column holds."""
     try:
         converted = convert(value)
@@ -163,6 +165,7 @@ def number(convert: Callable[[Any], T], value: Any) -> T | None:
 
 
 def spell(counts: Counter[str]) -> str:
+    """Counts by name in one line, for messages."""
     return ", ".join(f"{name}: {count:,}" for name, count in counts.items()) or "it is empty"
 
 

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from training.data.corpus.assemble import Film, Reading, Speaker, number
+from training.data.corpus.assemble import Film, Reading, Speaker, parse_number
 from training.data.corpus.cornell import rights_of
 
 UTTERANCES, CONVERSATIONS, SPEAKERS = FILES = ("utterances.jsonl", "conversations.json", "speakers.json")
@@ -118,7 +118,7 @@ def _speaker(id: str, about: dict[str, Any]) -> Speaker:
     return Speaker(
         str(about.get("character_name") or id),
         gender if gender in ("f", "m") else "?",
-        number(int, about.get("credit_pos")),
+        parse_number(int, about.get("credit_pos")),
     )
 
 
@@ -130,7 +130,7 @@ def _film(about: dict[str, Any]) -> Film:
         id=None if movie_id is None else str(movie_id),
         title=str(about.get("movie_name") or "").strip() or None,
         year=int(year[0]) if year else None,
-        rating=number(float, about.get("rating")),
-        votes=number(int, about.get("votes")),
+        rating=parse_number(float, about.get("rating")),
+        votes=parse_number(int, about.get("votes")),
         genres=tuple(map(str, genres if isinstance(genres, list) else re.findall(r"'([^']+)'", str(genres)))),
     )

@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from hub.rights import UNKNOWN, Citation, Rights
-from training.data.corpus.assemble import Film, Reading, Speaker, number
+from training.data.corpus.assemble import Film, Reading, Speaker, parse_number
 from training.data.corpus.text import decode
 
 PUBLIC_ADDRESS = "http://www.cs.cornell.edu/~cristian/data/cornell_movie_dialogs_corpus.zip"
 SEPARATOR = " +++$+++ "
-LINES, CONVERSATIONS, TITLES, CHARACTERS = FILES = (
+LINES_FILE, CONVERSATIONS_FILE, TITLES_FILE, CHARACTERS_FILE = FILES = (
     "movie_lines.txt",
     "movie_conversations.txt",
     "movie_titles_metadata.txt",
@@ -56,10 +56,10 @@ def read(files: Mapping[str, bytes]) -> Reading:
     """Reads the contents of `FILES` and, where it is there, of `URLS`. A row that cannot be read is counted."""
     counts: Counter[str] = Counter()
     films = _films(files, counts)
-    speakers = _speakers(files[CHARACTERS], counts)
+    speakers = _speakers(files[CHARACTERS_FILE], counts)
     reading = Reading(list(films.values()), list(speakers.values()), [], [], [], [], counts, rights_of(films.values()))
-    lines = _lines(files[LINES], reading, {speaker: place for place, speaker in enumerate(speakers)})
-    _conversations(files[CONVERSATIONS], reading, {film: place for place, film in enumerate(films)}, *lines)
+    lines = _lines(files[LINES_FILE], reading, {speaker: place for place, speaker in enumerate(speakers)})
+    _conversations(files[CONVERSATIONS_FILE], reading, {film: place for place, film in enumerate(films)}, *lines)
     return reading
 
 
@@ -89,14 +89,14 @@ def _rows(content: bytes, fields: int, name: str, counts: Counter[str]) -> Itera
 def _films(files: Mapping[str, bytes], counts: Counter[str]) -> dict[str, Film]:
     urls = {film: url.strip() for film, _, url in _rows(files.get(URLS, b""), 3, URLS, counts)}
     films = {}
-    for film, title, year, rating, votes, genres in _rows(files[TITLES], 6, TITLES, counts):
+    for film, title, year, rating, votes, genres in _rows(files[TITLES_FILE], 6, TITLES_FILE, counts):
         released = re.match(r"[0-9]{4}", year)  # "1995/I" is how IMDb tells namesakes of one year apart
         films[film] = Film(
             id=film,
             title=title.strip() or None,
             year=int(released[0]) if released else None,
-            rating=number(float, rating),
-            votes=number(int, votes),
+            rating=parse_number(float, rating),
+            votes=parse_number(int, votes),
             genres=tuple(re.findall(r"'([^']+)'", genres)),
             script_url=urls.get(film),
         )
@@ -105,9 +105,9 @@ def _films(files: Mapping[str, bytes], counts: Counter[str]) -> dict[str, Film]:
 
 def _speakers(content: bytes, counts: Counter[str]) -> dict[str, Speaker]:
     speakers = {}
-    for speaker, name, _film, _title, gender, position in _rows(content, 6, CHARACTERS, counts):
+    for speaker, name, _film, _title, gender, position in _rows(content, 6, CHARACTERS_FILE, counts):
         folded = gender.strip().lower()
-        speakers[speaker] = Speaker(name.strip(), folded if folded in ("f", "m") else "?", number(int, position))
+        speakers[speaker] = Speaker(name.strip(), folded if folded in ("f", "m") else "?", parse_number(int, position))
     return speakers
 
 
@@ -115,7 +115,7 @@ def _lines(content: bytes, reading: Reading, speakers: dict[str, int]) -> tuple[
     """Adds the lines to the reading. Returns the place of each line id, and the film of each line."""
     places: dict[str, int] = {}
     films: list[str] = []
-    for line, speaker, film, name, raw in _rows(content, 5, LINES, reading.counts):
+    for line, speaker, film, name, raw in _rows(content, 5, LINES_FILE, reading.counts):
         if line in places:
             reading.counts["line ids seen twice"] += 1
             continue
@@ -136,7 +136,7 @@ def _conversations(
 ) -> None:
     """Adds the conversations to the reading. A line of another film is taken for missing."""
     counts = reading.counts
-    for _first, _second, film, listed in _rows(content, 4, CONVERSATIONS, counts):
+    for _first, _second, film, listed in _rows(content, 4, CONVERSATIONS_FILE, counts):
         counts["conversations in the source"] += 1
         if not _LINE_IDS.fullmatch(listed):
             counts["conversations whose line list cannot be read"] += 1

@@ -76,8 +76,7 @@ def read(path: str | Path) -> Corpus:
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """Holds the garbage collector: a reader makes millions of objects and drops none, so looking through them is lost
-    time (a tenth of it)."""
+    """Garbage collector held: a reader makes millions of objects and drops none, and a tenth of its time would go."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -114,14 +113,16 @@ def names(path: Path) -> dict[str, Callable[[], bytes]]:
 
 
 def member(archive: zipfile.ZipFile, name: str) -> Callable[[], bytes]:
+    """Function that reads one file of a zip."""
     return lambda: archive.read(name)
 
 
 def form_of(found: Mapping[str, Any]) -> str:
+    """ "cornell" or "convokit", by the names of the files. Raises CorpusError where it is neither."""
     for form, reader in (("cornell", cornell), ("convokit", convokit)):
         if any(name in found for name in reader.FILES):
             return form
-    raise CorpusError(f"no {cornell.LINES} and no {convokit.UTTERANCES} in it; give {FORMS}")
+    raise CorpusError(f"no {cornell.LINES_FILE} and no {convokit.UTTERANCES} in it; give {FORMS}")
 
 
 def read_hub(pinned: Input, config: str | None) -> Corpus:
@@ -136,6 +137,7 @@ def read_hub(pinned: Input, config: str | None) -> Corpus:
 
 
 def downloaded(address: str, folder: Path) -> Path:
+    """Local file of an http address, downloaded once; a partial download never passes for it."""
     target = folder / hashlib.sha256(address.encode()).hexdigest()[:12] / Path(address).name
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)

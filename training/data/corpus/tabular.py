@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from training.data.corpus.assemble import CorpusError, Film, Reading, Speaker, number
+from training.data.corpus.assemble import CorpusError, Film, Reading, Speaker, parse_number
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 MESSAGES = ("messages", "conversations", "dialog", "dialogue", "utterances")
-FILM = {
+FILM_COLUMNS = {
     "id": ("movie_id", "film_id", "imdb_id"),
     "title": ("movie_title", "title", "movie"),
     "year": ("year",),
@@ -46,6 +46,7 @@ def read_file(path: Path) -> Reading:
 
 
 def json_lines(path: Path, counts: Counter[str]) -> Iterator[Any]:
+    """Rows of a JSONL file; lines that cannot be parsed are counted and left out."""
     with path.open("rb") as file:
         for line in file:
             try:
@@ -75,7 +76,7 @@ def read(rows: Iterable[Any], counts: Counter[str]) -> Reading:
             counts["rows without a list of turns"] += 1
             continue
         for turn, said in enumerate(row[column]):
-            text, name = plain(said)
+            text, name = turn_text(said)
             if name == "system":
                 counts["system messages left out"] += 1
                 continue
@@ -101,7 +102,7 @@ def column_of(row: dict[str, Any], strict: bool = False) -> str | None:
     raise CorpusError(f"no column of conversations among {', '.join(row)}; name it one of {', '.join(MESSAGES)}")
 
 
-def plain(said: Any) -> tuple[str, str]:
+def turn_text(said: Any) -> tuple[str, str]:
     """Text and speaker of one turn; anything that is no text reads as an empty line."""
     if not isinstance(said, dict):
         return said if isinstance(said, str) else "", "?"
@@ -110,21 +111,23 @@ def plain(said: Any) -> tuple[str, str]:
 
 
 def film_of(row: dict[str, Any]) -> Film:
+    """Film of a row, from whichever of the known columns there are."""
     found = {
         field: next((row[name] for name in names if row.get(name) not in (None, "", [])), None)
-        for field, names in FILM.items()
+        for field, names in FILM_COLUMNS.items()
     }
     genres = found["genres"] or ()
     return Film(
-        id=spelled(found["id"]),
-        title=spelled(found["title"]),
-        year=number(int, found["year"]),
-        rating=number(float, found["rating"]),
-        votes=number(int, found["votes"]),
+        id=stripped(found["id"]),
+        title=stripped(found["title"]),
+        year=parse_number(int, found["year"]),
+        rating=parse_number(float, found["rating"]),
+        votes=parse_number(int, found["votes"]),
         genres=tuple(map(str, genres)) if isinstance(genres, list | tuple) else (str(genres),),
-        script_url=spelled(found["script_url"]),
+        script_url=stripped(found["script_url"]),
     )
 
 
-def spelled(value: Any) -> str | None:
+def stripped(value: Any) -> str | None:
+    """Value as text without outer white space; None where nothing is left."""
     return None if value is None else str(value).strip() or None

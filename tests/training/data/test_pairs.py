@@ -9,8 +9,8 @@ import pytest
 from chat.template import SYSTEM_PROMPT
 from training.data.corpus.assemble import Film, Reading, Speaker, WeightedCorpus, assemble
 from training.data.dataset_stats import decades, genres, widest
-from training.data.pairs import build
-from training.data.splits import SPLITS, split_of
+from training.data.pairs import build_tables
+from training.data.splits import SPLIT_NAMES, split_of
 from training.recipe_schema import Data
 
 FILMS = [Film(f"m{n}", f"film {n}", 1990 + n, 6.5, 100, ("drama",)) for n in range(40)]
@@ -29,7 +29,7 @@ def corpus(talks: list[tuple[int, list[str]]]):
 
 
 def pairs(talks, weight=1.0, **settings):
-    return build([WeightedCorpus("ours", weight, corpus(talks))], Data(**settings))[0]
+    return build_tables([WeightedCorpus("ours", weight, corpus(talks))], Data(**settings))[0]
 
 
 def texts(row) -> list[str]:
@@ -111,7 +111,7 @@ def test_adding_films_moves_nothing(split_by):
     more = talks + [(film, [f"{film}.0.{line}" for line in range(4)]) for film in range(20, 40)]
     few, many = pairs(talks, split_by=split_by), pairs(more, split_by=split_by)
     for config in ("pairs", "conversations"):
-        for split in SPLITS:
+        for split in SPLIT_NAMES:
             assert few[config][split].to_pylist() == [
                 row for row in many[config][split].to_pylist() if int(row["movie_id"][1:]) < 20
             ]
@@ -154,7 +154,7 @@ def test_neighbours_are_told_from_lines_that_meet_at_an_end():
 
 
 def test_long_pairs_are_published_as_dropped():
-    tables, counts = build(
+    tables, counts = build_tables(
         [WeightedCorpus("ours", 1, corpus([(0, ["a" * 11, "b", "c" * 12, "d"])]))],
         Data(max_prompt_characters=11, max_reply_characters=11),
     )
@@ -180,7 +180,7 @@ def test_weights_repeat_train_pairs_alone(weight):
 def test_what_a_weight_leaves_out_is_published_as_dropped_and_costs_no_pair_of_another_source():
     talks = [(film, [f"{talk}.{line}" for line in range(2)]) for talk, film in enumerate(in_split("train") * 3)]
     light, heavy = corpus(talks), corpus(talks)
-    tables, counts = build([WeightedCorpus("light", 0.5, light), WeightedCorpus("heavy", 1, heavy)], Data())
+    tables, counts = build_tables([WeightedCorpus("light", 0.5, light), WeightedCorpus("heavy", 1, heavy)], Data())
     assert counts["pairs dropped: left out by the weight of its source"] > 0
     assert {tuple(texts(row)) for row in everything(tables)} == {tuple(lines) for _, lines in talks}
     assert len(everything(tables)) + counts.total() == 2 * len(talks)
@@ -188,7 +188,7 @@ def test_what_a_weight_leaves_out_is_published_as_dropped_and_costs_no_pair_of_a
 
 def test_sources_stand_side_by_side_and_film_titles_join_them():
     ours, theirs = corpus([(5, ["a", "b"])]), corpus([(5, ["c", "d"]), (6, ["e", "f"])])
-    tables, _ = build([WeightedCorpus("ours", 1, ours), WeightedCorpus("theirs", 1, theirs)], Data())
+    tables, _ = build_tables([WeightedCorpus("ours", 1, ours), WeightedCorpus("theirs", 1, theirs)], Data())
     rows = everything(tables)
     assert sorted((row["source"], *texts(row)) for row in rows) == [
         ("ours", "a", "b"),

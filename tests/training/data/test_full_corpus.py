@@ -12,8 +12,8 @@ import pytest
 from training.data import dataset_stats
 from training.data.corpus import sources
 from training.data.corpus.assemble import WeightedCorpus
-from training.data.pairs import build
-from training.data.splits import SPLITS
+from training.data.pairs import build_tables
+from training.data.splits import SPLIT_NAMES
 from training.recipe_schema import Data
 
 CORPUS = Path(os.environ.get("REPARTEE_CORPUS", "../shared/data/cornell/cornell_movie_dialogs_corpus.zip"))
@@ -27,7 +27,7 @@ def corpus():
 
 @pytest.fixture(scope="module")
 def tables(corpus):
-    return build([WeightedCorpus("cornell", 1, corpus)], Data())[0]
+    return build_tables([WeightedCorpus("cornell", 1, corpus)], Data())[0]
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,9 @@ def test_every_pair_is_of_neighbours_and_conversations_rebuild(corpus, tables, r
 
 def test_nothing_stands_in_two_splits(tables):
     for column in ("movie_id", "movie_title", "conversation_id"):
-        found = [set(tables["pairs"][split][column].to_pylist()) for split in SPLITS]
+        found = [set(tables["pairs"][split][column].to_pylist()) for split in SPLIT_NAMES]
         assert sum(map(len, found)) == len(set.union(*found)), column
-    lines = [{id for ids in tables["pairs"][split]["line_ids"].to_pylist() for id in ids} for split in SPLITS]
+    lines = [{id for ids in tables["pairs"][split]["line_ids"].to_pylist() for id in ids} for split in SPLIT_NAMES]
     assert sum(map(len, lines)) == len(set.union(*lines))
 
 
@@ -110,7 +110,7 @@ def test_no_pair_of_words_is_trained_on_and_tested(tables, config):
         talks = talks or [row["messages"] for row in rows]
         return {(one["content"], other["content"]) for talk in talks for one, other in itertools.pairwise(talk)}
 
-    train, validation, test = map(words, SPLITS)
+    train, validation, test = map(words, SPLIT_NAMES)
     assert not train & test
     assert not train & validation
     assert not validation & test
@@ -121,5 +121,5 @@ def test_genres_and_decades_are_balanced(tables):
     assert sum(map(len, films.values())) == 617
     assert dataset_stats.widest(dataset_stats.genres(films)) <= 6
     assert dataset_stats.widest(dataset_stats.decades(films)) <= 6
-    shares = [len(tables["pairs"][split]) for split in SPLITS]
+    shares = [len(tables["pairs"][split]) for split in SPLIT_NAMES]
     assert [round(100 * share / sum(shares)) for share in shares] == [62, 18, 20]

@@ -7,7 +7,7 @@ import pytest
 
 from training.data.corpus import sources
 from training.data.corpus.assemble import WeightedCorpus
-from training.data.pairs import build
+from training.data.pairs import build_tables
 from training.data.splits import split_of
 from training.recipe_schema import Data
 
@@ -45,7 +45,7 @@ def test_quirks_are_in_the_bytes_and_not_in_the_text(sample):
 
 
 def test_a_pair_stands_in_two_films_and_is_kept_once(sample):
-    tables, _ = build([WeightedCorpus("sample", 1, sample)], Data())
+    tables, _ = build_tables([WeightedCorpus("sample", 1, sample)], Data())
     (dropped,) = tables["dropped"]["train"].to_pylist()
     assert dropped["rule"] == "same prompt and reply in another film"
     texts = [dropped["prompt"][-1]["content"], dropped["completion"][0]["content"]]

@@ -33,7 +33,7 @@ def recipe(namespace: str, *overrides: str):
 def published(hub_url, tmp_path_factory):
     """The repository of the sample's dataset, and its commit."""
     work = tmp_path_factory.mktemp("work")
-    return "films/repartee-dialogue", prepare.run(recipe("films"), work)
+    return "films/repartee-dialogue", prepare.STAGE.run(recipe("films"), work)
 
 
 def address(hub_url: str, repo: str, path: str) -> str:
@@ -74,7 +74,7 @@ def test_trl_takes_it_as_it_is(published, starter, tmp_path):
 
 def test_republishing_makes_no_commit(published, tmp_path, capsys):
     repo, revision = published
-    assert prepare.run(recipe("films"), tmp_path) == revision
+    assert prepare.STAGE.run(recipe("films"), tmp_path) == revision
     assert "up to date" in capsys.readouterr().out
     assert HfApi().dataset_info(repo).sha == revision
     assert len(HfApi().list_repo_commits(repo, repo_type="dataset")) == 2  # its creation and this one
@@ -84,7 +84,7 @@ def test_another_source_or_setting_makes_another_dataset(published, tmp_path):
     (tmp_path / "new.jsonl").write_text(
         json.dumps({"dialog": ["Who goes?", "A friend."], "movie_title": "Dusk"}) + "\n"
     )
-    revision = prepare.run(
+    revision = prepare.STAGE.run(
         recipe("more", f"data.sources=[training/sample, {{path: {tmp_path}/new.jsonl, weight: 2}}]"), tmp_path
     )
     assert revision != published[1]
@@ -127,15 +127,15 @@ def test_the_card_answers(published):
 
 
 def test_the_cornell_corpus_is_known_by_its_films_and_cited_in_either_form(hub_url, tmp_path):
-    titles = (Path("training/sample") / cornell.TITLES).read_bytes().split(b"\n")
+    titles = (Path("training/sample") / cornell.TITLES_FILE).read_bytes().split(b"\n")
     titles[0] = b" +++$+++ ".join([b"m0", b"10 things i hate about you", *titles[0].split(b" +++$+++ ")[2:]])
     shutil.copytree("training/sample", tmp_path / "theirs")
-    (tmp_path / "theirs" / cornell.TITLES).write_bytes(b"\n".join(titles))
-    prepare.run(recipe("theirs", f"data.sources={tmp_path}/theirs"), tmp_path)
+    (tmp_path / "theirs" / cornell.TITLES_FILE).write_bytes(b"\n".join(titles))
+    prepare.STAGE.run(recipe("theirs", f"data.sources={tmp_path}/theirs"), tmp_path)
     card = DatasetCard.load("theirs/repartee-dialogue")
     assert card.data.license_name == "cornell-movie-dialogs-no-formal-licence"
     assert card.text.count("@inproceedings") == 1
-    again = prepare.rights_of(
+    again = prepare.source_rights(
         *(prepare.located(recipe("x", "data.sources=theirs/repartee-dialogue").data, tmp_path)),
         Source("theirs/repartee-dialogue"),
         WeightedCorpus("x", 1, read("training/sample")),
@@ -168,7 +168,7 @@ def test_a_dry_run_shows_everything_and_sends_nothing(hub_url, tmp_path):
 def test_a_corpus_too_small_for_three_splits_says_so(hub_url, tmp_path):
     (tmp_path / "new.jsonl").write_text(json.dumps({"dialog": ["Who goes?", "A friend."]}) + "\n")
     with pytest.raises(UserError, match="no pair falls into") as caught:
-        prepare.run(recipe("small", f"data.sources={tmp_path}/new.jsonl"), tmp_path)
+        prepare.STAGE.run(recipe("small", f"data.sources={tmp_path}/new.jsonl"), tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -176,10 +176,10 @@ def test_the_packing_report_needs_no_training(published, capsys):
     from training.base import publish
     from training.data import packing
 
-    publish.run(recipe("films"), Path())
-    packing.report(recipe("films"), Path())
+    publish.STAGE.run(recipe("films"), Path())
+    packing.report_packing(recipe("films"), Path())
     said = capsys.readouterr().out
     assert "[packing] pairs: 264" in said
     assert "[packing] fill: 0." in said
     with pytest.raises(UserError, match="does not pack"):
-        packing.report(recipe("films", "sft.packing=false"), Path())
+        packing.report_packing(recipe("films", "sft.packing=false"), Path())

@@ -1,6 +1,7 @@
 """Written prompts: scenes from the grid, lines filtered and told apart, asked for until there are enough."""
 
 import json
+import os
 import random
 
 import pytest
@@ -12,6 +13,7 @@ from training.feedback import prompts
 from training.feedback.near_duplicates import near_duplicates, words
 from training.feedback.sampling import similarity
 
+MANY = 8_000 if os.environ.get("REPARTEE_PROOF") else 2_000
 WORDS = [f"word{n}" for n in range(3_000)]
 
 
@@ -20,20 +22,20 @@ def line(chance: random.Random, count: int = 12) -> list[str]:
 
 
 def test_planted_near_duplicates_are_found_and_distinct_lines_kept():
-    """1,000 lines with 3 of 12 words changed (ROUGE-L 0.75) and 1,000 with 4 (0.667), among 8,000 others."""
+    """An eighth of the lines again with 3 of 12 words changed (ROUGE-L 0.75), and with 4 (0.667)."""
     chance = random.Random(4)
-    originals = [line(chance) for _ in range(8_000)]
+    originals = [line(chance) for _ in range(MANY)]
     near, far = [], []
-    for source in originals[:1_000]:
+    for source in originals[: MANY // 8]:
         for changes, found in ((3, near), (4, far)):
             copy = list(source)
             for place in chance.sample(range(12), changes):
                 copy[place] = f"new{chance.randrange(10**9)}"
             found.append(" ".join(copy))
     double = near_duplicates([" ".join(entry) for entry in originals] + near + far)
-    assert not double[:8_000].any()
-    assert double[8_000:9_000].all()
-    assert not double[9_000:].any()
+    assert not double[:MANY].any()
+    assert double[MANY : MANY + MANY // 8].all()
+    assert not double[MANY + MANY // 8 :].any()
 
 
 def test_alike_is_rouge_l():
@@ -69,7 +71,7 @@ def test_a_line_is_like_one_that_was_kept_not_like_one_that_was_left_out():
     ],
 )
 def test_what_is_no_line(text, reason):
-    assert prompts.unfit(text) == reason
+    assert prompts.line_defect(text) == reason
 
 
 def test_lines_are_read_from_json_among_other_words():
@@ -83,7 +85,7 @@ def test_scenes_hang_on_number_and_seed_and_the_grid_is_wide():
     assert list(lists) == ["genre", "relationship", "emotion", "situation", "era"]
     assert len({json.dumps(prompts.scene(n, 1, lists)) for n in range(2_000)}) > 1_980
     assert prompts.scene(7, 1, lists) == prompts.scene(7, 1, lists) != prompts.scene(7, 2, lists)
-    asked = prompts.request(3, prompts.scene(3, 1, lists), Capabilities(20, True, True, True))
+    asked = prompts.prompt_request(3, prompts.scene(3, 1, lists), Capabilities(20, True, True, True))
     assert asked.messages[0][1].startswith("Write 5 lines of film dialogue")
     assert asked.salt == 3
 
@@ -91,7 +93,7 @@ def test_scenes_hang_on_number_and_seed_and_the_grid_is_wide():
 def test_enough_are_written_and_paid_for_once(served, tmp_path):
     stub, settings = served()
     with Client(settings, tmp_path / "c.sqlite", progress=False) as client:
-        rows, counts = prompts.written(client, 60, 1, against=[])
+        rows, counts = prompts.written_prompts(client, 60, 1, against=[])
     assert len(rows) == len({row["prompt"][-1]["content"] for row in rows}) == 60
     assert counts["calls"] >= 12
     assert set(rows[0]["scene"]) == set(prompts.grid())
@@ -99,9 +101,9 @@ def test_enough_are_written_and_paid_for_once(served, tmp_path):
     assert not near_duplicates(lines).any()
     calls = stub.calls
     with Client(settings, tmp_path / "c.sqlite", progress=False) as client:
-        again, _ = prompts.written(client, 60, 1, against=[])
+        again, _ = prompts.written_prompts(client, 60, 1, against=[])
         assert again == rows
-        fewer, counts = prompts.written(client, 60, 1, against=lines[:30])
+        fewer, counts = prompts.written_prompts(client, 60, 1, against=lines[:30])
     assert not set(lines[:30]) & {row["prompt"][-1]["content"] for row in fewer}
     assert counts["left out: like another line"] >= 30
     assert stub.calls > calls
@@ -111,4 +113,4 @@ def test_a_judge_that_writes_nothing_is_said(served, tmp_path):
     stub, settings = served()
     stub.prose = lambda *arguments: "I would rather not."
     with Client(settings, tmp_path / "c", progress=False) as client, pytest.raises(UserError, match="no line"):
-        prompts.written(client, 5, 1, against=[])
+        prompts.written_prompts(client, 5, 1, against=[])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from training.data.corpus import cornell
 from training.data.corpus.assemble import CorpusError, WeightedCorpus, assemble
 from training.data.corpus.text import clean, decode
-from training.data.pairs import build
+from training.data.pairs import build_tables
 from training.recipe_schema import Data
 
 CASES = 4_000 if os.environ.get("REPARTEE_PROOF") else 2_000
@@ -88,7 +88,7 @@ def test_no_mutation_makes_a_traceback_or_a_wrong_pair(mutations, seed):
     chance, files = random.Random(seed), dict(WHOLE)
     for name, mutation in mutations:
         files[name] = mutation(files[name], chance)
-    texts, talks = texts_told(files[cornell.LINES]), decode(files[cornell.CONVERSATIONS])
+    texts, talks = texts_told(files[cornell.LINES_FILE]), decode(files[cornell.CONVERSATIONS_FILE])
     try:
         corpus = assemble(cornell.read(files))
     except CorpusError as error:
@@ -99,7 +99,7 @@ def test_no_mutation_makes_a_traceback_or_a_wrong_pair(mutations, seed):
     counts = corpus.counts
     fates = ("lines in conversations", "lines left alone by a gap", "lines in no conversation", "lines without text")
     assert counts["lines"] == sum(counts[fate] for fate in fates)
-    tables, dropped = build([WeightedCorpus("mutated", 1, corpus)], Data())
+    tables, dropped = build_tables([WeightedCorpus("mutated", 1, corpus)], Data())
     rows = [(split, row) for split, table in tables["pairs"].items() for row in table.to_pylist()]
     assert len(rows) + dropped.total() == counts["lines in conversations"] - counts["conversations"]
     home: dict[str, tuple[str, str]] = {}
@@ -122,5 +122,5 @@ def test_the_whole_corpus_is_read_whole():
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_mutations_change_something(mutation):
-    content = WHOLE[cornell.LINES]
+    content = WHOLE[cornell.LINES_FILE]
     assert any(mutation(content, random.Random(seed)) != content for seed in range(5))

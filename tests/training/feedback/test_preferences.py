@@ -1,4 +1,4 @@
-"""Preference sets from each source, on the chain's own starter and a stub judge: rows, drops, redraws, costs."""
+"""Preference sets from each source, on a small base and a stub judge: rows, drops, redraws, costs."""
 
 import pytest
 from datasets import load_dataset
@@ -15,6 +15,8 @@ from training.feedback.sampling import pair_defect, sampled, similarity
 from training.finetune import dpo
 from training.recipe import load
 from training.recipe_schema import Preferences
+
+OVERRIDES: list[str] = []
 
 
 def reply(text, finish_reason="<|im_end|>"):
@@ -52,7 +54,27 @@ def test_useless_pairs_are_drawn_again_a_bounded_number_of_times(monkeypatch, tm
 
 
 def label(ahead, swapped, first="Yes.", second="No."):
-    return {"responses": [first, second], "first_wins": [ahead, swapped], "probability": (ahead + 1 - swapped) / 2}
+    return labels.LabelledPair(
+        prompt=[{"role": "user", "content": "Well?"}], scene={"movie_id": "m0"}, film_reply=None,
+        responses=(first, second), ended=("<|im_end|>", "<|im_end|>"), seed=1, judge="stub",
+        first_wins=(ahead, swapped), probability=(ahead + 1 - swapped) / 2,
+        second_judge=None, second_first_wins=None, sft_revision="s" * 40,
+    )  # fmt: skip
+
+
+def test_rows_have_the_published_columns_in_their_order_and_come_back():
+    pair = label(0.9, 0.2)
+    assert list(pair.to_row()) == [
+        "prompt", "scene", "film_reply", "responses", "ended", "seed", "judge", "first_wins", "probability",
+        "second_judge", "second_first_wins", "sft_revision", "dropped",
+    ]  # fmt: skip
+    assert pair.to_row()["responses"] == ["Yes.", "No."]
+    assert labels.LabelledPair.from_row(pair.to_row()) == pair
+    assert list(labels.to_dpo_row(pair)) == [
+        "prompt", "chosen", "rejected", "margin", "scene", "responses", "judge", "first_wins", "probability",
+        "sft_revision",
+    ]  # fmt: skip
+    assert labels.to_dpo_row(pair)["chosen"] == [{"role": "assistant", "content": "Yes."}]
 
 
 @pytest.mark.parametrize(
@@ -73,20 +95,21 @@ def test_why_a_pair_is_dropped(row, settings, reason):
 
 
 @pytest.fixture(scope="module")
-def family(hub_url, adapters, tmp_path_factory):
-    """A namespace with the sample's dataset, the starter and a random SFT adapter."""
-    recipe = load("training/recipes/starter.yaml", ["hub.namespace=pref"])
-    prepare.run(recipe, tmp_path_factory.mktemp("w"))
-    publish.run(recipe, tmp_path_factory.mktemp("w"))
+def family(hub_url, tiny_base, tiny_adapter, tmp_path_factory):
+    """A namespace with the sample's dataset, a small base and a random SFT adapter; every recipe below starts so."""
+    OVERRIDES[:] = ["hub.namespace=pref", f"model.base={tiny_base}"]
+    recipe = load("training/recipes/starter.yaml", OVERRIDES)
+    prepare.STAGE.run(recipe, tmp_path_factory.mktemp("w"))
+    publish.STAGE.run(recipe, tmp_path_factory.mktemp("w"))
     names = Names("pref", "starter")
     HfApi().create_repo(names.adapter("sft"))
-    HfApi().upload_folder(repo_id=names.adapter("sft"), folder_path=adapters["sft"])
+    HfApi().upload_folder(repo_id=names.adapter("sft"), folder_path=tiny_adapter)
     return names
 
 
 def made(family, tmp_path, *overrides):
-    recipe = load("training/recipes/starter.yaml", ["hub.namespace=pref", "preferences.prompts=12", *overrides])
-    preferences.run(recipe, tmp_path)
+    recipe = load("training/recipes/starter.yaml", [*OVERRIDES, "preferences.prompts=12", *overrides])
+    preferences.STAGE.run(recipe, tmp_path)
     return recipe
 
 
@@ -125,7 +148,7 @@ def test_the_film_is_preferred(family, tmp_path):
     judged = {row["prompt"][-1]["content"]: row for row in load_dataset(family.preferences, "labels", split="train")}
     for row in rows:
         assert row["chosen"][0]["content"] == judged[row["prompt"][-1]["content"]]["film_reply"]
-        assert row["judge"] == labels.FILM
+        assert row["judge"] == labels.FILM_JUDGE
     assert "one the film's own and one sampled" in DatasetCard.load(family.preferences).text
 
 
@@ -180,9 +203,9 @@ def test_people_prefer_and_dpo_trains_on_it(family, tmp_path):
     assert set(rows["judge"]) == {labels.PEOPLE}
     assert fetch_lineage(family.preferences, "dataset")[1].facts["counts"]["votes for none"] == 1
     assert "by the variants of the page, one of them preferred" in DatasetCard.load(family.preferences).text
-    assert preferences.task(recipe).lineage.inputs[-1].repo == family.votes
+    assert preferences.preferences_task(recipe).lineage.inputs[-1].repo == family.votes
     few = ["model.lora.r=4", "model.lora.alpha=8", "dpo.max_steps=1", "dpo.per_device_train_batch_size=2"]
-    dpo.run(load("training/recipes/starter.yaml", ["hub.namespace=pref", *few]), tmp_path)
+    dpo.STAGE.run(load("training/recipes/starter.yaml", [*OVERRIDES, *few]), tmp_path)
     found = fetch_lineage(family.adapter("dpo"), "model")
     assert found
     assert found[1].facts["pairs"] == 5
@@ -191,8 +214,8 @@ def test_people_prefer_and_dpo_trains_on_it(family, tmp_path):
 
 def test_another_judge_is_another_set_and_another_pace_is_not(family, tmp_path):
     def fingerprint(*overrides):
-        recipe = load("training/recipes/starter.yaml", ["hub.namespace=pref", *overrides])
-        return preferences.task(recipe).lineage.fingerprint
+        recipe = load("training/recipes/starter.yaml", [*OVERRIDES, *overrides])
+        return preferences.preferences_task(recipe).lineage.fingerprint
 
     judge = ["preferences.source=judge", "judge.model=a"]
     assert fingerprint() == fingerprint("judge.model=a")

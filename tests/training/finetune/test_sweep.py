@@ -11,7 +11,7 @@ import pytest
 
 from training.base import publish
 from training.data import prepare
-from training.finetune.sweep import draw
+from training.finetune.sweep import main, suggest_value
 from training.recipe import load
 
 TRIALS = 12 if os.environ.get("REPARTEE_PROOF") else 4
@@ -24,25 +24,28 @@ TINY = [
 
 
 @pytest.fixture(scope="module")
-def inputs(hub_url, tmp_path_factory):
-    recipe, work = load("training/recipes/starter.yaml", TINY), tmp_path_factory.mktemp("work")
-    prepare.run(recipe, work)
-    publish.run(recipe, work)
+def inputs(hub_url, tiny_base, tmp_path_factory):
+    """The overrides of a search on a small base, whose inputs are published."""
+    overrides = [*TINY, f"model.base={tiny_base}"]
+    recipe, work = load("training/recipes/starter.yaml", overrides), tmp_path_factory.mktemp("work")
+    prepare.STAGE.run(recipe, work)
+    publish.STAGE.run(recipe, work)
+    return overrides
 
 
-def worker(folder, number):
+def worker(folder, number, overrides):
     arguments = ["--storage", f"sqlite:///{folder}/sweep.db", "--work", folder / "work", "--out", folder / "out"]
     arguments += ["--heartbeat", 1]
     log = (folder / f"worker-{number}.log").open("w")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "training.sweep", *map(str, arguments), *TINY]
+    command = [sys.executable, "-m", "training.sweep", *map(str, arguments), *overrides]
     return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
 def test_two_workers_share_a_study_and_what_a_dead_one_had_is_repeated(inputs, tmp_path):
     import yaml
 
-    doomed, other = worker(tmp_path, 0), worker(tmp_path, 1)
+    doomed, other = worker(tmp_path, 0, inputs), worker(tmp_path, 1, inputs)
     log = tmp_path / "worker-0.log"
     end = time.monotonic() + 120
     while "[sweep] trial" not in log.read_text() and time.monotonic() < end:
@@ -50,7 +53,7 @@ def test_two_workers_share_a_study_and_what_a_dead_one_had_is_repeated(inputs, t
     time.sleep(0.3)  # in the middle of its first trial
     doomed.send_signal(signal.SIGKILL)
     doomed.wait()
-    assert other.wait(400) == 0, (tmp_path / "worker-1.log").read_text()[-3000:]
+    assert other.wait(240) == 0, (tmp_path / "worker-1.log").read_text()[-3000:]
     said = (tmp_path / "worker-1.log").read_text()
     lines = re.findall(r"\[sweep\] (trial \d+ (?:complete|pruned|lost).*)", said)
     lost = [line for line in lines if " lost" in line]
@@ -78,21 +81,14 @@ class Trial:
 
 
 def test_what_is_drawn():
-    assert draw(Trial(), "a", [1, 8, "log"]) == ("int", 1, 8, True)
-    assert draw(Trial(), "a", [0.1, 1, "linear"]) == ("float", 0.1, 1.0, False)
-    assert draw(Trial(), "a", [4, 8, 16]) == ("one of", [4, 8, 16])
+    assert suggest_value(Trial(), "a", [1, 8, "log"]) == ("int", 1, 8, True)
+    assert suggest_value(Trial(), "a", [0.1, 1, "linear"]) == ("float", 0.1, 1.0, False)
+    assert suggest_value(Trial(), "a", [4, 8, 16]) == ("one of", [4, 8, 16])
 
 
-def test_an_empty_space_is_one_line(inputs, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "training.sweep",
-        "--out",
-        str(tmp_path),
-        "--storage",
-        f"sqlite:///{tmp_path}/s.db",
-    ]
-    done = subprocess.run([*command, *TINY[:-1], "sweep.space={}"], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith("error: sweep.space is empty")
+def test_an_empty_space_is_one_line(inputs, tmp_path, capsys):
+    arguments = ["--out", str(tmp_path), "--storage", f"sqlite:///{tmp_path}/s.db"]
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, *inputs, "sweep.space={}"])
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("error: sweep.space is empty")

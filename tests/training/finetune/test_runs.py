@@ -1,4 +1,4 @@
-"""Whole runs of SFT and DPO on the starter: killed and resumed, and everything that ends one in a line."""
+"""Whole runs of SFT and DPO on a small base: killed and resumed, and everything that ends one in a line."""
 
 import json
 import math
@@ -20,6 +20,7 @@ from training.base import publish
 from training.data import prepare
 from training.feedback import preferences
 from training.finetune import dpo, sft
+from training.finetune.preference_pairs import split, text_similarity
 from training.recipe import load
 from training.stage import base_input
 
@@ -32,18 +33,20 @@ SMALL = [
 STARTER = "training/recipes/starter.yaml"
 
 
-def recipe_of(namespace, *overrides):
-    return load(STARTER, [f"hub.namespace={namespace}", *SMALL, *overrides])
+def recipe_of(namespace, base, *overrides):
+    """The starter's recipe on another base, with few rows and steps."""
+    return load(STARTER, [f"hub.namespace={namespace}", f"model.base={base}", *SMALL, *overrides])
 
 
 @pytest.fixture(scope="module")
-def made(hub_url, tmp_path_factory):
+def made(hub_url, tiny_base, tmp_path_factory):
     """Everything up to a preference set, published; and the pinned inputs of both trainings."""
-    recipe, work = recipe_of("runs"), tmp_path_factory.mktemp("work")
+    recipe, work = recipe_of("runs", tiny_base), tmp_path_factory.mktemp("work")
     for stage in (prepare, publish, sft, preferences):
-        stage.run(recipe, work)
+        stage.STAGE.run(recipe, work)
     names = recipe.names
     return SimpleNamespace(
+        folder=str(tiny_base),
         recipe=recipe,
         base=base_input(recipe),
         dialogue=pin(names.dialogue, "dataset"),
@@ -52,11 +55,11 @@ def made(hub_url, tmp_path_factory):
     )
 
 
-def train(made, stage, folder, *overrides):
-    recipe = recipe_of("runs", *overrides)
+def train(made, stage, folder, *overrides, callbacks=()):
+    recipe = recipe_of("runs", made.folder, *overrides)
     if stage == "sft":
-        return sft.train(recipe, made.base, made.dialogue, folder)
-    return dpo.train(recipe, made.base, made.sft, made.preferences, folder)
+        return sft.train_sft(recipe, made.base, made.dialogue, folder, callbacks)
+    return dpo.train_dpo(recipe, made.base, made.sft, made.preferences, folder, callbacks)
 
 
 def logged(folder):
@@ -69,12 +72,14 @@ def logged(folder):
 def test_killed_and_resumed_is_the_unbroken_run(made, tmp_path, stage):
     train(made, stage, tmp_path / "whole")
     code = (
-        "import sys; sys.path[:0] = ['tests/training']\n"
-        "from pathlib import Path; from types import SimpleNamespace\n"
-        "from hub.lineage import Input; from test_runs import train\n"
-        f"made = SimpleNamespace(base={made.base!r}, dialogue={made.dialogue!r}, sft={made.sft!r}, "
-        f"preferences={made.preferences!r})\n"
-        f"train(made, {stage!r}, Path({str(tmp_path / 'killed')!r}))\n"
+        "import time; from pathlib import Path; from types import SimpleNamespace\n"
+        "from transformers import TrainerCallback\n"
+        "from hub.lineage import Input; from tests.training.finetune.test_runs import train\n"
+        "class Hold(TrainerCallback):\n"
+        "    def on_save(self, args, state, control, **_): time.sleep(600)\n"
+        f"made = SimpleNamespace(folder={made.folder!r}, base={made.base!r}, dialogue={made.dialogue!r}, "
+        f"sft={made.sft!r}, preferences={made.preferences!r})\n"
+        f"train(made, {stage!r}, Path({str(tmp_path / 'killed')!r}), callbacks=[Hold()])\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     child = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL)
@@ -149,13 +154,13 @@ def test_a_missing_split_is_a_line(made, tmp_path, namespace):
     name = f"{namespace}/repartee-dialogue"
     load_dataset(made.dialogue.repo, "pairs", split="train").push_to_hub(name, "pairs", split="train")
     with pytest.raises(UserError, match=r"has no split validation; .*eval_strategy=no"):
-        sft.train(made.recipe, made.base, pin(name, "dataset"), tmp_path)
+        sft.train_sft(made.recipe, made.base, pin(name, "dataset"), tmp_path)
 
 
 def test_preferences_of_another_base_are_refused(made, tmp_path):
     other = replace(made.base, repo="someone/other", revision="f" * 40, content="other")
     with pytest.raises(UserError, match=r"was made with runs/repartee-starter@.*, not with someone/other"):
-        dpo.train(made.recipe, other, made.sft, made.preferences, tmp_path)
+        dpo.train_dpo(made.recipe, other, made.sft, made.preferences, tmp_path)
 
 
 def test_an_adapter_of_another_rank_is_refused(made, tmp_path):
@@ -179,14 +184,14 @@ def test_near_identical_pairs_are_dropped():
     def row(chosen, rejected):
         return {"chosen": [{"content": chosen}], "rejected": [{"content": rejected}]}
 
-    assert dpo.similarity(row("Sit  down.", "sit down.")) == 1
-    assert 0.9 < dpo.similarity(row("I never saw him before.", "I never saw him before!")) < 1
-    assert dpo.similarity(row("Who sent you?", "Nobody. I came alone.")) < 0.5
+    assert text_similarity(row("Sit  down.", "sit down.")) == 1
+    assert 0.9 < text_similarity(row("I never saw him before.", "I never saw him before!")) < 1
+    assert text_similarity(row("Who sent you?", "Nobody. I came alone.")) < 0.5
 
 
 def test_held_out_pairs_are_never_trained_on():
-    train_rows, held_out = dpo.split(list(range(20)), 5, seed=1)
+    train_rows, held_out = split(list(range(20)), 5, seed=1)
     assert sorted(train_rows + held_out) == list(range(20))
-    assert dpo.split(list(range(20)), 5, seed=1)[1] == held_out
+    assert split(list(range(20)), 5, seed=1)[1] == held_out
     with pytest.raises(UserError, match="hold out fewer"):
-        dpo.split([1, 2], 2, seed=1)
+        split([1, 2], 2, seed=1)

@@ -13,8 +13,8 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from chat.template import SYSTEM_PROMPT, configure_tokenizer
 from training.data import packing
 from training.finetune import loading, sft
-from training.finetune.preference_pairs import as_text
-from training.finetune.trl_compat import complete_reference
+from training.finetune.preference_pairs import render_preference
+from training.finetune.trl_compat import complete_reference, patch_for_trl
 from training.recipe_schema import Lora, Model
 
 TALK = [("Where were you?", "At the pier."), ("Who sent you?", "Nobody. I came by myself."), ("Sit down.", "No.")] * 4
@@ -42,9 +42,9 @@ def pairs(talk=TALK):
 READY = {"completion_only_loss": True, "dataset_kwargs": {"skip_prepare_dataset": True}}  # as training.sft
 
 
-def adapter(starter, tokenizer, four_bit=False, train_chat_tokens=True):
+def adapter(tiny_base, tokenizer, four_bit=False, train_chat_tokens=True):
     torch.manual_seed(0)
-    base = loading.load_base(str(starter), "main", Model(four_bit=four_bit))
+    base = loading.load_base(str(tiny_base), "main", Model(four_bit=four_bit))
     return loading.add_lora(base, tokenizer, Lora(r=4, alpha=8, train_chat_tokens=train_chat_tokens))
 
 
@@ -54,9 +54,9 @@ def arguments(kind, folder, **changes):
     return kind(output_dir=str(folder), **(settings | changes))
 
 
-def test_packing_loses_no_reply_token_and_keeps_pairs_apart(starter, tokenizer, tmp_path):
+def test_packing_loses_no_reply_token_and_keeps_pairs_apart(tiny_base, tokenizer, tmp_path):
     encoded = packing.encode(tokenizer, pairs(), 512)
-    model = adapter(starter, tokenizer)
+    model = adapter(tiny_base, tokenizer)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.05)
@@ -82,13 +82,13 @@ def test_packing_loses_no_reply_token_and_keeps_pairs_apart(starter, tokenizer, 
             torch.testing.assert_close(together[start:end], alone, atol=1e-4, rtol=0)
 
 
-def test_the_head_scores_replies_alone_and_the_loss_is_that_of_all_places(starter, tokenizer, tmp_path, monkeypatch):
+def test_the_head_scores_replies_alone_and_the_loss_is_that_of_all_places(tiny_base, tokenizer, tmp_path, monkeypatch):
     from trl.trainer import utils
 
     encoded = packing.encode(tokenizer, pairs(), 512)
     settings = arguments(SFTConfig, tmp_path, packing=True, max_length=256, **READY)
-    model = adapter(starter, tokenizer)
-    trainer = sft.build_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
+    model = adapter(tiny_base, tokenizer)
+    trainer = sft.build_sft_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
     batch = trainer.data_collator([trainer.train_dataset[0]])
     scored, head = [], utils._ChunkedLogProbFunction
 
@@ -109,10 +109,10 @@ def test_the_head_scores_replies_alone_and_the_loss_is_that_of_all_places(starte
     assert loss.item() == pytest.approx(torch.nn.functional.cross_entropy(logits[0], labels[0]).item(), abs=1e-4)
 
 
-def test_noise_under_packing_is_measured_as_that_of_an_unpacked_example(starter, tokenizer, tmp_path):
+def test_noise_under_packing_is_measured_as_that_of_an_unpacked_example(tiny_base, tokenizer, tmp_path):
     """NEFTune adds uniform noise within alpha / sqrt(length * width), whose deviation is that over sqrt(3)."""
     encoded = packing.encode(tokenizer, pairs(), 512)
-    mean, width, alpha = encoded.tokens / len(encoded.table), 384, 5.0
+    mean, width, alpha = encoded.tokens / len(encoded.table), 64, 5.0
     deviations = []
 
     def listen(module, inputs, output):  # comes after NEFTune's own hook
@@ -120,8 +120,8 @@ def test_noise_under_packing_is_measured_as_that_of_an_unpacked_example(starter,
             deviations.append((output - module.forward(*inputs)).std().item())
 
     settings = arguments(SFTConfig, tmp_path, packing=True, max_length=256, neftune_noise_alpha=alpha, **READY)
-    model = adapter(starter, tokenizer)
-    trainer = sft.build_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
+    model = adapter(tiny_base, tokenizer)
+    trainer = sft.build_sft_trainer(model, tokenizer, settings, encoded, packing.examples(encoded, settings))
 
     class Listen(TrainerCallback):
         def on_train_begin(self, args, state, control, **_):
@@ -136,17 +136,18 @@ def test_noise_under_packing_is_measured_as_that_of_an_unpacked_example(starter,
 
 @pytest.mark.parametrize("train_chat_tokens", [True, False])
 @pytest.mark.parametrize("four_bit", [True, False])
-def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_tokens, four_bit):
-    model = adapter(starter, tokenizer, four_bit, train_chat_tokens)
+def test_step_one_dpo_loss_is_ln_2(tiny_base, tokenizer, tmp_path, train_chat_tokens, four_bit):
+    model = adapter(tiny_base, tokenizer, four_bit, train_chat_tokens)
     for parameter in model.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.05)
+    worse = [{"role": "assistant", "content": "Hm."}]
     preferences = [
-        as_text(tokenizer, {**row, "chosen": row["completion"], "rejected": [{"role": "assistant", "content": "Hm."}]})
+        render_preference(tokenizer, {**row, "chosen": row["completion"], "rejected": worse})
         for row in pairs().to_pylist()
     ]
     trainer = DPOTrainer(
-        model=loading.ready_for_trl(model),
+        model=patch_for_trl(model),
         args=arguments(DPOConfig, tmp_path, learning_rate=1e-3),
         train_dataset=Dataset.from_list(preferences),
         processing_class=tokenizer,
@@ -158,11 +159,11 @@ def test_step_one_dpo_loss_is_ln_2(starter, tokenizer, tmp_path, train_chat_toke
     assert losses[1] < losses[0] - 1e-3  # and the reference stays where it was while the policy moves
 
 
-def test_four_bit_trains_and_evaluates_in_turns_on_a_cpu(starter, tokenizer, tmp_path):
+def test_four_bit_trains_and_evaluates_in_turns_on_a_cpu(tiny_base, tokenizer, tmp_path):
     encoded = packing.encode(tokenizer, pairs(), 512)
     settings = arguments(SFTConfig, tmp_path, packing=True, bf16=True, eval_strategy="steps", eval_steps=1, **READY)
     trainer = SFTTrainer(
-        model=adapter(starter, tokenizer, four_bit=True),
+        model=adapter(tiny_base, tokenizer, four_bit=True),
         args=settings,
         train_dataset=packing.examples(encoded, settings),
         eval_dataset=packing.examples(encoded, settings),

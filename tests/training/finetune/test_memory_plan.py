@@ -20,8 +20,8 @@ def arguments(**changes):
     return SimpleNamespace(**(settings | changes))
 
 
-def test_sizes_are_those_of_the_model(starter):
-    config = AutoConfig.from_pretrained(starter)
+def test_sizes_are_those_of_the_model(tiny_base):
+    config = AutoConfig.from_pretrained(tiny_base)
     shape = memory_plan.Shape.of(config)
     model = Qwen2ForCausalLM(config)
     linear = sum(
@@ -32,10 +32,10 @@ def test_sizes_are_those_of_the_model(starter):
     assert round(QWEN_3B.linear / 1e9, 2) == 2.77  # Qwen 2.5's report: 2.77 billion without embeddings
 
 
-def test_lora_weights_are_those_of_peft(starter):
+def test_lora_weights_are_those_of_peft(tiny_base):
     from peft import LoraConfig, get_peft_model
 
-    config = AutoConfig.from_pretrained(starter)
+    config = AutoConfig.from_pretrained(tiny_base)
     model = get_peft_model(Qwen2ForCausalLM(config), LoraConfig(r=4, target_modules="all-linear"))
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert memory_plan.Shape.of(config).lora(4) == trained
@@ -91,7 +91,7 @@ def test_steps_and_operations():
 def test_a_plan_that_cannot_fit_is_refused_with_what_to_change():
     model = Model(four_bit=False, memory_gb=8)
     with pytest.raises(UserError) as caught:
-        memory_plan.plan(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
+        memory_plan.plan_run(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
     said = str(caught.value)
     assert "model.four_bit=true" in said
     assert "per_device_train_batch_size" in said
@@ -101,7 +101,7 @@ def test_a_plan_that_cannot_fit_is_refused_with_what_to_change():
 
 def test_a_plan_tells_its_numbers():
     model = Model(four_bit=True, memory_gb=8)
-    numbers = memory_plan.plan(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
+    numbers = memory_plan.plan_run(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
     assert numbers["rows per step"] == "8 (4,000 tokens)"
     assert numbers["steps"] == "26"
     assert numbers["attention"] in ("sdpa", "flash_attention_2")

@@ -32,7 +32,7 @@ SAME = [
 def family(hub_url, tmp_path_factory):
     recipe, work = load("training/recipes/starter.yaml", SAME), tmp_path_factory.mktemp("work")
     for stage in (prepare, publish, sft, preferences):
-        stage.run(recipe, work)
+        stage.STAGE.run(recipe, work)
 
 
 def losses(stage: str, work: Path, processes: int) -> list[float]:
