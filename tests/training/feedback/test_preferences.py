@@ -11,6 +11,7 @@ from hub.names import Names
 from training.base import publish
 from training.data import prepare
 from training.feedback import labels, preferences
+from training.feedback.pair_sources import LabelledSet
 from training.feedback.sampling import pair_defect, sampled, similarity
 from training.finetune import dpo
 from training.recipe import load
@@ -75,6 +76,22 @@ def test_rows_have_the_published_columns_in_their_order_and_come_back():
         "sft_revision",
     ]  # fmt: skip
     assert labels.to_dpo_row(pair)["chosen"] == [{"role": "assistant", "content": "Yes."}]
+
+
+def test_tables_have_the_published_types():
+    """Written down from the rows that stood as literals before `LabelledPair`."""
+    pair = label(0.9, 0.2)
+    prompts = [{"prompt": pair.prompt, "scene": pair.scene, "film_reply": "Go."}]
+    tables = preferences.preference_tables(LabelledSet(prompts, [pair], {}), [labels.to_dpo_row(pair)])
+    types = {config: [str(kind) for kind in table["train"].schema.types] for config, table in tables.items()}
+    messages = "list<item: struct<role: string, content: string>>"
+    scene, texts, numbers = "struct<movie_id: string>", "list<item: string>", "list<item: double>"
+    judged = ["string", numbers, "double"]  # judge, first_wins, probability
+    assert types == {
+        "preferences": [messages, messages, messages, "double", scene, texts, *judged, "string"],
+        "labels": [messages, scene, "null", texts, texts, "int64", *judged, "null", "null", "string", "string"],
+        "prompts": [messages, scene, "string"],
+    }
 
 
 @pytest.mark.parametrize(
