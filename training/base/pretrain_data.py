@@ -67,14 +67,14 @@ def token_rows(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[lis
 
 def batches(rows: list[list[int]], tokens: int, seed: int) -> list[list[list[int]]]:
     """Groups rows of like length, at most `tokens` padded tokens a batch, in an order that the seed decides."""
-    chance = random.Random(seed)
-    order = sorted(rows, key=lambda row: len(row) + chance.random() * 8)
+    rng = random.Random(seed)
+    order = sorted(rows, key=lambda row: len(row) + rng.random() * 8)
     grouped: list[list[list[int]]] = [[]]
     for row in order:
         if grouped[-1] and (len(grouped[-1]) + 1) * len(row) > tokens:
             grouped.append([])
         grouped[-1].append(row)
-    chance.shuffle(grouped)
+    rng.shuffle(grouped)
     return grouped
 
 

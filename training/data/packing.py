@@ -43,13 +43,13 @@ def examples(encoded: Encoded, arguments: SFTConfig) -> Dataset:
     """
     from datasets import Dataset
 
-    chance = np.random.default_rng(arguments.seed)
+    rng = np.random.default_rng(arguments.seed)
     if not arguments.packing:
-        return Dataset(encoded.table.take(chance.permutation(len(encoded.table))))
+        return Dataset(encoded.table.take(rng.permutation(len(encoded.table))))
     assert arguments.max_length is not None
     lengths = token_counts(encoded.table)
-    rows = fill_rows(lengths.tolist(), arguments.max_length, chance.permutation(len(lengths)).tolist())
-    chance.shuffle(rows)
+    rows = fill_rows(lengths.tolist(), arguments.max_length, rng.permutation(len(lengths)).tolist())
+    rng.shuffle(rows)
     return joined(encoded.table, rows)
 
 

@@ -56,8 +56,8 @@ def pair_table(named: WeightedCorpus, context_turns: int) -> pa.Table:
     """Slides the window: every line but a first one is a reply to the one to `context_turns` lines before it."""
     starts = named.corpus.starts
     opening = np.repeat(starts[:-1], np.diff(starts))
-    places = np.arange(starts[-1])
-    reply = places[places > opening]
+    indices = np.arange(starts[-1])
+    reply = indices[indices > opening]
     first = np.maximum(opening[reply], reply - context_turns)
     conversation = np.repeat(np.arange(len(starts) - 1), np.diff(starts) - 1)
     return pa.table(
@@ -82,15 +82,15 @@ def conversation_table(named: WeightedCorpus) -> pa.Table:
 
 def chat(corpus: Corpus, first: np.ndarray, last: np.ndarray, reply: np.ndarray, system: bool = False) -> pa.ListArray:
     """The lines of each window as messages: the reply is the assistant's, and the roles alternate backwards from it."""
-    offsets, places = ragged_ranges(first - system, last)
-    speaker = (np.repeat(reply, np.diff(offsets)) - places) % 2
+    offsets, indices = ragged_ranges(first - system, last)
+    speaker = (np.repeat(reply, np.diff(offsets)) - indices) % 2
     texts = corpus.lines["text"].combine_chunks()
     if system:
-        speaker[offsets[:-1]], places[offsets[:-1]] = 2, len(texts)
+        speaker[offsets[:-1]], indices[offsets[:-1]] = 2, len(texts)
         texts = pa.concat_arrays([texts, pa.array([SYSTEM_PROMPT])])
     roles = pa.array(["assistant", "user", "system"]).take(pa.array(speaker))
     return pa.ListArray.from_arrays(
-        pa.array(offsets), pa.StructArray.from_arrays([roles, texts.take(pa.array(places))], ["role", "content"])
+        pa.array(offsets), pa.StructArray.from_arrays([roles, texts.take(pa.array(indices))], ["role", "content"])
     )
 
 
@@ -109,8 +109,8 @@ def provenance(
         "script_url": pa.array([film.script_url for film in corpus.films], pa.string()),
     }
     film = pa.array(corpus.film_of[conversation])
-    offsets, places = ragged_ranges(first, last)
-    lines = corpus.lines.take(pa.array(places)).combine_chunks()
+    offsets, indices = ragged_ranges(first, last)
+    lines = corpus.lines.take(pa.array(indices)).combine_chunks()
     of_window = {
         name: pa.ListArray.from_arrays(pa.array(offsets), lines[column].combine_chunks())
         for name, column in (("line_ids", "line_id"), ("speakers", "speaker"), ("raw_text", "raw_text"))

@@ -83,10 +83,10 @@ def duplicates(pairs: pa.Table, split: np.ndarray, left_out: np.ndarray) -> np.n
     """
     prompt, reply = message_texts(pairs["prompt"]), message_texts(pairs["completion"])
     texts = pa.concat_arrays([prompt.values, reply.values]).dictionary_encode().indices.to_numpy()
-    said, ends = texts[: len(prompt.values)], prompt.offsets.to_numpy()
+    text_ids, ends = texts[: len(prompt.values)], prompt.offsets.to_numpy()
     key = texts[len(prompt.values) :].astype(np.int64)
     for back in range(1, int(np.diff(ends).max(initial=0)) + 1):  # one line of the prompts at a time, from the last
-        line = np.where(ends[1:] - back >= ends[:-1], said[np.maximum(ends[1:] - back, 0)] + 1, 0)
+        line = np.where(ends[1:] - back >= ends[:-1], text_ids[np.maximum(ends[1:] - back, 0)] + 1, 0)
         key = np.unique(key * (len(texts) + 1) + line, return_inverse=True)[1]
     titles = pc.coalesce(pairs["movie_title"], pairs["movie_id"]).combine_chunks()
     film = titles.dictionary_encode().indices.to_numpy()
@@ -102,12 +102,12 @@ def cross_split_overlap(talks: pa.Table, split: np.ndarray) -> np.ndarray:
     """
     texts = message_texts(talks["messages"])
     starts = texts.offsets.to_numpy()
-    said = texts.values.dictionary_encode().indices.to_numpy().astype(np.int64)
+    text_ids = texts.values.dictionary_encode().indices.to_numpy().astype(np.int64)
     talk = np.repeat(np.arange(len(talks)), np.diff(starts))
     inside = talk[:-1] == talk[1:]
     talk = talk[:-1][inside]
-    neighbours = np.unique((said[:-1] * len(said) + said[1:])[inside], return_inverse=True)[1]
-    strictest = np.zeros(len(said), dtype=split.dtype)
+    neighbours = np.unique((text_ids[:-1] * len(text_ids) + text_ids[1:])[inside], return_inverse=True)[1]
+    strictest = np.zeros(len(text_ids), dtype=split.dtype)
     np.maximum.at(strictest, neighbours, split[talk])
     found = np.zeros(len(talks), dtype=bool)
     found[talk[strictest[neighbours] > split[talk]]] = True
@@ -124,6 +124,6 @@ def weights(pairs: pa.Table, split: np.ndarray, corpora: list[WeightedCorpus], s
         if named.weight != 1:
             own = (split == SPLIT_NAMES.index("train")) & pc.equal(pairs["source"], named.name).to_numpy()
             ids = pairs["conversation_id"].filter(own).to_pylist()
-            chance = np.array([hash_fraction(id, f"weight:{salt}") for id in ids])
-            copies[own] = int(named.weight) + (chance < named.weight % 1)
+            fractions = np.array([hash_fraction(id, f"weight:{salt}") for id in ids])
+            copies[own] = int(named.weight) + (fractions < named.weight % 1)
     return copies

@@ -31,7 +31,7 @@ def near_duplicates(texts: Sequence[str], against: Sequence[str] = (), limit: fl
     known, others = as_letters(texts, letters), as_letters(against, letters)
     found = np.zeros(len(known), dtype=bool)
 
-    def alike(rows: list[str], columns: list[str]) -> np.ndarray:
+    def above_limit(rows: list[str], columns: list[str]) -> np.ndarray:
         scores = cdist(
             rows, columns, scorer=Indel.normalized_similarity, score_cutoff=limit, dtype=np.float32, workers=-1
         )
@@ -40,12 +40,12 @@ def near_duplicates(texts: Sequence[str], against: Sequence[str] = (), limit: fl
     for start in range(0, len(known), 256):
         rows = known[start : start + 256]
         if others:
-            found[start : start + len(rows)] = alike(rows, others).any(axis=1)
-        matrix = alike(rows, known[: start + len(rows)])
+            found[start : start + len(rows)] = above_limit(rows, others).any(axis=1)
+        matrix = above_limit(rows, known[: start + len(rows)])
         for row in range(len(rows)):
-            place = start + row
-            earlier = np.flatnonzero(matrix[row, :place])
-            found[place] |= bool((~found[earlier]).any())
+            index = start + row
+            earlier = np.flatnonzero(matrix[row, :index])
+            found[index] |= bool((~found[earlier]).any())
     return found
 
 

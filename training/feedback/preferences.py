@@ -127,8 +127,8 @@ def preferences_task(recipe: Recipe) -> Task:
     if recipe.preferences.server:  # its address is nobody's business, but its replies are others than those drawn here
         settings["sampled_by"] = "a server"
     if "judge" in (recipe.preferences.source, recipe.preferences.prompts_from):  # pace and budget change nothing
-        asked = (recipe.judge, recipe.second_judge)
-        settings["judges"] = [[one.model, one.base_url, one.effort] for one in asked if one.model]
+        judges = (recipe.judge, recipe.second_judge)
+        settings["judges"] = [[one.model, one.base_url, one.effort] for one in judges if one.model]
     return Task(names.preferences, "dataset", Lineage("preferences", settings, tuple(inputs)))
 
 

@@ -60,8 +60,8 @@ def grid() -> dict[str, list[str]]:
 
 def scene(number: int, seed: int, lists: dict[str, list[str]]) -> dict[str, str]:
     """The scene of a call, by its number and the seed alone."""
-    chance = random.Random(f"{seed}:{number}")
-    return {name: chance.choice(entries) for name, entries in lists.items()}
+    rng = random.Random(f"{seed}:{number}")
+    return {name: rng.choice(entries) for name, entries in lists.items()}
 
 
 def prompt_request(number: int, about: dict[str, str], mode: Capabilities) -> Request:

@@ -132,26 +132,38 @@ def device_memory() -> tuple[float, str]:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), f"CPU, {torch.get_num_threads()} threads"
 
 
-def matrix_speed(hidden: int, intermediate: int, rows: int = 1024, seconds: float = 0.2) -> float:
-    """FLOP/s of a bf16 product of the model's own size, measured now."""
+def matrix_speed(hidden: int, intermediate: int, seconds: float = 0.2) -> float:
+    """FLOP/s of a product of the model's own size, measured now, in the precision that training computes in.
+
+    Args:
+        hidden: width of the left factor.
+        intermediate: width of the product.
+        seconds: how long to measure.
+    """
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    left = torch.randn(rows, hidden, dtype=torch.bfloat16, device=device)
-    right = torch.randn(hidden, intermediate, dtype=torch.bfloat16, device=device)
+    from chat.variants import has_bf16
+
+    on_gpu = torch.cuda.is_available()
+    native = has_bf16()
+    rows, batch = (1024, 4) if native else (128, 1)  # a GPU needs many rows, and a full queue, to be at its speed
+    dtype = torch.bfloat16 if native else torch.float32
+    device = "cuda" if on_gpu else "cpu"
+    left = torch.randn(rows, hidden, dtype=dtype, device=device)
+    right = torch.randn(hidden, intermediate, dtype=dtype, device=device)
 
     def finish() -> None:
-        if device == "cuda":
+        if on_gpu:
             torch.cuda.synchronize()
 
-    for _ in range(3):
+    for _ in range(3 if native else 1):
         left @ right
     finish()
     started, rounds = time.perf_counter(), 0
     while time.perf_counter() - started < seconds:
-        for _ in range(4):
+        for _ in range(batch):
             left @ right
-        rounds += 4
+        rounds += batch
         finish()
     return rounds * 2 * rows * hidden * intermediate / (time.perf_counter() - started)
 

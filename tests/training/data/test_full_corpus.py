@@ -17,7 +17,10 @@ from training.data.splits import SPLIT_NAMES
 from training.recipe_schema import Data
 
 CORPUS = Path(os.environ.get("REPARTEE_CORPUS", "../shared/data/cornell/cornell_movie_dialogs_corpus.zip"))
-pytestmark = pytest.mark.skipif(not CORPUS.exists(), reason=f"no {CORPUS}; name it by REPARTEE_CORPUS")
+pytestmark = pytest.mark.skipif(
+    not CORPUS.exists(),
+    reason=f"the Cornell corpus is no part of the repository, and there is none at {CORPUS}: set REPARTEE_CORPUS",
+)
 
 
 @pytest.fixture(scope="module")

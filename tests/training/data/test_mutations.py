@@ -13,7 +13,7 @@ from training.data.corpus.text import clean, decode
 from training.data.pairs import build_tables
 from training.recipe_schema import Data
 
-CASES = 4_000 if os.environ.get("REPARTEE_PROOF") else 2_000
+CASES = 4_000 if os.environ.get("REPARTEE_PROOF") else 300
 SEPARATOR = b" +++$+++ "
 
 

@@ -11,6 +11,7 @@ from hub.names import Names
 from training.base import publish
 from training.data import prepare
 from training.feedback import labels, preferences
+from training.feedback.pair_sources import LabelledSet
 from training.feedback.sampling import pair_defect, sampled, similarity
 from training.finetune import dpo
 from training.recipe import load
@@ -75,6 +76,22 @@ def test_rows_have_the_published_columns_in_their_order_and_come_back():
         "sft_revision",
     ]  # fmt: skip
     assert labels.to_dpo_row(pair)["chosen"] == [{"role": "assistant", "content": "Yes."}]
+
+
+def test_tables_have_the_published_types():
+    """Written down from the rows that stood as literals before `LabelledPair`."""
+    pair = label(0.9, 0.2)
+    prompts = [{"prompt": pair.prompt, "scene": pair.scene, "film_reply": "Go."}]
+    tables = preferences.preference_tables(LabelledSet(prompts, [pair], {}), [labels.to_dpo_row(pair)])
+    types = {config: [str(kind) for kind in table["train"].schema.types] for config, table in tables.items()}
+    messages = "list<item: struct<role: string, content: string>>"
+    scene, texts, numbers = "struct<movie_id: string>", "list<item: string>", "list<item: double>"
+    judged = ["string", numbers, "double"]  # judge, first_wins, probability
+    assert types == {
+        "preferences": [messages, messages, messages, "double", scene, texts, *judged, "string"],
+        "labels": [messages, scene, "null", texts, texts, "int64", *judged, "null", "null", "string", "string"],
+        "prompts": [messages, scene, "string"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -202,7 +219,7 @@ def test_people_prefer_and_dpo_trains_on_it(family, tmp_path):
     assert pairs == [("Same.", "b"), ("base 4", "dpo 4"), ("base 4", "sft 4"), ("dpo 1", "base 1"), ("dpo 1", "sft 1")]
     assert set(rows["judge"]) == {labels.PEOPLE}
     assert fetch_lineage(family.preferences, "dataset")[1].facts["counts"]["votes for none"] == 1
-    assert "by the variants of the page, one of them preferred" in DatasetCard.load(family.preferences).text
+    assert "by the voices of the page, one of them preferred" in DatasetCard.load(family.preferences).text
     assert preferences.preferences_task(recipe).lineage.inputs[-1].repo == family.votes
     few = ["model.lora.r=4", "model.lora.alpha=8", "dpo.max_steps=1", "dpo.per_device_train_batch_size=2"]
     dpo.STAGE.run(load("training/recipes/starter.yaml", [*OVERRIDES, *few]), tmp_path)

@@ -93,6 +93,7 @@ def test_trl_still_scores_prompts_where_there_is_no_triton(tiny_base, tokenizer,
             return head.apply(hidden, *rest)
 
     monkeypatch.setattr(utils, "_ChunkedLogProbFunction", Counting)
+    trainer.model.eval()  # no dropout: both losses are of the same scores
     with torch.no_grad():
         before = trainer.compute_loss(trainer.model, dict(batch))
         trl_compat.score_replies_alone()

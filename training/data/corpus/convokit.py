@@ -61,11 +61,11 @@ def _utterances(content: bytes, counts: Counter[str]) -> dict[str, tuple[str, st
         if not row.strip():
             continue
         try:
-            said = json.loads(row)
-            reply_to = said.get("reply_to", said.get("reply-to"))
-            line, text = str(said["id"]), said["text"]
-            conversation = str(said.get("conversation_id", said.get("root", line)))
-            speaker = str(said.get("speaker", said.get("user", "?")))
+            utterance = json.loads(row)
+            reply_to = utterance.get("reply_to", utterance.get("reply-to"))
+            line, text = str(utterance["id"]), utterance["text"]
+            conversation = str(utterance.get("conversation_id", utterance.get("root", line)))
+            speaker = str(utterance.get("speaker", utterance.get("user", "?")))
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             counts[f"{UTTERANCES}: rows that cannot be read"] += 1
             continue
@@ -109,8 +109,8 @@ def _metadata(content: bytes, name: str) -> dict[str, dict[str, Any]]:
     entries = json.loads(content)
     if not isinstance(entries, dict):
         raise ValueError(f"{name} holds no JSON object")
-    plain = {key: entry for key, entry in entries.items() if isinstance(entry, dict)}
-    return {key: entry["meta"] if isinstance(entry.get("meta"), dict) else entry for key, entry in plain.items()}
+    mappings = {key: entry for key, entry in entries.items() if isinstance(entry, dict)}
+    return {key: entry["meta"] if isinstance(entry.get("meta"), dict) else entry for key, entry in mappings.items()}
 
 
 def _speaker(id: str, about: dict[str, Any]) -> Speaker:

@@ -58,8 +58,8 @@ def read(files: Mapping[str, bytes]) -> Reading:
     films = _films(files, counts)
     speakers = _speakers(files[CHARACTERS_FILE], counts)
     reading = Reading(list(films.values()), list(speakers.values()), [], [], [], [], counts, rights_of(films.values()))
-    lines = _lines(files[LINES_FILE], reading, {speaker: place for place, speaker in enumerate(speakers)})
-    _conversations(files[CONVERSATIONS_FILE], reading, {film: place for place, film in enumerate(films)}, *lines)
+    lines = _lines(files[LINES_FILE], reading, {speaker: index for index, speaker in enumerate(speakers)})
+    _conversations(files[CONVERSATIONS_FILE], reading, {film: index for index, film in enumerate(films)}, *lines)
     return reading
 
 
@@ -113,26 +113,26 @@ def _speakers(content: bytes, counts: Counter[str]) -> dict[str, Speaker]:
 
 def _lines(content: bytes, reading: Reading, speakers: dict[str, int]) -> tuple[dict[str, int], list[str]]:
     """Adds the lines to the reading. Returns the place of each line id, and the film of each line."""
-    places: dict[str, int] = {}
+    line_index: dict[str, int] = {}
     films: list[str] = []
     for line, speaker, film, name, raw in _rows(content, 5, LINES_FILE, reading.counts):
-        if line in places:
+        if line in line_index:
             reading.counts["line ids seen twice"] += 1
             continue
         if speaker not in speakers:
             speakers[speaker] = len(reading.speakers)
             reading.speakers.append(Speaker(name.strip()))
-        places[line] = len(films)
+        line_index[line] = len(films)
         films.append(film)
         reading.raw_text.append(raw)
         reading.speaker_of.append(speakers[speaker])
-    reading.line_ids += places
+    reading.line_ids += line_index
     reading.counts["lines with cp1252 bytes"] = len(re.findall(rb"[\x80-\x9f].*", content))
-    return places, films
+    return line_index, films
 
 
 def _conversations(
-    content: bytes, reading: Reading, films: dict[str, int], places: dict[str, int], films_of_lines: list[str]
+    content: bytes, reading: Reading, films: dict[str, int], line_index: dict[str, int], films_of_lines: list[str]
 ) -> None:
     """Adds the conversations to the reading. A line of another film is taken for missing."""
     counts = reading.counts
@@ -144,9 +144,9 @@ def _conversations(
         if film not in films:
             films[film] = len(reading.films)
             reading.films.append(Film(id=film))
-        lines = [places.get(line, -1) for line in _LINE_ID.findall(listed)]
-        for index, place in enumerate(lines):
-            if place >= 0 and films_of_lines[place] != film:
+        lines = [line_index.get(line, -1) for line in _LINE_ID.findall(listed)]
+        for position, index in enumerate(lines):
+            if index >= 0 and films_of_lines[index] != film:
                 counts["lines of another film than their conversation's"] += 1
-                lines[index] = -1
+                lines[position] = -1
         reading.conversations.append((films[film], lines))

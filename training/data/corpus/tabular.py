@@ -75,8 +75,8 @@ def read(rows: Iterable[Any], counts: Counter[str]) -> Reading:
         if column is None:
             counts["rows without a list of turns"] += 1
             continue
-        for turn, said in enumerate(row[column]):
-            text, name = turn_text(said)
+        for turn, message in enumerate(row[column]):
+            text, name = turn_text(message)
             if name == "system":
                 counts["system messages left out"] += 1
                 continue
@@ -102,12 +102,12 @@ def column_of(row: dict[str, Any], strict: bool = False) -> str | None:
     raise CorpusError(f"no column of conversations among {', '.join(row)}; name it one of {', '.join(MESSAGES)}")
 
 
-def turn_text(said: Any) -> tuple[str, str]:
+def turn_text(message: Any) -> tuple[str, str]:
     """Text and speaker of one turn; anything that is no text reads as an empty line."""
-    if not isinstance(said, dict):
-        return said if isinstance(said, str) else "", "?"
-    text = next((said[key] for key in ("content", "value", "text") if isinstance(said.get(key), str)), "")
-    return text, str(said.get("name") or said.get("speaker") or said.get("role") or said.get("from") or "?")
+    if not isinstance(message, dict):
+        return message if isinstance(message, str) else "", "?"
+    text = next((message[key] for key in ("content", "value", "text") if isinstance(message.get(key), str)), "")
+    return text, str(message.get("name") or message.get("speaker") or message.get("role") or message.get("from") or "?")
 
 
 def film_of(row: dict[str, Any]) -> Film:

@@ -46,10 +46,10 @@ def clean(lines: list[str], counts: Counter[str]) -> list[str]:
     cleaned = []
     for text in lines:
         if "<" in text:
-            plain = until_same(_MARKUP, "", text)
-            counts["lines with markup taken out"] += plain != text
-            text = until_same(_CONTROL_TOKEN, r"\1", plain)
-            counts["lines with control tokens spelled out"] += plain != text
+            unmarked = until_same(_MARKUP, "", text)
+            counts["lines with markup taken out"] += unmarked != text
+            text = until_same(_CONTROL_TOKEN, r"\1", unmarked)
+            counts["lines with control tokens spelled out"] += unmarked != text
         folded = " ".join(text.split())
         if folded != text:
             counts["lines with white space folded"] += 1
