@@ -19,7 +19,7 @@ from hub.publish import preview_publish, publish
 from hub.rights import combine_rights, inherited_rights, license_note, rights_of_base
 from hub.task import Task, log_progress
 
-KINDS = ("base", "sft", "dpo", "rl")
+EXPORTED_KINDS = ("base", "sft", "dpo", "rl")
 
 
 class ChatSettings(NamedTuple):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from hub.cards import dataset_card
 from hub.errors import explain
-from hub.votes.vote import FOLDER, Vote, read_votes, whole_lines
+from hub.votes.vote import FOLDER, Vote, votes_in_file, whole_lines
 
 PUSH_INTERVAL = 300.0  # seconds between two commits; the Hub asks for no more than one in five minutes
 METADATA = {
@@ -71,7 +71,7 @@ class VoteLog:
     def votes(self) -> list[Vote]:
         """Every vote that is on this disk."""
         with self._writing:
-            return [vote for path in sorted(self.folder.glob("*.jsonl")) for vote in read_votes(path)]
+            return [vote for path in sorted(self.folder.glob("*.jsonl")) for vote in votes_in_file(path)]
 
     def push(self) -> int:
         """Brings what is new to the Hub, in one commit; returns how many files it took.

@@ -69,11 +69,11 @@ def votes(repo: str, revision: str | None = None) -> list[Vote]:
     from huggingface_hub import snapshot_download
 
     folder = snapshot_download(repo, repo_type="dataset", revision=revision, allow_patterns=f"{FOLDER}/*.jsonl")
-    found = (vote for path in sorted(Path(folder, FOLDER).glob("*.jsonl")) for vote in read_votes(path))
+    found = (vote for path in sorted(Path(folder, FOLDER).glob("*.jsonl")) for vote in votes_in_file(path))
     return list({vote.comparison: vote for vote in found}.values())
 
 
-def read_votes(path: Path) -> Iterator[Vote]:
+def votes_in_file(path: Path) -> Iterator[Vote]:
     """Reads one JSON Lines file; a last line that was cut off while it was written is no vote.
 
     Raises:

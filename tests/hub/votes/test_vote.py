@@ -8,7 +8,7 @@ import pytest
 
 import hub.votes
 from hub.errors import UserError
-from hub.votes.vote import Vote, read_votes
+from hub.votes.vote import Vote, votes_in_file
 from tests.support.votes import vote
 
 COLUMNS = ["comparison", "time", "prompt", "replies", "shown", "choice", "chosen", "revisions", "sampling"]
@@ -39,13 +39,13 @@ def test_the_line_that_is_no_vote_is_named(tmp_path, line):
     path = tmp_path / "x.jsonl"
     path.write_text(json.dumps(vote(1).to_row()) + f"\n{line}\n")
     with pytest.raises(UserError, match=r"x\.jsonl, line 2 is no vote"):
-        list(read_votes(path))
+        list(votes_in_file(path))
 
 
 def test_a_line_cut_off_while_it_was_written_is_no_vote(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text(json.dumps(vote(1).to_row()) + '\n{"comparison": "c2", "ti')
-    assert list(read_votes(path)) == [vote(1)]
+    assert list(votes_in_file(path)) == [vote(1)]
 
 
 def test_the_name_that_programs_use_is_light():
