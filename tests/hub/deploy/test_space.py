@@ -157,6 +157,7 @@ def tree(api: HfApi) -> dict[str, str]:
     return {file.rfilename: file.blob_id for file in api.space_info(NAMES.space, files_metadata=True).siblings}
 
 
+@pytest.mark.slow
 def test_a_deployment_runs_answers_and_a_bad_one_is_rolled_back(hub):
     api, _ = hub
     dry = run(hub, "--dry-run", "--secret", "MY_KEY")

@@ -100,6 +100,7 @@ def test_a_space_runs_restarts_fails_and_comes_back(running_hub):
         httpx2.get(host)
 
 
+@pytest.mark.slow
 def test_gradio_client_finds_a_space_by_its_name(running_hub):
     api, name = running_hub, "me/gradio"
     publish(api, name, GRADIO)
