@@ -1,0 +1,1 @@
+"""Chat models: prompt template, sampling, model variants (base, sft, dpo), generation, likelihoods."""

@@ -1,4 +1,4 @@
-"""Batched sampling: many prompts, any variant in any row, one `generate`."""
+"""Batched generation with transformers: many prompts, any variant in any row, one `generate`."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def generate(
     seed: int | None = None,
     batch_size: int = 32,
 ) -> list[Reply]:
-    """Answers each prompt with the variant named beside it.
+    """Generates a reply to each prompt by the variant named beside it, in padded batches.
 
     Prompts go in batches of like length and come back in the order given. With a seed the answers are reproducible:
-    each batch is seeded by it and by the batch's place. Raises ValueError for an unknown variant.
+    each batch is seeded by it and by the batch's offset. Raises ValueError for an unknown variant.
     """
     if len(prompts) != len(names):
         raise ValueError(f"{len(prompts)} prompts and {len(names)} names of variants; each prompt takes one")
@@ -94,8 +94,12 @@ def sample(
     """Continues encoded prompts in one batch; returns each row's new ids, with padding after its end.
 
     Args:
-        seed, batch_index: of the run, and of the batch within it; together they seed the draw. The random state of the
-            process is put back afterwards.
+        variants: the models.
+        rows: prompt ids of each row.
+        names: the variant of each row.
+        sampling: of all rows.
+        seed: of the run. The random state of the process is put back afterwards.
+        batch_index: of the batch within the run; together with `seed` it seeds the sampling.
         options: further arguments of transformers' `generate`, such as a streamer.
     """
     import torch
@@ -124,7 +128,7 @@ def generate_kwargs(variants: ModelVariants, sampling: Sampling) -> dict[str, An
 
 
 def left_padded(rows: list[list[int]], variants: ModelVariants) -> tuple[Any, Any]:
-    """Returns token ids and attention mask, both (rows, longest), padded on the left."""
+    """Left padding: returns token ids and attention mask, both (rows, longest)."""
     import torch
 
     width, pad = max(map(len, rows)), variants.tokenizer.pad_token_id

@@ -1,0 +1,1 @@
+"""The Gradio page: tabs, handlers, request guard, ballots, settings."""

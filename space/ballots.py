@@ -70,6 +70,7 @@ class Ballots:
 
     @staticmethod
     def new_id() -> str:
+        """A new random ballot id, 128 bits in hexadecimal."""
         return secrets.token_hex(16)
 
     def issue(self, id: str, ballot: Ballot) -> None:

@@ -96,6 +96,7 @@ class CompareHandlers:
         return self.close(lambda: self.ballots.reveal(id, str(request.session_hash)), "")
 
     def close(self, take: Callable[[], Ballot], thanks: str) -> list[Any]:
+        """Closes a ballot and names its columns. Raises gr.Error where `take` finds no such ballot or choice."""
         try:
             ballot = take()
         except NotOpen:
@@ -121,6 +122,7 @@ class CompareHandlers:
         return f"{votes} so far, chosen as best (equal replies are chosen together): {', '.join(told)}."
 
     def prompt(self, line: str, scene: str) -> list[Message]:
+        """Builds the prompt of one line, with the scene if there is one."""
         return in_scene(build_prompt([{"role": "user", "content": line}], self.context_turns), scene)
 
     def stream(
@@ -161,4 +163,5 @@ def title(place: int, option: Option, named: bool) -> str:
 
 
 def vote_error(reason: str) -> gr.Error:
+    """An error that the page shows as a toast, without a traceback in the log."""
     return gr.Error(reason, title="Vote", print_exception=False)

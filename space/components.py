@@ -59,6 +59,7 @@ def make_sampling_controls() -> SamplingControls:
 
 
 def draw_sampling_controls(controls: SamplingControls) -> None:
+    """Renders the sampling controls in an accordion, with a button for their defaults."""
     with gr.Accordion("Sampling and scene", open=False, elem_id="sampling"):
         for control in controls:
             control.render()

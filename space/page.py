@@ -41,6 +41,11 @@ def build_page(
     """The whole page, ready to launch; reads like the screen it draws.
 
     Args:
+        handlers: of the Chat tab.
+        comparing: the handlers of the Compare tab.
+        models: those that answer, for the footer and the About tab.
+        names: of all repositories of this family.
+        results: the published evaluation.
         at_once: requests handed to the engine at one time; who comes then waits in the queue, and is told where.
     """
     controls = make_sampling_controls()
@@ -75,14 +80,18 @@ def launch(page: gr.Blocks, host: str, port: int, a_session: float, an_address: 
     """Serve the page from a thread of its own and return its address; no analytics, no share link.
 
     Args:
-        a_session, an_address: requests a minute that one of them may make.
+        page: from `build_page`.
+        host: address to listen on.
+        port: port to listen on.
+        a_session: requests a minute that one session may make.
+        an_address: requests a minute that one address may make.
         mcp: also serve `/gradio_api/mcp/`, whose tools are the named endpoints.
     """
-    door = Middleware(RequestGuard, sessions=TokenBucket(a_session), addresses=TokenBucket(an_address), mcp=mcp)
+    guard = Middleware(RequestGuard, sessions=TokenBucket(a_session), addresses=TokenBucket(an_address), mcp=mcp)
     _, address, _ = page.launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, ssr_mode=False,
         run_history=False, show_error=True, footer_links=[], theme=theme(), max_threads=MAX_THREADS,
         mcp_server=mcp,
-        css_paths=Path(__file__).with_name("page.css"), app_kwargs={"middleware": [door]},
+        css_paths=Path(__file__).with_name("page.css"), app_kwargs={"middleware": [guard]},
     )  # fmt: skip
     return address

@@ -1,4 +1,4 @@
-"""What stands before the page: which paths there are, how large a request may be, how often one may ask.
+"""Request guard (ASGI middleware): allowed paths, size limit, and rate limits by token bucket.
 
 It sees every request before Gradio does. The address is the one that uvicorn found: that of the peer, or what a proxy
 wrote into X-Forwarded-For where that proxy is one that the settings trust.
@@ -31,7 +31,7 @@ TOO_OFTEN = "That was a lot of requests in a short time. Please wait {} seconds 
 
 
 class TokenBucket:
-    """At most `a_minute` requests a minute for each key, all at once or spread (a token bucket)."""
+    """Token bucket rate limiter: at most `a_minute` requests a minute for each key, in a burst or spread."""
 
     def __init__(self, a_minute: float, most: int = MAX_KEYS) -> None:
         self.a_minute, self._most = a_minute, most
@@ -57,6 +57,7 @@ class RequestGuard:
         self.app, self.sessions, self.addresses, self.mcp = app, sessions, addresses, mcp
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers a request with an error, or hands it to the page."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         path, method = scope["path"], scope["method"]
@@ -81,6 +82,7 @@ class RequestGuard:
 
 
 def session_of(body: bytes) -> str | None:
+    """The session that a request's JSON names; None where it names none."""
     try:
         return str(json.loads(body)["session_hash"])[:64]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -113,6 +115,7 @@ def replay(body: bytes, receive: Any) -> Any:
 
 
 async def send_error(send: Any, status: int, why: str) -> None:
+    """Sends a status with one line of JSON, and closes the connection."""
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps({"detail": why}).encode()})

@@ -1,4 +1,4 @@
-"""What the page tells of its models: the published evaluation, and where everything is from."""
+"""Published evaluation results and licences of the models, for the Results and About tabs."""
 
 from __future__ import annotations
 
@@ -50,8 +50,7 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> PublishedResults
                 f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub."
             )
         sha, lineage = found
-        figures = fetch_results(repo, sha)
-        told = table(figures)
+        results_table = table(fetch_results(repo, sha))
         there = list_repo_files(repo, repo_type="dataset", revision=sha)
         drawn = [name for name in PLOT_FILES if name in there]
         paths = [Path(hf_hub_download(repo, name, repo_type="dataset", revision=sha)) for name in drawn]
@@ -63,14 +62,16 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> PublishedResults
     source = f"From [{repo} @ {sha[:7]}]({files}/tree/{sha}), 95% intervals in brackets."
     if REPORT_PAGE in there:
         source += f" [The whole report]({files}/resolve/{sha}/{REPORT_PAGE}), with examples, is one page to download."
-    return PublishedResults(f"{measured_on(lineage, revisions)}\n\n{told}\n\n{source}", pictures)
+    return PublishedResults(f"{measured_on(lineage, revisions)}\n\n{results_table}\n\n{source}", pictures)
 
 
 def small(path: Path) -> bool:
+    """Whether a picture is small enough to go into the page itself."""
     return path.stat().st_size <= MAX_PICTURE_BYTES
 
 
 def data_address(path: Path) -> str:
+    """Encodes a PNG as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 

@@ -71,112 +71,77 @@ def setting(*variables: str, help: str, default: Any = MISSING, **options: Any) 
 class Settings:
     """Settings of the page, by flag or by environment variable. Raises UserError for a value that cannot work."""
 
+    # fmt: off
     namespace: str = setting(
-        "REPARTEE_NAMESPACE",
-        flag=True,
-        help="Hub user or organisation that holds the models",
+        "REPARTEE_NAMESPACE", flag=True, help="Hub user or organisation that holds the models",
     )
     size: str = setting(
-        "REPARTEE_SIZE",
-        default="starter",
-        flag=True,
+        "REPARTEE_SIZE", default="starter", flag=True,
         help="which family of adapters answers, NAMESPACE/repartee-SIZE-sft and -dpo",
     )
     base: str | None = setting(
-        "REPARTEE_BASE",
-        default=None,
-        help="Hub id of the base model; else the one that the adapters name",
+        "REPARTEE_BASE", default=None, help="Hub id of the base model; else the one that the adapters name",
     )
     base_revision: str | None = setting(
-        "REPARTEE_BASE_REVISION",
-        default=None,
+        "REPARTEE_BASE_REVISION", default=None,
         help="branch, tag or commit of the base; else the one that the adapters name, else main",
     )
     sft_revision: str | None = setting(
-        "REPARTEE_SFT_REVISION",
-        default=None,
-        help="the same for the fine-tuned adapter; else main",
+        "REPARTEE_SFT_REVISION", default=None, help="the same for the fine-tuned adapter; else main",
     )
     dpo_revision: str | None = setting(
-        "REPARTEE_DPO_REVISION",
-        default=None,
-        help="the same for the DPO adapter; else main",
+        "REPARTEE_DPO_REVISION", default=None, help="the same for the DPO adapter; else main",
     )
     host: str = setting("GRADIO_SERVER_NAME", default="127.0.0.1", help="address to listen on; Spaces set it")
     port: int = setting(
-        "GRADIO_SERVER_PORT",
-        "PORT",
-        default=7860,
-        flag=True,
-        read=read_port,
-        help="port to listen on",
+        "GRADIO_SERVER_PORT", "PORT", default=7860, flag=True, read=read_port, help="port to listen on",
     )
     proxies: str = setting(
-        "REPARTEE_PROXIES",
-        default="",
-        empty=True,
-        on_spaces=SPACES_NETWORK,
+        "REPARTEE_PROXIES", default="", empty=True, on_spaces=SPACES_NETWORK,
         help="addresses or networks, with commas between, whose X-Forwarded-For is believed; none of them otherwise "
         "(on Spaces their own network)",
     )
     session_rate: float = setting(
-        "REPARTEE_SESSION_RATE",
-        default=30,
-        read=read_number,
-        help="requests a minute from one visitor",
+        "REPARTEE_SESSION_RATE", default=30, read=read_number, help="requests a minute from one visitor",
     )
     address_rate: float = setting(
-        "REPARTEE_ADDRESS_RATE",
-        default=120,
-        read=read_number,
+        "REPARTEE_ADDRESS_RATE", default=120, read=read_number,
         help="requests a minute from one address, which several visitors may share",
     )
     precision: str = setting(
-        "REPARTEE_PRECISION",
-        default="auto",
-        flag=True,
+        "REPARTEE_PRECISION", default="auto", flag=True,
         help=f"of the model's weights on this machine: {', '.join(PRECISIONS)}, or auto, which is int8 on a CPU (int4 "
         "on one without instructions for it) and bf16 on a GPU",
     )
     compiled: bool = setting(
-        "REPARTEE_COMPILED",
-        default=True,
-        read=read_switch,
-        empty=True,
+        "REPARTEE_COMPILED", default=True, read=read_switch, empty=True,
         help="whether decode steps on this machine are compiled, in the background of its first start (0: not)",
     )
     engine_url: str = setting(
-        "REPARTEE_ENGINE_URL",
-        default="",
+        "REPARTEE_ENGINE_URL", default="",
         help="OpenAI-compatible server that answers instead of a model on this machine, up to and with /v1: one "
         "address, or variant=address with commas between; its key is REPARTEE_ENGINE_KEY, kept nowhere else",
     )
     engine_models: str = setting(
-        "REPARTEE_ENGINE_MODELS",
-        default="",
+        "REPARTEE_ENGINE_MODELS", default="",
         help="what the variants are called there, variant=name with commas between; else base, sft and dpo",
     )
     at_once: float = setting(
-        "REPARTEE_AT_ONCE",
-        default=4,
-        read=read_number,
+        "REPARTEE_AT_ONCE", default=4, read=read_number,
         help="requests handed to the engine at one time; a server of its own takes more",
     )
     mcp: bool = setting(
-        "REPARTEE_MCP",
-        default=False,
-        read=read_switch,
-        empty=True,
+        "REPARTEE_MCP", default=False, read=read_switch, empty=True,
         help="1: also be an MCP server, whose tools are /chat and /compare; it takes gradio's extra mcp",
     )
     votes_folder: str = setting(
-        "REPARTEE_VOTES_FOLDER",
-        default=".repartee/votes",
+        "REPARTEE_VOTES_FOLDER", default=".repartee/votes",
         help="where votes wait for the Hub; on a Space give it a disk that lasts, if there is one",
     )
     votes_every: float = setting(
         "REPARTEE_VOTES_EVERY", default=300, read=read_number, help="seconds between two commits of votes",
-    )  # fmt: skip
+    )
+    # fmt: on
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.namespace):

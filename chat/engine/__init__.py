@@ -1,0 +1,1 @@
+"""Serving engines: continuous batching and multi-LoRA on this machine, OpenAI-compatible servers, ZeroGPU."""

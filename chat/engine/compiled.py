@@ -39,6 +39,7 @@ class CompiledStep:
         """Loads the program, or past_lengths to compile it.
 
         Args:
+            decoder: gets the program as its `program`.
             folder: where programs are kept; else `~/.cache/repartee/programs`.
         """
         self.decoder = decoder

@@ -38,6 +38,7 @@ class Layer(nn.Module):
 
     @property
     def linears(self) -> tuple[MultiLoraLinear, ...]:
+        """The four projections, in the order of the forward pass."""
         return self.qkv, self.out, self.gate_up, self.down
 
 
@@ -75,6 +76,7 @@ class DecoderModel(nn.Module):
 
     @property
     def blocks(self) -> list[Layer]:
+        """The transformer blocks, typed."""
         return cast("list[Layer]", list(self.layers))
 
     def forward(self, tokens: Tensor, past_lengths: Tensor, adapter_ids: Tensor | None, caches: list[Tensor]) -> Tensor:
