@@ -25,6 +25,7 @@ from eval import evaluation
 from eval.geval.run import CRITERIA
 from hub.lineage import fetch_lineage
 from hub.names import Names
+from tests.support.two_layers import two_layer_models
 
 PROMPTS, KILLS = (2_000, 3) if os.environ.get("REPARTEE_PROOF") else (200, 1)
 VARIANTS = ("base", "sft", "dpo")
@@ -33,10 +34,11 @@ CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture
-def names(namespace, starter, adapters, tmp_path):
-    """The starter, two adapters, and a dialogue dataset whose test split is put together from the sample's lines."""
+def names(namespace, starter, tmp_path):
+    """The starter's first two layers, two adapters, and a dialogue dataset whose test split is put together from the sample's lines."""
     found, api = Names(namespace, "starter"), HfApi()
-    models = {found.starter: starter, **{found.adapter(kind): path for kind, path in adapters.items()}}
+    base, adapters = two_layer_models(starter, tmp_path / "models")
+    models = {found.starter: base, **{found.adapter(kind): path for kind, path in adapters.items()}}
     for repo, folder in models.items():
         api.create_repo(repo)
         api.upload_folder(repo_id=repo, folder_path=str(folder))
