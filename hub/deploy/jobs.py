@@ -17,7 +17,7 @@ from hub.lineage import Lineage
 from hub.publish import publish
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("chat", "eval", "hub", "training")
+ROOMS = ("chat", "eval", "hub", "stats", "training")
 SCRIPT = Path(__file__).with_name("job_entrypoint.py")
 LEFT_OUT = (".pyc", ".pt")
 
