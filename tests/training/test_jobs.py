@@ -43,6 +43,12 @@ class Service:
         return SimpleNamespace(status=SimpleNamespace(stage=stage, message="why" if stage != "COMPLETED" else None))
 
 
+@pytest.fixture(scope="module")
+def namespace(hub_url):
+    """One for all jobs here, so that the code is sent once."""
+    return "jobs"
+
+
 @pytest.fixture
 def service(monkeypatch, tmp_path):
     found = Service(tmp_path)
@@ -91,14 +97,14 @@ def test_ctrl_c_leaves_it_running(service, namespace, monkeypatch, capsys):
     assert "hf jobs cancel j1" in capsys.readouterr().out
 
 
-def test_a_preview_sends_nothing_and_shows_no_secret(namespace, capsys):
-    jobs.preview_job(job(namespace))
+def test_a_preview_sends_nothing_and_shows_no_secret(hub_url, capsys):
+    jobs.preview_job(job("preview"))
     said = capsys.readouterr().out
     assert "runs python -m training.prepare --recipe recipe.yaml" in said
     assert "secret HF_TOKEN: ***" in said
     assert os.environ["HF_TOKEN"] not in said
     with pytest.raises(RepositoryNotFoundError):
-        HfApi().dataset_info(f"{namespace}/repartee-code")
+        HfApi().dataset_info("preview/repartee-code")
 
 
 def test_what_cannot_be_sent_is_said(namespace, monkeypatch):
@@ -122,7 +128,13 @@ def test_every_stage_of_the_chain_can_be_sent():
 
 def test_the_code_is_ours_and_small():
     files = jobs.code_files()
-    assert {"training/finetune/sft.py", "hub/templates/adapter.md.jinja", "training/recipes/starter.yaml"} <= set(files)
+    assert {
+        "training/finetune/sft.py",
+        "stats/__init__.py",
+        "training/trl_fields.json",
+        "hub/templates/adapter.md.jinja",
+        "training/recipes/starter.yaml",
+    } <= set(files)
     assert not [name for name in files if name.endswith((".pyc", "checkpoint.pt")) or name.startswith("tests")]
     header = jobs.SCRIPT.read_text()
     assert header.startswith("# /// script\n")
