@@ -32,7 +32,7 @@ from unittest import mock
 
 from benchmarks.serve_parts import SHAPES, Peer, excess_perplexity, held_out_pairs, make, opened, read_speed, start
 from chat.engine.threads import run_in_own_thread
-from chat.variants import PRECISIONS, ModelRef
+from chat.variants import PRECISIONS, VARIANTS, ModelRef
 
 BARS: dict[str, tuple[str, float]] = {
     "one_over_llamacpp": (">=", 0.45),
@@ -46,7 +46,6 @@ BARS: dict[str, tuple[str, float]] = {
     "default_over_fastest": (">=", 0.95),
 }
 LINE = [{"role": "user", "content": "Where were you last night? I have been waiting for hours."}]
-VARIANTS = ["base", "sft", "dpo"]
 
 
 def main() -> None:
@@ -191,13 +190,13 @@ def race(engine: Any, folder: Path, variants: Any, given: argparse.Namespace) ->
 
     question = json.dumps({"prompt": encode_prompt(variants.tokenizer, LINE), "tokens": given.tokens})
     peer = Peer(given.llama_python, folder, given.threads) if given.llama_python else None
-    answer(engine, VARIANTS, 2)
+    answer(engine, list(VARIANTS), 2)
     for _ in range(given.rounds):
         total, first = answer(engine, ["base"], given.tokens)
         take("one", total)
         take("first", first)
         take("one_adapter", answer(engine, ["sft"], given.tokens)[0])
-        take("three_way", answer(engine, VARIANTS, given.tokens)[0])
+        take("three_way", answer(engine, list(VARIANTS), given.tokens)[0])
         if peer:
             answers = [peer.ask(question) for _ in range(3)]
             take("llama_one", min(one["seconds"] for one in answers))

@@ -25,7 +25,7 @@ SHAPES: dict[str, dict[str, Any] | None] = {
 }  # fmt: skip
 RANK = 16  # of the adapters, as in the recipes of Qwen 2.5
 Pair = tuple[list[dict[str, str]], str]
-START = """
+START_SCRIPT = """
 import sys, time
 from chat.engine.local import LocalEngine
 from chat.sampling import Sampling
@@ -112,7 +112,16 @@ def start(folder: Path, adapters: dict[str, ModelRef], precision: str, plain: bo
     The base alone is measured without a program: its own would first have to be compiled.
     """
     started = time.perf_counter()
-    command = [sys.executable, "-W", "ignore", "-c", START, str(folder), precision, str(int(plain or not adapters))]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        START_SCRIPT,
+        str(folder),
+        precision,
+        str(int(plain or not adapters)),
+    ]
     command += [f"{name}={ref.repo}" for name, ref in adapters.items()]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return time.perf_counter() - started, int(done.stdout.split()[-1])
