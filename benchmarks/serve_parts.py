@@ -28,7 +28,7 @@ SERVED_SHAPES: dict[str, dict[str, Any] | None] = {
 }  # fmt: skip
 RANK = 16  # of the adapters, as in the recipes of Qwen 2.5
 PromptReply = tuple[list[dict[str, str]], str]
-START = """
+START_SCRIPT = """
 import sys, time
 from contextlib import closing
 from chat.engine.local import LocalEngine
@@ -121,7 +121,16 @@ def cold_start(folder: Path, adapters: dict[str, ModelRef], precision: str, plai
     The base alone is measured without a program: its own would first have to be compiled.
     """
     started = time.time()
-    command = [sys.executable, "-W", "ignore", "-c", START, str(folder), precision, str(int(plain or not adapters))]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        START_SCRIPT,
+        str(folder),
+        precision,
+        str(int(plain or not adapters)),
+    ]
     command += [f"{name}={ref.repo}" for name, ref in adapters.items()]
     answered, kilobytes = run_child(command, f"a fresh engine on {folder.name}").split()[-2:]
     return float(answered) - started, int(kilobytes)

@@ -64,10 +64,13 @@ class ChatHandlers:
         if not line:
             yield gr.skip()
             return
-        asked = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
-        prompt, how = in_scene(build_prompt(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
-        yield as_script(asked), "", "", gr.skip()
-        yield from self.answer(asked, prompt, who, how, seed_of(seed))
+        turns = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
+        prompt, sampling = (
+            in_scene(build_prompt(turns, self.context_turns), scene),
+            visitor_sampling(temperature, top_k, top_p),
+        )
+        yield as_script(turns), "", "", gr.skip()
+        yield from self.answer(turns, prompt, who, sampling, seed_of(seed))
 
     def again(
         self,
@@ -80,33 +83,36 @@ class ChatHandlers:
         scene: str = "",
     ) -> Iterator[Any]:
         """Answer the latest line again, in the variant that is chosen now. Streams what `chat` streams."""
-        asked = up_to_latest_line(history)
-        if not asked:
+        turns = up_to_latest_line(history)
+        if not turns:
             gr.Info("Nothing has been said yet.")
             yield gr.skip()
             return
-        prompt, how = in_scene(build_prompt(asked, self.context_turns), scene), sampling(temperature, top_k, top_p)
-        yield as_script(asked), gr.skip(), "", gr.skip()
-        yield from self.answer(asked, prompt, who, how, seed_of(seed))
+        prompt, sampling = (
+            in_scene(build_prompt(turns, self.context_turns), scene),
+            visitor_sampling(temperature, top_k, top_p),
+        )
+        yield as_script(turns), gr.skip(), "", gr.skip()
+        yield from self.answer(turns, prompt, who, sampling, seed_of(seed))
 
     def answer(
-        self, asked: list[Message], prompt: list[Message], who: str, how: Sampling, seed: int | None
+        self, turns: list[Message], prompt: list[Message], who: str, sampling: Sampling, seed: int | None
     ) -> Iterator[Any]:
         """Streams (messages to show, text box, note, history); a stop closes it."""
         started = time.perf_counter()
-        with closing(streamed(self.engine, prompt, [who], how, seed)) as answers:
+        with closing(streamed(self.engine, prompt, [who], sampling, seed)) as answers:
             for (answer,) in answers:
-                said = [*asked, {"role": "assistant", "content": answer.text, "voice": who}]
+                answered = [*turns, {"role": "assistant", "content": answer.text, "voice": who}]
                 note = ending(answer, time.perf_counter() - started)
-                yield as_script(said), gr.skip(), note, said
+                yield as_script(answered), gr.skip(), note, answered
 
 
 def streamed(
-    engine: LocalEngine | RemoteEngine, prompt: list[Message], variants: list[str], how: Sampling, seed: int | None
+    engine: LocalEngine | RemoteEngine, prompt: list[Message], variants: list[str], sampling: Sampling, seed: int | None
 ) -> Generator[list[Partial], None, None]:
     """What each variant says to a prompt, as it comes. A server in trouble is one line of the log, and one for him."""
     try:
-        with closing(engine.stream([prompt] * len(variants), variants, how, seed)) as answers:
+        with closing(engine.stream([prompt] * len(variants), variants, sampling, seed)) as answers:
             yield from answers
     except EngineError as error:
         print(f"engine: {error}", flush=True)
@@ -122,10 +128,10 @@ def undo(history: list[Message]) -> tuple[Any, ...]:
 
 def edit(history: list[Message]) -> tuple[Any, ...]:
     """As `undo`, with the line in the text box: returns (messages to show, text box, note, history)."""
-    asked = up_to_latest_line(history)
-    if not asked:
+    turns = up_to_latest_line(history)
+    if not turns:
         return as_script([]), gr.skip(), "", []
-    return as_script(asked[:-1]), asked[-1]["content"], "", asked[:-1]
+    return as_script(turns[:-1]), turns[-1]["content"], "", turns[:-1]
 
 
 def up_to_latest_line(history: list[Message]) -> list[Message]:
@@ -147,15 +153,15 @@ def visitor_line(message: str) -> str:
 
 def in_scene(prompt: list[Message], scene: str) -> list[Message]:
     """The prompt with the visitor's scene after the system prompt. Raises gr.Error for one that is too long."""
-    told = " ".join((scene or "").split())
-    if len(told) > MAX_SCENE:
-        reason = f"That scene has {len(told)} characters; it takes at most {MAX_SCENE}. Please shorten it."
+    setting = " ".join((scene or "").split())
+    if len(setting) > MAX_SCENE:
+        reason = f"That scene has {len(setting)} characters; it takes at most {MAX_SCENE}. Please shorten it."
         raise gr.Error(reason, title="Too long", print_exception=False)
     system, *turns = prompt
-    return [{**system, "content": f"{system['content']} The scene: {told}"}, *turns] if told else prompt
+    return [{**system, "content": f"{system['content']} The scene: {setting}"}, *turns] if setting else prompt
 
 
-def sampling(temperature: float, top_k: int, top_p: float) -> Sampling:
+def visitor_sampling(temperature: float, top_k: int, top_p: float) -> Sampling:
     """The visitor's sampling; raises gr.Error for a value outside its bounds."""
     try:
         return Sampling(temperature=temperature, top_k=top_k, top_p=top_p)

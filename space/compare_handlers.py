@@ -14,7 +14,7 @@ from chat.generate import Partial
 from chat.template import Message, build_prompt
 from hub.votes.ballot import BAD, TIE, Option, options
 from space.ballots import Ballot, Ballots, NotOpen
-from space.chat_handlers import VARIANT_LABELS, ending, in_scene, sampling, seed_of, streamed, visitor_line
+from space.chat_handlers import VARIANT_LABELS, ending, in_scene, seed_of, streamed, visitor_line, visitor_sampling
 
 if TYPE_CHECKING:
     from chat.engine.local import LocalEngine
@@ -50,8 +50,8 @@ class CompareHandlers:
         if not line:
             yield gr.skip()
             return
-        prompt, how = self.prompt(line, scene), sampling(temperature, top_k, top_p)
-        for replies, notes in self.stream(prompt, how, seed_of(seed)):
+        prompt, sampling = self.prompt(line, scene), visitor_sampling(temperature, top_k, top_p)
+        for replies, notes in self.stream(prompt, sampling, seed_of(seed)):
             yield [*replies.values(), *notes.values()]
 
     def blind(
@@ -72,18 +72,22 @@ class CompareHandlers:
         if not line:
             yield gr.skip()
             return
-        prompt, how, id = self.prompt(line, scene), sampling(temperature, top_k, top_p), self.ballots.new_id()
+        prompt, sampling, id = (
+            self.prompt(line, scene),
+            visitor_sampling(temperature, top_k, top_p),
+            self.ballots.new_id(),
+        )
         order = options({variant: variant for variant in VARIANT_LABELS}, id)
         yield [*boxes(order, ""), *[""] * len(LETTERS), "", gr.update(visible=False), ""]
         replies, notes = dict.fromkeys(VARIANT_LABELS, ""), dict.fromkeys(VARIANT_LABELS, "")
-        for replies, notes in self.stream(prompt, how, seed_of(seed)):  # noqa: B007 - the last are the whole ones
+        for replies, notes in self.stream(prompt, sampling, seed_of(seed)):  # noqa: B007 - the last are the whole ones
             yield [*(replies[option.variants[0]] for option in order), *[gr.skip()] * (len(LETTERS) + 3)]
         on_ballot = options(replies, id)
         if len(on_ballot) == 1:
-            said = "All three said the same: there is nothing to choose."
-            yield [*boxes(on_ballot, named=True), *below(on_ballot, notes), "", gr.skip(), said]
+            message_below = "All three said the same: there is nothing to choose."
+            yield [*boxes(on_ballot, named=True), *below(on_ballot, notes), "", gr.skip(), message_below]
             return
-        self.ballots.issue(id, Ballot(str(request.session_hash), prompt, replies, on_ballot, notes, how))
+        self.ballots.issue(id, Ballot(str(request.session_hash), prompt, replies, on_ballot, notes, sampling))
         yield [*boxes(on_ballot), *[gr.skip()] * len(LETTERS), id, gr.update(visible=True), BALLOT_QUESTION]
 
     def vote(self, request: gr.Request, button: str, id: str) -> list[Any]:
@@ -114,24 +118,24 @@ class CompareHandlers:
         if not n:
             return "No vote on these models yet."
         names = {**VARIANT_LABELS, TIE: "Tie", BAD: "All bad"}
-        told = [
+        shares_text = [
             f"{names[name]} {share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
             for name, (_, share) in shares.items()
         ]
         votes = "1 vote" if n == 1 else f"{n:,} votes"
-        return f"{votes} so far, chosen as best (equal replies are chosen together): {', '.join(told)}."
+        return f"{votes} so far, chosen as best (equal replies are chosen together): {', '.join(shares_text)}."
 
     def prompt(self, line: str, scene: str) -> list[Message]:
         """Builds the prompt of one line, with the scene if there is one."""
         return in_scene(build_prompt([{"role": "user", "content": line}], self.context_turns), scene)
 
     def stream(
-        self, prompt: list[Message], how: Any, seed: int | None
+        self, prompt: list[Message], sampling: Any, seed: int | None
     ) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
         """Streams the replies and the notes, each by variant; a stop closes it."""
         started, variants = time.perf_counter(), list(VARIANT_LABELS)
         notes = dict.fromkeys(variants, "")
-        with closing(streamed(self.engine, prompt, variants, how, seed)) as answers:
+        with closing(streamed(self.engine, prompt, variants, sampling, seed)) as answers:
             for row in answers:
                 answer: Partial
                 for variant, answer in zip(variants, row, strict=True):

@@ -19,12 +19,12 @@ def compare_tab(comparing: CompareHandlers, controls: SamplingControls) -> gr.Ma
     with gr.Row():
         replies, notes = zip(*map(column, LETTERS), strict=True)
     ballot = gr.State("")
-    said = gr.Markdown(elem_classes="small", elem_id="standing")
+    standing = gr.Markdown(elem_classes="small", elem_id="standing")
     with gr.Row(visible=False, elem_classes="words", elem_id="ballot") as choices:
         buttons = [gr.Button(name, size="sm", scale=0, min_width=0) for name in CHOICES]
         reveal = gr.Button("Just show the names", size="sm", scale=0, min_width=0, elem_id="reveal")
 
-    shown = [*replies, *notes, ballot, choices, said]
+    shown = [*replies, *notes, ballot, choices, standing]
     answering = gr.on(
         [send.click, line.submit], comparing.blind, [line, *controls], shown, api_visibility="private", **MODEL
     )
@@ -33,7 +33,7 @@ def compare_tab(comparing: CompareHandlers, controls: SamplingControls) -> gr.Ma
         button.click(comparing.vote, [button, ballot], shown, **QUIET)
     reveal.click(comparing.reveal, ballot, shown, **QUIET)
     endpoint(comparing, controls)
-    return said
+    return standing
 
 
 def column(letter: str) -> tuple[gr.Textbox, gr.Markdown]:

@@ -46,7 +46,7 @@ def read_text(text: str, variable: str) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class SettingSource:
     """Where a setting is read from."""
 
     variables: tuple[str, ...]
@@ -63,8 +63,8 @@ class Source:
 
 
 def setting(*variables: str, help: str, default: Any = MISSING, **options: Any) -> Any:
-    """Declares a field of `Settings`; `options` are those of `Source`."""
-    return field(default=default, metadata={"source": Source(variables, help, **options)})
+    """Declares a field of `Settings`; `options` are those of `SettingSource`."""
+    return field(default=default, metadata={"source": SettingSource(variables, help, **options)})
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Settings:
             raise UserError(f"no precision called {self.precision!r}: set REPARTEE_PRECISION to auto, {known}")
         if not 1 <= self.port <= 65535:
             raise UserError(f"{self.port} is not a port: choose one from 1 to 65535 with --port")
-        for name, source in sources().items():
+        for name, source in setting_sources().items():
             if source.read is read_number and not getattr(self, name) > 0:
                 raise UserError(f"{getattr(self, name)} cannot be: set {source.variables[0]} to a number above 0")
         for network in filter(None, self.proxies.split(",")):
@@ -182,7 +182,7 @@ class Settings:
         return {variant: (urls.get(variant, ""), models[variant]) for variant in VARIANTS}
 
 
-def sources() -> dict[str, Source]:
+def setting_sources() -> dict[str, SettingSource]:
     """The source of every setting, by its name, in the order of declaration."""
     return {one.name: one.metadata["source"] for one in fields(Settings)}
 
@@ -194,12 +194,12 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         epilog="Environment variables:\n\n" + "\n".join(f"  {names}\n      {text}" for names, text in _rows()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for name, source in sources().items():
+    for name, source in setting_sources().items():
         if source.flag:
             parser.add_argument(f"--{name}", help=f"{source.help} ({source.variables[0]})".replace("%", "%%"))
     flags = vars(parser.parse_args(arguments))
     found: dict[str, Any] = {}
-    for name, source in sources().items():
+    for name, source in setting_sources().items():
         text = flags.get(name)
         if text is None:
             text = next((environment[one] for one in source.variables if environment.get(one)), None)
@@ -216,7 +216,7 @@ def _rows() -> list[tuple[str, str]]:
     """Environment variables and help of every setting."""
     rows = []
     for one in fields(Settings):
-        source: Source = one.metadata["source"]
+        source: SettingSource = one.metadata["source"]
         default = "" if one.default in (MISSING, None, "", True, False) else f" (default: {one.default})"
         rows.append((", ".join(source.variables), source.help + default))
     return rows
@@ -225,7 +225,7 @@ def _rows() -> list[tuple[str, str]]:
 def settings_table() -> str:
     """Renders the settings as a Markdown table, for the documentation."""
     lines = ["| variable | flag | what it sets |", "|---|---|---|"]
-    for (name, source), (_, text) in zip(sources().items(), _rows(), strict=True):
+    for (name, source), (_, text) in zip(setting_sources().items(), _rows(), strict=True):
         names = ", ".join(f"`{variable}`" for variable in source.variables)
         lines.append(f"| {names} | {f'`--{name}`' if source.flag else ''} | {text} |")
     return "\n".join(lines)

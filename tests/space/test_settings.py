@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from hub.errors import UserError
-from space.settings import SPACES_NETWORK, Settings, read_settings, settings_table, sources
+from space.settings import SPACES_NETWORK, Settings, read_settings, setting_sources, settings_table
 
 
 def test_flags_win_over_the_environment():
@@ -90,16 +90,16 @@ def test_a_bad_address_is_named_and_not_shown(name, value):
 
 def test_every_setting_has_its_own_variables_a_help_and_a_row_of_the_table():
     table = settings_table()
-    variables = [name for source in sources().values() for name in source.variables]
+    variables = [name for source in setting_sources().values() for name in source.variables]
     assert len(set(variables)) == len(variables)
-    assert set(sources()) == set(Settings.__dataclass_fields__)
-    assert all(source.help and f"`{source.variables[0]}`" in table for source in sources().values())
-    assert len(table.splitlines()) == 2 + len(sources())
+    assert set(setting_sources()) == set(Settings.__dataclass_fields__)
+    assert all(source.help and f"`{source.variables[0]}`" in table for source in setting_sources().values())
+    assert len(table.splitlines()) == 2 + len(setting_sources())
 
 
 def test_a_variable_that_is_set_to_nothing():
     """Is the default, but for those in which nothing is a value."""
-    empty = {name: "" for source in sources().values() for name in source.variables}
+    empty = {name: "" for source in setting_sources().values() for name in source.variables}
     found = read_settings(["--namespace", "me"], {**empty, "SPACE_ID": "me/repartee"})
     assert found == Settings("me", compiled=False)
     assert (found.proxies, found.mcp) == ("", False)
@@ -109,4 +109,4 @@ def test_help_takes_a_second_of_cpu_at_most():
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     done = subprocess.run([sys.executable, "app.py", "--help"], capture_output=True, text=True, check=True)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before <= 1
-    assert all(name in done.stdout for source in sources().values() for name in source.variables)
+    assert all(name in done.stdout for source in setting_sources().values() for name in source.variables)
