@@ -146,7 +146,7 @@ def peak_gb(folder: Path) -> float:
     return float(run_child(code, "making the dataset").split()[-1])
 
 
-def sft_arguments(scratch: Path, **changes: Any) -> Any:
+def packing_arguments(scratch: Path, **changes: Any) -> Any:
     """TRL's arguments of both sides."""
     from trl import SFTConfig
 
@@ -166,7 +166,7 @@ def pack_ours(dataset: Any, name: str, scratch: Path) -> tuple[float, dict[str, 
 
     tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(name))
     pairs = dataset.select_columns(["prompt", "completion"]).with_format("arrow")[:]
-    arguments = sft_arguments(scratch)
+    arguments = packing_arguments(scratch)
     started = time.perf_counter()
     encoded = encode(tokenizer, pairs, MAX_LENGTH)
     packed = examples(encoded, arguments)
@@ -196,7 +196,7 @@ def pack_by_trl(dataset: Any, name: str, scratch: Path) -> float:
     )  # fmt: skip
     model = Qwen2ForCausalLM(config)
     pairs = dataset.select_columns(["prompt", "completion"])
-    arguments = sft_arguments(scratch, dataset_num_proc=os.cpu_count())
+    arguments = packing_arguments(scratch, dataset_num_proc=os.cpu_count())
     return timed(lambda: SFTTrainer(model=model, args=arguments, train_dataset=pairs, processing_class=tokenizer))
 
 

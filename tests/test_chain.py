@@ -25,17 +25,9 @@ SMALL = [
 ]
 STAGES = ("prepare", "base", "sft", "preferences", "dpo", "evaluation")
 ADAPTER_FILES = {
-    ".gitattributes",
-    "README.md",
-    "adapter_config.json",
-    "adapter_model.safetensors",
-    "chat_template.jinja",
-    "generation_config.json",
-    "lineage.json",
-    "losses.png",
-    "tokenizer.json",
-    "tokenizer_config.json",
-}
+    ".gitattributes", "README.md", "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja",
+    "generation_config.json", "lineage.json", "losses.png", "tokenizer.json", "tokenizer_config.json",
+}  # fmt: skip
 
 
 def arguments(namespace: str, work: Path, *overrides: str) -> list[str]:

@@ -42,7 +42,7 @@ def study(recipe: Recipe) -> Study:
     )
 
 
-def run_evaluation(recipe: Recipe, work: Path) -> str:
+def evaluate_variants(recipe: Recipe, work: Path) -> str:
     """Measures the three variants and publishes the evaluation set."""
     from eval import evaluation
 
@@ -69,7 +69,7 @@ ONLINE: dict[str, Stage | CustomStage] = {"reward": reward.STAGE, "rl": rl.STAGE
 def stages(recipe: Recipe) -> dict[str, Stage | CustomStage]:
     """Stages of a recipe's chain by name, in the order in which they run."""
     online = ONLINE if recipe.rl.in_chain else {}
-    return {**TRAINING, **online, "evaluation": CustomStage(run_evaluation, preview_evaluation)}
+    return {**TRAINING, **online, "evaluation": CustomStage(evaluate_variants, preview_evaluation)}
 
 
 def run_chain(recipe: Recipe, work: Path) -> str:

@@ -222,8 +222,7 @@ class RemoteEngine:
                     row.tokens = self._count(row)
                     yield
         except (openai.OpenAIError, httpx2.HTTPError) as error:
-            broken = isinstance(error, openai.APIConnectionError | httpx2.HTTPError)
-            if not (broken and row.text):
+            if not (row.text and isinstance(error, openai.APIConnectionError | httpx2.HTTPError)):
                 raise to_engine_error(name, self.servers[name], error) from None
         if row.finish_reason is None:
             raise EngineError(f"the server of {name}, {variant.server.url}, broke off in the middle of an answer")

@@ -219,7 +219,7 @@ def test_people_prefer_and_dpo_trains_on_it(family, tmp_path):
     assert pairs == [("Same.", "b"), ("base 4", "dpo 4"), ("base 4", "sft 4"), ("dpo 1", "base 1"), ("dpo 1", "sft 1")]
     assert set(rows["judge"]) == {labels.PEOPLE}
     assert fetch_lineage(family.preferences, "dataset")[1].facts["counts"]["votes for none"] == 1
-    assert "by the voices of the page, one of them preferred" in DatasetCard.load(family.preferences).text
+    assert "by the model variants of the page, one of them preferred" in DatasetCard.load(family.preferences).text
     assert preferences.preferences_task(recipe).lineage.inputs[-1].repo == family.votes
     few = ["model.lora.r=4", "model.lora.alpha=8", "dpo.max_steps=1", "dpo.per_device_train_batch_size=2"]
     dpo.STAGE.run(load("training/recipes/starter.yaml", [*OVERRIDES, *few]), tmp_path)

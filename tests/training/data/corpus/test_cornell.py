@@ -1,12 +1,9 @@
-"""The readers: every byte has a reading, every loss is counted, every refusal is one clear line."""
+"""The Cornell reader: every byte has a reading, every loss is counted, every refusal is one clear line."""
 
-import json
 import zipfile
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from training.data.corpus import sources, text
@@ -14,6 +11,8 @@ from training.data.corpus.assemble import CorpusError, Film
 from training.recipe_schema import Source
 
 TITLES = "m0 +++$+++ the long pier +++$+++ 1995/I +++$+++ 6.90 +++$+++ 62 +++$+++ ['drama', 'noir']\n"
+
+
 CHARACTERS = (
     "u0 +++$+++ ADA +++$+++ m0 +++$+++ the long pier +++$+++ F +++$+++ 4\n"
     "u1 +++$+++ BO +++$+++ m0 +++$+++ the long pier +++$+++ ? +++$+++ ?\n"
@@ -157,113 +156,7 @@ def test_refusals_are_one_clear_line(tmp_path):
         assert path.name in str(caught.value)
 
 
-# ---------------------------------------------------------------- other forms
-
-
-def convokit(folder: Path, utterances: list[dict]) -> Path:
-    folder.mkdir()
-    (folder / "utterances.jsonl").write_text("".join(json.dumps(one) + "\n" for one in utterances))
-    film = {"movie_idx": "m0", "movie_name": "the long pier", "release_year": "1995", "rating": "6.9", "votes": "62"}
-    meta = {"meta": {**film, "genre": "['drama', 'noir']"}}
-    (folder / "conversations.json").write_text(json.dumps({"L1": meta, "L8": meta}))
-    speaker = {"character_name": "ADA", "movie_idx": "m0", "gender": "f", "credit_pos": "4"}
-    (folder / "speakers.json").write_text(json.dumps({"u0": {"meta": speaker, "vectors": []}}))
-    (folder / "corpus.json").write_text("{}")
-    return folder
-
-
-def said(id: str, root: str, reply_to: str | None, text: str, speaker: str = "u0") -> dict:
-    return {"id": id, "conversation_id": root, "reply-to": reply_to, "text": text, "speaker": speaker, "meta": {}}
-
-
-def test_convokit_is_read_in_the_order_of_its_replies(tmp_path):
-    utterances = [
-        said("L3", "L1", "L2", "Three."),
-        said("L2", "L1", "L1", "Two.", "u9"),
-        said("L1", "L1", None, "One."),
-        said("L4", "L1", "L2", "Another answer to two."),
-        {"id": "L9", "root": "L8", "reply_to": "L8", "text": "Nine.", "user": "u0"},  # as ConvoKit 2 wrote it
-        {"id": "L8", "root": "L8", "reply_to": None, "text": "Eight.", "user": "u0"},
-    ]
-    read = sources.read(convokit(tmp_path / "movie-corpus", utterances))
-    assert spoken(read) == [["One.", "Two.", "Three."], ["Eight.", "Nine."]]
-    assert next(read.talks())[0] == Film("m0", "the long pier", 1995, 6.9, 62, ("drama", "noir"))
-    assert read.lines["speaker"].to_pylist()[0] == {"name": "ADA", "gender": "f", "position": 4}
-    assert read.lines["speaker"].to_pylist()[1] == {"name": "u9", "gender": "?", "position": None}
-    assert read.counts["lines on a side branch"] == 1
-
-
-def test_convokit_gaps_and_loops_end_a_conversation(tmp_path):
-    utterances = [
-        said("L1", "L1", None, "One."),
-        said("L2", "L1", "L1", "Two."),
-        said("L4", "L1", "L3", "Four, and three is missing."),
-        said("L5", "L1", "L4", "Five."),
-        said("L6", "L1", "L7", "A loop."),
-        said("L7", "L1", "L6", "A loop."),
-    ]
-    read = sources.read(convokit(tmp_path / "movie-corpus", utterances))
-    assert spoken(read) == [["One.", "Two."], ["Four, and three is missing.", "Five."]]
-    assert read.counts["lines on a side branch"] == 2
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        {"messages": [{"role": "system", "content": "Be brief."}, *({"role": "user", "content": t} for t in "ab")]},
-        {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
-        {"dialog": ["a", "b"]},
-        {"dialogue": ["a", "b"], "other": 1},
-    ],
-)
-def test_tables_of_conversations(tmp_path, row):
-    rows = [{**row, "movie_title": "Dusk", "year": 2020, "genres": ["drama"]}] * 2
-    (tmp_path / "new.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows) + "{broken\n[1]\n")
-    (tmp_path / "new.json").write_text(json.dumps(rows))
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "new.parquet")
-    for suffix in ("jsonl", "json", "parquet"):
-        read = sources.read(tmp_path / f"new.{suffix}")
-        assert list(read.talks()) == [(Film(None, "Dusk", 2020, genres=("drama",)), ["a", "b"])] * 2
-        assert read.counts["rows that cannot be read"] == (2 if suffix == "jsonl" else 0)
-
-
-def test_rows_of_a_table_are_counted_or_read(tmp_path):
-    rows = [
-        {"dialog": ["a", "b"], "movie_id": 0},
-        {"dialog": None, "messages": [{"content": "c"}, {"content": "\ud83d"}], "title": "\ud83d"},
-        {"dialog": "no list"},
-        {"dialog": ["d", "e"]},
-        {"messages": [{"role": "system", "content": "s"}, {"content": "f"}, {"content": "g"}]},
-    ]
-    (tmp_path / "new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    read = sources.read(tmp_path / "new.jsonl")
-    assert spoken(read) == [["a", "b"], ["c", "\ufffd"], ["d", "e"], ["f", "g"]]
-    assert [film.key for film, _ in read.talks()][:2] == ["0", "\ufffd"]
-    assert read.counts["rows without a list of turns"] == 1
-    assert read.counts["system messages left out"] == 1
-    (tmp_path / "moved.jsonl").write_text(json.dumps({"dialog": ["x", "y"]}) + "\n" + json.dumps(rows[3]) + "\n")
-    assert list(sources.read(tmp_path / "moved.jsonl").talks())[1] == list(read.talks())[2]
-
-
-def test_convokit_without_films(tmp_path):
-    folder = convokit(tmp_path / "corpus", [said("L1", "L1", None, "One."), said("L2", "L1", "L1", "Two.")])
-    for meta in ({}, {"meta": {"movie_name": None, "genre": None}}):
-        (folder / "conversations.json").write_text(json.dumps({"L1": meta}))
-        assert list(sources.read(folder).talks()) == [(Film("L1"), ["One.", "Two."])]
-
-
 @pytest.mark.parametrize("address", ["http://a b/c.zip", "http://[/c.zip", f"http://{'a' * 70}.org/c.zip"])
 def test_an_address_that_is_none(tmp_path, address):
     with pytest.raises(CorpusError, match="cannot be downloaded"):
         sources.locate(Source(address), tmp_path)
-
-
-def test_a_hub_dataset_is_a_source(hub_url, tmp_path):
-    from datasets import Dataset
-    from huggingface_hub import HfApi
-
-    Dataset.from_list([{"dialog": ["Who goes?", "A friend."]}] * 3).push_to_hub("corpora/talks")
-    located = sources.locate(Source("corpora/talks"), tmp_path)
-    assert located.name == "corpora/talks"
-    assert located.input.revision == HfApi().dataset_info("corpora/talks").sha
-    assert spoken(located.read()) == [["Who goes?", "A friend."]] * 3
