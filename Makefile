@@ -7,7 +7,7 @@ TOKENIZER ?= Qwen/Qwen2.5-0.5B
 PORT ?= 7860
 WORKERS ?= 2
 LANE ?=
-STRICT := chat stats eval hub --exclude hub/local
+STRICT := chat stats eval hub --exclude hub/local --cache-dir .mypy_cache/strict
 HUB := .repartee/hub
 OVERRIDES := $(if $(CORPUS),data.sources=$(CORPUS))
 

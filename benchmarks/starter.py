@@ -38,12 +38,13 @@ def measure(corpus: Path, folder: Path) -> dict[str, float]:
     import torch
     import transformers
 
+    from chat.variants import has_bf16
     from training.base.pretrain_data import conversations_by_split
     from training.data.corpus import sources
 
     print(
         f"{folder} on {corpus.name}; Python {platform.python_version()}, torch {torch.__version__} "
-        f"({torch.get_num_threads()} threads, bf16 autocast), transformers {transformers.__version__}, "
+        f"({torch.get_num_threads()} threads, {'bf16 autocast' if has_bf16() else 'float32'}), transformers {transformers.__version__}, "
         f"{ORDER}-gram Kneser-Ney of benchmarks.ngram on numpy {numpy.__version__}"
     )
     texts = conversations_by_split(sources.read(corpus))
