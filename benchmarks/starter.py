@@ -42,9 +42,10 @@ def measure(corpus: Path, folder: Path) -> dict[str, float]:
     from training.base.pretrain_data import conversations_by_split
     from training.data.corpus import sources
 
+    arithmetic = "bf16 autocast" if has_bf16() else "float32"
     print(
         f"{folder} on {corpus.name}; Python {platform.python_version()}, torch {torch.__version__} "
-        f"({torch.get_num_threads()} threads, {'bf16 autocast' if has_bf16() else 'float32'}), transformers {transformers.__version__}, "
+        f"({torch.get_num_threads()} threads, {arithmetic}), transformers {transformers.__version__}, "
         f"{ORDER}-gram Kneser-Ney of benchmarks.ngram on numpy {numpy.__version__}"
     )
     texts = conversations_by_split(sources.read(corpus))

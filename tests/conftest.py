@@ -1,6 +1,7 @@
 """Every test runs against one local Hub, over real HTTP. huggingface_hub reads its address at import: set it first."""
 
 import asyncio
+import json
 import os
 import shutil
 import tempfile
@@ -68,6 +69,24 @@ def namespace(hub_url):
 def starter():
     """The folder of the starter base model."""
     return Path(__file__).parent.parent / "training" / "starter"
+
+
+@pytest.fixture(scope="session")
+def tiny_base(starter, tmp_path_factory):
+    """Folder of a random Qwen 2 of two layers and width 64, which can be published as the starter can; for
+    tests in which the starter itself is not the point."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny") / "base"
+    config = json.loads((starter / "config.json").read_text())
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 2, "num_key_value_heads": 1}
+    config |= {**sizes, "num_hidden_layers": 2, "layer_types": ["full_attention"] * 2}
+    torch.manual_seed(0)
+    Qwen2ForCausalLM(Qwen2Config(**config)).bfloat16().save_pretrained(folder)
+    for name in ("generation_config.json", "tokenizer.json", "tokenizer_config.json", "training.json"):
+        shutil.copy(starter / name, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
