@@ -160,7 +160,7 @@ def ballot(session: str = "s") -> Ballot:
 
 
 def test_ballots_are_bounded_and_expire():
-    ballots = Ballots(REVISIONS, print, most=3)
+    ballots = Ballots(REVISIONS, print, max_open=3)
     for number in range(5):
         ballots.issue(str(number), ballot())
     assert list(ballots._open) == ["2", "3", "4"]
