@@ -43,10 +43,12 @@ def random_base(shape: str, scratch: Path) -> Path:
 
 def common_arguments(steps: int, scratch: Path, gpu: bool) -> dict[str, Any]:
     """What the sides share, so that the layout of a batch is all that differs, not the examples of a step."""
+    from chat.variants import has_bf16
+
     return {
         "max_steps": steps, "train_sampling_strategy": "sequential",
         "learning_rate": 1e-3 if not gpu else 2e-4, "lr_scheduler_type": "cosine",
-        "warmup_steps": 0.1, "bf16": True, "activation_checkpointing": gpu, "max_length": ROW_TOKENS,
+        "warmup_steps": 0.1, "bf16": has_bf16(), "activation_checkpointing": gpu, "max_length": ROW_TOKENS,
         "logging_steps": 1, "save_strategy": "no", "disable_tqdm": True, "seed": 1,
         "use_cpu": not gpu, "report_to": "none",
         "optim": "paged_adamw_8bit" if gpu else "adamw_torch", "output_dir": str(scratch / "run"),
@@ -137,9 +139,11 @@ def held_out_loss(model: Any, encoded: Any) -> float:
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
+    from chat.variants import has_bf16
+
     model.eval()
     total, count, rows = 0.0, 0, encoded.table.to_pylist()
-    with torch.no_grad(), torch.autocast(model.device.type, dtype=torch.bfloat16):
+    with torch.no_grad(), torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=has_bf16()):
         for start in range(0, len(rows), 20):
             batch = rows[start : start + 20]
             ids, labels = (

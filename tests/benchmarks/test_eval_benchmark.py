@@ -4,7 +4,10 @@ import json
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_its_last_line_holds_the_figures():
     command = [sys.executable, "-m", "benchmarks.eval", "--prompts", "24", "--single", "4"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

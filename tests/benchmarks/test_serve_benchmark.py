@@ -4,7 +4,10 @@ import json
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_its_last_line_holds_the_figures():
     command = [sys.executable, "-m", "benchmarks.serve", "--shapes", "starter", "--tokens", "4", "--rounds", "1"]
     done = subprocess.run([*command, "--pairs", "8", "--plain"], capture_output=True, text=True, check=False)

@@ -35,7 +35,7 @@ CHROMIUM = shutil.which("chromium")
 
 @pytest.fixture
 def names(namespace, starter, tmp_path):
-    """Two layers of the starter, two adapters, and a dialogue dataset whose test split is made of the sample's lines."""
+    """Two layers of the starter, two adapters, and a dialogue dataset whose test split is made of sample lines."""
     found, api = Names(namespace, "starter"), HfApi()
     base, adapters = two_layer_models(starter, tmp_path / "models")
     models = {found.starter: base, **{found.adapter(kind): path for kind, path in adapters.items()}}
