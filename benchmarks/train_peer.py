@@ -45,7 +45,6 @@ def random_base(shape: str, scratch: Path) -> Path:
 
 def common_arguments(steps: int, scratch: Path, gpu: bool) -> dict[str, Any]:
     """What the sides share, so that the layout of a batch is all that differs, not the examples of a step."""
-
     return {
         "max_steps": steps, "train_sampling_strategy": "sequential",
         "learning_rate": 1e-3 if not gpu else 2e-4, "lr_scheduler_type": "cosine",

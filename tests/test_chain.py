@@ -12,9 +12,9 @@ import pytest
 from tests.support import warm
 
 SMALL = [
-    "sft.pairs=60", "sft.validation_pairs=20", "sft.num_train_epochs=4", "sft.save_steps=2", "preferences.prompts=24", "preferences.min_margin=0",
-    "dpo.num_train_epochs=2", "dpo.per_device_train_batch_size=4", "dpo.save_steps=2", "eval.prompts=12",
-    "eval.distractors=4",
+    "sft.pairs=60", "sft.validation_pairs=20", "sft.num_train_epochs=4", "sft.save_steps=2",
+    "preferences.prompts=24", "preferences.min_margin=0", "dpo.num_train_epochs=2",
+    "dpo.per_device_train_batch_size=4", "dpo.save_steps=2", "eval.prompts=12", "eval.distractors=4",
 ]  # fmt: skip
 STAGES = ("prepare", "base", "sft", "preferences", "dpo", "evaluation")
 ADAPTER_FILES = {

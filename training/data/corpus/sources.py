@@ -118,7 +118,7 @@ def member(archive: zipfile.ZipFile, name: str) -> Callable[[], bytes]:
 
 
 def form_of(found: Mapping[str, Any]) -> str:
-    """ "cornell" or "convokit", by the names of the files. Raises CorpusError where it is neither."""
+    """Form of a corpus, "cornell" or "convokit", by the names of its files. Raises CorpusError where it is neither."""
     for form, reader in (("cornell", cornell), ("convokit", convokit)):
         if any(name in found for name in reader.FILES):
             return form
