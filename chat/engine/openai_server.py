@@ -244,7 +244,6 @@ async def run_concurrently(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Runs coroutines concurrently; the first error cancels the others, and is raised by itself."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            for one in work:
-                tasks.create_task(one)
+            _ = [tasks.create_task(one) for one in work]
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
