@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 PAPER, SHEET, INK, FADED, RULE, CURTAIN = "#f6f1e7", "#fffdf8", "#231d17", "#6d6256", "#ddd2c0", "#8c2b2b"
-HOUSE, STAGE, LIGHT, DIMMED, SEAM, LAMP = "#141210", "#1e1b18", "#ece4d6", "#a69a89", "#3a342d", "#e2ab58"
+HOUSE, STAGE_COLOUR, LIGHT, DIMMED, SEAM, LAMP = "#141210", "#1e1b18", "#ece4d6", "#a69a89", "#3a342d", "#e2ab58"
 
 
 def theme() -> gr.themes.Base:
@@ -14,19 +14,19 @@ def theme() -> gr.themes.Base:
         "body_background_fill": (PAPER, HOUSE),
         "body_text_color": (INK, LIGHT),
         "body_text_color_subdued": (FADED, DIMMED),
-        "background_fill_primary": (SHEET, STAGE),
+        "background_fill_primary": (SHEET, STAGE_COLOUR),
         "background_fill_secondary": (PAPER, HOUSE),
-        "block_background_fill": (SHEET, STAGE),
+        "block_background_fill": (SHEET, STAGE_COLOUR),
         "block_border_color": (RULE, SEAM),
         "block_info_text_color": (FADED, DIMMED),
-        "block_label_background_fill": (SHEET, STAGE),
+        "block_label_background_fill": (SHEET, STAGE_COLOUR),
         "block_label_text_color": (FADED, DIMMED),
         "block_title_text_color": (FADED, DIMMED),
         "border_color_primary": (RULE, SEAM),
         "border_color_accent": (RULE, SEAM),
         "border_color_accent_subdued": (RULE, SEAM),
         "color_accent_soft": ("#f1e4d6", "#2b2620"),
-        "input_background_fill": (SHEET, STAGE),
+        "input_background_fill": (SHEET, STAGE_COLOUR),
         "input_border_color": (RULE, SEAM),
         "input_border_color_focus": (CURTAIN, LAMP),
         "input_placeholder_color": (FADED, DIMMED),

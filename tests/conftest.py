@@ -16,6 +16,10 @@ from hub.local import client_environment, free_port, running
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="repartee-tests-"))
 _PORT = free_port()
+BROWSER_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 LANES = {
     "localhub": {"hub_url", "hub_data", "namespace"},
     "browser": {"browser", "visit", "page"},
@@ -152,3 +156,17 @@ def served(monkeypatch):
     for thread, found in started:
         found["loop"].call_soon_threadsafe(found["task"].cancel)
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, one for each process of the tests: Playwright's loop allows no second one beside it."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no chromium on this machine: `apt-get install chromium` to run the tests of the page")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+        yield chromium
+        chromium.close()

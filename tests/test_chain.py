@@ -16,6 +16,7 @@ SMALL = [
     "preferences.prompts=24", "preferences.min_margin=0", "dpo.num_train_epochs=2",
     "dpo.per_device_train_batch_size=4", "dpo.save_steps=2", "eval.prompts=12", "eval.distractors=4",
 ]  # fmt: skip
+pytestmark = pytest.mark.timeout(900)  # the fixture runs the whole chain, and other tests beside it
 STAGES = ("prepare", "base", "sft", "preferences", "dpo", "evaluation")
 ADAPTER_FILES = {
     ".gitattributes", "README.md", "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja",

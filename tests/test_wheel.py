@@ -76,7 +76,7 @@ def test_every_command_helps_from_another_folder(wheel, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", HELP],
+        [sys.executable, "-W", "ignore", "-c", HELP],
         cwd=tmp_path / "elsewhere",
         env=environment | {"PYTHONPATH": str(installed)},
         capture_output=True,

@@ -10,7 +10,7 @@ from eval.plots import metrics_figure
 from hub.errors import UserError
 from hub.names import Names
 from hub.results_table import ROWS, table
-from tests.support.commands import run_main
+from tests.support.in_process import run_main
 from training.pipeline import study
 from training.recipe import load
 

@@ -78,7 +78,7 @@ def planted(names: Names):
 
 
 @pytest.mark.timeout(3600)
-def test_answered_scored_under_kills_reported_and_looked_at(names, served, tmp_path):
+def test_answered_scored_under_kills_reported_and_looked_at(names, served, tmp_path, request):
     adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
     sampling = Sampling(max_new_tokens=8)
     study = evaluation.Study(
@@ -113,27 +113,23 @@ def test_answered_scored_under_kills_reported_and_looked_at(names, served, tmp_p
     assert verdicts == {"sft - base": "open", "dpo - sft": "better"}
     assert "report/report.html" in HfApi().list_repo_files(names.evaluation, repo_type="dataset")
     if CHROMIUM:
-        looked_at(out / "report.html")
+        looked_at(out / "report.html", request.getfixturevalue("browser"))
 
 
-def looked_at(path: Path) -> None:
+def looked_at(path: Path, browser) -> None:
     """Opens the report as a reader would, on a desk and on a phone: nothing is asked of anybody, nothing is cut off."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        for width in (1280, 360):
-            page = browser.new_page(viewport={"width": width, "height": 800})
-            requests, errors = [], []
-            page.on("request", lambda request, to=requests: to.append(request.url))
-            page.on("console", lambda message, to=errors: to.append(message.text))
-            page.goto(path.as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
-            assert page.locator("img").count() == 3
-            assert page.locator("article").count() == 10
-            assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
-            assert errors == []
-            if folder := os.environ.get("REPARTEE_SCREENSHOTS"):
-                page.screenshot(path=Path(folder, f"report-{width}.png"), full_page=True)
-        browser.close()
+    for width in (1280, 360):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        requests, errors = [], []
+        page.on("request", lambda request, to=requests: to.append(request.url))
+        page.on("console", lambda message, to=errors: to.append(message.text))
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+        assert page.locator("img").count() == 3
+        assert page.locator("article").count() == 10
+        assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+        assert errors == []
+        if folder := os.environ.get("REPARTEE_SCREENSHOTS"):
+            page.screenshot(path=Path(folder, f"report-{width}.png"), full_page=True)
+        page.close()

@@ -12,11 +12,6 @@ import pytest
 from tests.support.space_process import SLOWED, opened
 from tests.support.stage import publish_evaluation
 
-BROWSER_FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
 
 @pytest.fixture(scope="session")
 def family(hub_url, starter, adapters, tmp_path_factory):
@@ -48,19 +43,6 @@ def space(family, tmp_path_factory):
         from hub.votes.vote import votes
 
         assert sorted(vote.comparison for vote in votes(served.votes)) == sorted(row["comparison"] for row in kept)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no chromium on this machine: `apt-get install chromium` to run the tests of the page")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")

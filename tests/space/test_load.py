@@ -7,6 +7,7 @@ import os
 import statistics
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -48,7 +49,8 @@ def crowd(family, tmp_path_factory):
     with opened(family, folder, REPARTEE_SESSION_RATE="30") as page:  # the address is one: its rate is not in the way
         with memory_of(page.process) as noted:
             began = time.monotonic()
-            seen = asyncio.run(come(page.url, VISITORS, SECONDS))
+            with ThreadPoolExecutor(1) as thread:  # the browser's loop may run in this one
+                seen = thread.submit(asyncio.run, come(page.url, VISITORS, SECONDS)).result()
             took = time.monotonic() - began
         answers = len(seen.chats) + len(seen.compared)
         waited = [wait.started - wait.joined for wait in seen.waits if wait.started]

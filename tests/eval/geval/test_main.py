@@ -6,7 +6,7 @@ import pytest
 
 from eval.geval.__main__ import main
 from eval.judge.settings import JudgeSettings, field_docs
-from tests.support.commands import run_main
+from tests.support.in_process import run_main
 
 
 def test_every_judge_setting_is_a_flag_with_its_docstring():

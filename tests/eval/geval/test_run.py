@@ -16,7 +16,7 @@ from hub.names import Names
 from hub.parquet import write_tables
 from hub.publish import publish
 from tests.support.answered import response_row
-from tests.support.commands import run_main
+from tests.support.in_process import run_main
 
 FULL, NONE = Capabilities(20, True, True, True), Capabilities(0, True, True, True)
 ITEM = run.GevalItem(0, "dpo", [{"role": "system", "content": "x"}, {"role": "user", "content": "Who is it?"}], "Me.")

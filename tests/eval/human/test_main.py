@@ -11,7 +11,7 @@ from hub.lineage import Lineage
 from hub.parquet import write_tables
 from hub.publish import publish
 from tests.support.answered import response_row
-from tests.support.commands import run_main
+from tests.support.in_process import run_main
 from tests.support.studies import csv_file, sheet_items
 
 run = partial(run_main, main)

@@ -1,24 +1,16 @@
 """The raters' sheet in a browser, opened from a file with nothing else beside it."""
 
-import shutil
-
 import pytest
 
 from eval.human import sheet, sheet_votes
 from eval.human.sheet import SheetItem
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="chromium not found; apt-get install chromium")
-
 
 @pytest.fixture
-def page():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        yield browser.new_page(viewport={"width": 360, "height": 740})
-        browser.close()
+def page(browser):
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    yield page
+    page.close()
 
 
 def test_a_rater_chooses_comes_back_and_saves(page, tmp_path):

@@ -23,7 +23,7 @@ from hub.publish import publish as publish_files
 from hub.results_table import table
 from space.results import find_results
 from tests.support.answered import FACTS, HOSTILE, VARIANTS, answered
-from tests.support.commands import run_main
+from tests.support.in_process import run_main
 
 
 def planted(text: str) -> float:

@@ -1,7 +1,5 @@
 """The local Hub's pages: what they show, that nothing in a card can act, and that they fit a telephone."""
 
-import shutil
-
 import httpx2
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
@@ -101,22 +99,16 @@ def test_content_is_never_served_as_a_page(hub_url, repo):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
-def test_pages_fit_and_run_no_script(hub_url, repo):
-    from playwright.sync_api import sync_playwright
-
+def test_pages_fit_and_run_no_script(hub_url, repo, browser):
     sha = HfApi().model_info(repo).sha
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        said: list[str] = []
-        for width in (1280, 360):
-            tab = browser.new_page(viewport={"width": width, "height": 800})
-            tab.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-            for path in ("/", f"/{repo}", f"/{repo}/tree/main", f"/{repo}/blob/main/d/a.py", f"/{repo}/commit/{sha}"):
-                tab.goto(hub_url + path)
-                assert tab.evaluate("document.documentElement.scrollWidth") <= width, path
-                assert (
-                    tab.evaluate("getComputedStyle(document.querySelector('main')).maxWidth") == "864px"
-                )  # it has its CSS
-        assert not said
-        browser.close()
+    said: list[str] = []
+    for width in (1280, 360):
+        tab = browser.new_page(viewport={"width": width, "height": 800})
+        tab.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+        for path in ("/", f"/{repo}", f"/{repo}/tree/main", f"/{repo}/blob/main/d/a.py", f"/{repo}/commit/{sha}"):
+            tab.goto(hub_url + path)
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width, path
+            style = tab.evaluate("getComputedStyle(document.querySelector('main')).maxWidth")
+            assert style == "864px"  # it has its CSS
+        tab.close()
+    assert not said
