@@ -25,6 +25,11 @@ LANES = {
     "browser": {"browser", "visit", "page"},
 }
 """A test is of a lane where it uses one of these fixtures."""
+LONGEST = [
+    "test_chain", "test_compiled", "test_full_run", "test_engines", "deploy/test_space", "test_runs",
+    "test_serve_benchmark", "test_request_guard", "test_train_benchmark", "test_safety", "test_load", "test_sweep",
+]  # fmt: skip
+"""Files that take longest, and so are begun first: no worker is left alone with one of them at the end."""
 os.environ.pop("HF_TOKEN", None)
 os.environ.update(client_environment(f"http://127.0.0.1:{_PORT}", _FOLDER / "hub"))
 os.environ.update(
@@ -40,6 +45,11 @@ os.environ.update(
 
 
 def pytest_collection_modifyitems(items):
+    def rank(item):
+        path = item.path.with_suffix("").as_posix()
+        return next((place for place, name in enumerate(LONGEST) if path.endswith(f"/{name}")), len(LONGEST))
+
+    items.sort(key=rank)
     for item in items:
         for lane, fixtures in LANES.items():
             if fixtures & set(item.fixturenames):

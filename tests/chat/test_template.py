@@ -19,6 +19,7 @@ from chat.template import (
     render_text,
     stop_ids,
 )
+from tests.support.proof import repetitions
 
 
 def turn(role: str, content: str) -> dict[str, str]:
@@ -58,7 +59,7 @@ def test_prompt_ids_are_those_of_the_template(tokenizer):
     assert tokenizer.decode(ids) == RENDERED + "<|im_start|>assistant\n"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=repetitions(60, 25), deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30).filter(lambda text: "<|" not in text))
 def test_any_text_encodes_as_the_template_does(tokenizer, text):
     scene = [{"role": "system", "content": text}, {"role": "user", "content": text}]
@@ -96,7 +97,7 @@ def of_training(tokenizer, pairs) -> list[tuple[list[int], list[int]]]:
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repetitions(100, 30), deadline=None)
 @given(st.lists(PAIR, max_size=4))
 def test_the_four_forms_are_one(tokenizer, written):
     """Ids, training and text agree on all that a person may write, and Jinja where it is no control token."""

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -86,8 +87,8 @@ def test_the_endpoints_are_tools_where_the_settings_want_it(stage):
             answer = await session.call_tool(next(name for name in names if "compare" in name), {"message": "Who?"})
             return names, str(answer.content)
 
-    with playing(mcp=True) as open_stage:
-        names, said = asyncio.run(use(f"{open_stage.url}gradio_api/mcp/"))
+    with playing(mcp=True) as open_stage, ThreadPoolExecutor(1) as thread:  # the browser's loop may run in this one
+        names, said = thread.submit(asyncio.run, use(f"{open_stage.url}gradio_api/mcp/")).result()
     assert {name.rpartition("_")[2] for name in names} == {"chat", "compare"}
     assert "sft Who?" in said
     with stage.client() as client:
