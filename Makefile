@@ -34,13 +34,13 @@ export GOMP_SPINCOUNT ?= 0
 test test-torch proof: export OMP_NUM_THREADS ?= 1
 
 test: setup browser git-lfs  # LANE="browser", "not slow", ...: the tests of one lane; WORKERS=N
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(if $(LANE),-m "$(LANE)")
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(LANE),-m "$(LANE)")
 
 # The engine's and the page's tests on a torch of the Space's range (TORCH in hub/deploy/bundle.py), in a venv of its own.
 # torch's CPU index first; where that cannot be reached PyPI's build, which brings gigabytes of CUDA.
 TORCH ?= 2.9.1
 test-torch: browser .venv-torch/ready
-	.venv-torch/bin/python -m pytest -n $(WORKERS) --dist loadfile tests/chat tests/space tests/test_app.py
+	.venv-torch/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/chat tests/space tests/test_app.py
 
 .venv-torch/ready: requirements.txt tests/requirements.txt
 	python3 -m venv .venv-torch
@@ -63,7 +63,7 @@ git-lfs:
 	  || echo "git-lfs not found: the tests of git clone will be skipped (apt-get install git-lfs)"
 
 proof: setup browser git-lfs  # the long proofs at full count: the same tests, more repetitions
-	REPARTEE_PROOF=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile $(if $(LANE),-m "$(LANE)")
+	REPARTEE_PROOF=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(LANE),-m "$(LANE)")
 
 # The bounds are for the real corpus and Qwen's tokenizer. LLAMA_PYTHON has llama-cpp-python and gguf: see benchmarks/serve.py
 bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER] [LLAMA_PYTHON=PYTHON]

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from space.settings import settings_table
 from tests.support.commands import ROOT, check_command
 from tests.support.pages import PAGES, RECIPES, commands, faults
 
@@ -19,6 +20,10 @@ def test_the_pages_that_the_readme_promises_are_there():
     assert {path.stem for path in (ROOT / "docs").glob("*.md")} == set(promised)
     text = (ROOT / "README.md").read_text("utf-8")
     assert all(f"](docs/{name}.md)" in text for name in promised)
+
+
+def test_the_table_of_settings_is_the_one_that_is_printed():
+    assert settings_table() in (ROOT / "docs" / "page.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
