@@ -25,10 +25,12 @@ import torch
 from torch import Tensor
 
 from chat.engine.decoder import Decoder, DecoderModel
-from chat.engine.quantized import GROUP
+from chat.engine.quantized import GROUP, has_vnni
 
 MAX_ROWS, MAX_SLOTS = 64, 1024
-COMPILED = ("float32", "bf16", "int8", "int4")  # nf4's layers are not torch's
+COMPILED = ("float32", "bf16", "int8", "int4")
+"""Precisions whose step is compiled: nf4's layers are not torch's, and int8 takes VNNI instructions (without them the
+compiler's own kernel of its products was up to 1% of the largest logit off the decoder's, which are exact)."""
 MAX_LOGIT_ERROR = 0.02  # of the largest logit: more between program and decoder than rounding explains
 
 
@@ -49,6 +51,9 @@ class CompiledStep:
         self._process: subprocess.Popen[bytes] | None = None
         self._polled = 0.0
         if decoder.device.type != "cpu" or decoder.precision not in COMPILED:
+            return
+        if decoder.precision == "int8" and not has_vnni():
+            self.state += " (int8 takes VNNI instructions)"
             return
         self._path = self.folder / f"{cache_key(decoder.body)}.pt2"
         if self._path.exists():

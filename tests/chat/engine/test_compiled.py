@@ -11,6 +11,7 @@ import torch
 from chat.engine.compiled import CompiledStep, cache_key, max_logit_difference, meta_copy
 from chat.engine.decoder import Decoder
 from chat.engine.local import LocalEngine
+from chat.engine.quantized import has_vnni
 from chat.sampling import Sampling
 from chat.variants import ModelRef, ModelVariants, load_variants
 from tests.support.models import refs
@@ -35,6 +36,8 @@ def shallow(starter, adapters):
 @pytest.fixture(scope="module", params=["int8", "float32"])
 def compiled(request, shallow, programs):
     """A decoder with its program, compiled in a process of its own as a first start does."""
+    if request.param == "int8" and not has_vnni():
+        pytest.skip("this CPU has no VNNI instructions: int8 is not compiled on it")
     decoder = Decoder(shallow, request.param)
     program = CompiledStep(decoder, programs)
     assert program.state == "the step is being compiled, once for this machine"
@@ -163,3 +166,10 @@ def test_shapes_hold_no_weights(shallow, tmp_path):
     torch.save(meta_copy(body), tmp_path / "shapes")
     assert os.path.getsize(tmp_path / "shapes") < 100_000
     assert all(buffer.device.type == "cpu" for buffer in body.buffers())
+
+
+def test_int8_without_its_instructions_is_not_compiled(shallow, programs, monkeypatch):
+    monkeypatch.setattr("chat.engine.compiled.has_vnni", lambda: False)
+    assert CompiledStep(Decoder(shallow, "int8"), programs).state == (
+        "the step is not compiled (int8 takes VNNI instructions)"
+    )
