@@ -17,6 +17,7 @@ from chat.variants import ModelRef, ModelVariants, load_variants
 from tests.support.models import refs
 
 NAMES = ["base", "sft", "dpo"]
+COMPILED_HERE = "int8" if has_vnni() else "float32"
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_other_weights_of_the_same_shape_take_the_same_program(shallow, compiled
 
 
 def test_a_file_that_is_no_program_is_thrown_away(shallow, tmp_path):
-    decoder = Decoder(shallow, "int8")
+    decoder = Decoder(shallow, COMPILED_HERE)
     path = tmp_path / f"{cache_key(decoder.body)}.pt2"
     path.write_bytes(b"no program")
     program = CompiledStep(decoder, tmp_path)
@@ -129,7 +130,7 @@ class Wrong:
 def test_without_a_compiler_the_engine_says_so_and_answers(variants, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("CXX", "no-such-compiler")
-    engine = LocalEngine(variants, "int8", compiled=True)
+    engine = LocalEngine(variants, COMPILED_HERE, compiled=True)
     try:
         assert "the step is not compiled (there is no g++)" in engine.describe()
         line = [{"role": "user", "content": "Who is it?"}]
@@ -152,7 +153,7 @@ def test_closing_ends_a_compilation_and_the_next_start_begins_anew(shallow, tmp_
 
 
 def test_what_fails_is_in_a_log_and_said(shallow, tmp_path, capsys, monkeypatch):
-    decoder = Decoder(shallow, "int8")
+    decoder = Decoder(shallow, COMPILED_HERE)
     monkeypatch.setattr("chat.engine.compiled.meta_copy", lambda body: {"no": "body"})
     program = CompiledStep(decoder, tmp_path)
     program.wait()
@@ -162,7 +163,7 @@ def test_what_fails_is_in_a_log_and_said(shallow, tmp_path, capsys, monkeypatch)
 
 
 def test_shapes_hold_no_weights(shallow, tmp_path):
-    body = Decoder(shallow, "int8").body
+    body = Decoder(shallow, COMPILED_HERE).body
     torch.save(meta_copy(body), tmp_path / "shapes")
     assert os.path.getsize(tmp_path / "shapes") < 100_000
     assert all(buffer.device.type == "cpu" for buffer in body.buffers())
