@@ -65,10 +65,8 @@ class ChatHandlers:
             yield gr.skip()
             return
         turns = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
-        prompt, sampling = (
-            in_scene(build_prompt(turns, self.context_turns), scene),
-            visitor_sampling(temperature, top_k, top_p),
-        )
+        prompt = in_scene(build_prompt(turns, self.context_turns), scene)
+        sampling = visitor_sampling(temperature, top_k, top_p)
         yield as_script(turns), "", "", gr.skip()
         yield from self.answer(turns, prompt, who, sampling, seed_of(seed))
 
@@ -88,10 +86,8 @@ class ChatHandlers:
             gr.Info("Nothing has been said yet.")
             yield gr.skip()
             return
-        prompt, sampling = (
-            in_scene(build_prompt(turns, self.context_turns), scene),
-            visitor_sampling(temperature, top_k, top_p),
-        )
+        prompt = in_scene(build_prompt(turns, self.context_turns), scene)
+        sampling = visitor_sampling(temperature, top_k, top_p)
         yield as_script(turns), gr.skip(), "", gr.skip()
         yield from self.answer(turns, prompt, who, sampling, seed_of(seed))
 

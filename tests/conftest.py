@@ -106,25 +106,10 @@ def tiny_base(starter, tmp_path_factory):
 @pytest.fixture(scope="session")
 def adapters(starter, tmp_path_factory):
     """Variant to folder: two small random adapters as SFT and DPO would leave them, with trained ChatML tokens."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from tests.support.models import random_adapter
 
-    from chat.template import configure_tokenizer
-
-    folders = {}
-    for seed, name in enumerate(("sft", "dpo"), start=1):
-        base = AutoModelForCausalLM.from_pretrained(starter, dtype=torch.float32)
-        config = LoraConfig(r=4, target_modules="all-linear", trainable_token_indices={"embed_tokens": [1, 2]})
-        model = get_peft_model(base, config)
-        torch.manual_seed(seed)
-        for parameter_name, parameter in model.named_parameters():
-            if "lora_B" in parameter_name or "trainable_tokens_delta" in parameter_name:
-                parameter.data += 0.2 * torch.randn_like(parameter)
-        folders[name] = str(tmp_path_factory.mktemp(name))
-        model.save_pretrained(folders[name])
-        configure_tokenizer(AutoTokenizer.from_pretrained(starter)).save_pretrained(folders[name])
-    return folders
+    names = ("sft", "dpo")
+    return {name: random_adapter(starter, tmp_path_factory.mktemp(name), seed) for seed, name in enumerate(names, 1)}
 
 
 @pytest.fixture(scope="session")
