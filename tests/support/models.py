@@ -27,9 +27,9 @@ def random_adapter(base: str | Path, folder: str | Path, seed: int) -> str:
 
     from chat.template import configure_tokenizer
 
+    torch.manual_seed(seed)  # of lora_A too, which PEFT draws
     config = LoraConfig(r=4, target_modules="all-linear", trainable_token_indices={"embed_tokens": [1, 2]})
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
-    torch.manual_seed(seed)
     for name, parameter in model.named_parameters():
         if "lora_B" in name or "trainable_tokens_delta" in name:
             parameter.data += 0.2 * torch.randn_like(parameter)
