@@ -1,7 +1,9 @@
 # Repartee. `make demo` runs the whole chain and opens the page; `make test` passes the tests. Both set up .venv first.
 
 PY := .venv/bin/python
-RECIPE ?= training/recipes/starter.yaml
+SIZE ?= smollm2-135m
+RECIPE ?= training/recipes/$(SIZE).yaml
+STARTER := training/recipes/starter.yaml
 CORPUS ?=
 TOKENIZER ?= Qwen/Qwen2.5-0.5B
 PORT ?= 7860
@@ -15,15 +17,26 @@ OVERRIDES := $(if $(CORPUS),data.sources=$(CORPUS))
 
 setup: .venv/ready
 
+# Without an NVIDIA GPU torch's CPU build, from torch's own index (0.2 GB to download); where that cannot be reached, and
+# with a GPU, the plain index, whose build for Linux brings CUDA (3 GB and more).
+TORCH_CPU := https://download.pytorch.org/whl/cpu
+TORCH_PIN := $(shell grep '^torch==' requirements.txt)
 .venv/ready: requirements.txt tests/requirements.txt
 	python3 -m venv .venv
-	$(PY) -m pip install -q torch==2.13.0
+	{ ! command -v nvidia-smi >/dev/null \
+	  && $(PY) -m pip install -q --retries 1 $(TORCH_PIN) --index-url $(TORCH_CPU) 2>/dev/null; } \
+	  || $(PY) -m pip install -q $(TORCH_PIN)
 	$(PY) -m pip install -q -r requirements.txt -r tests/requirements.txt
 	touch $@
 
+# A real model on the sample corpus, in minutes on two cores; SIZE=starter is the two-minute path. Where the real model
+# cannot be had, a line says so and the starter is taken. With CORPUS=... the recipe runs in full.
+QUICK := sft.gradient_accumulation_steps=1 sft.validation_pairs=60 preferences.prompts=48 eval.prompts=24 eval.distractors=9
 demo: setup
-	$(PY) -m hub.local run --data $(HUB) -- sh -c \
-	  '$(PY) -m training.pipeline --recipe $(RECIPE) $(OVERRIDES) && exec $(PY) app.py --namespace repartee --port $(PORT)'
+	recipe=$$($(PY) -m training.base.available $(RECIPE) $(STARTER)) && size=$$(basename $$recipe .yaml) && \
+	  if [ $$size = smollm2-135m ] && [ -z "$(CORPUS)" ]; then quick="$(QUICK)"; fi && \
+	  $(PY) -m hub.local run --data $(HUB) -- sh -c "$(PY) -m training.pipeline --recipe $$recipe $$quick $(OVERRIDES) && \
+	  exec $(PY) app.py --namespace repartee --size $$size --port $(PORT)"
 
 chain: setup  # the chain alone, without the page
 	$(PY) -m hub.local run --data $(HUB) -- $(PY) -m training.pipeline --recipe $(RECIPE) $(OVERRIDES)
@@ -44,7 +57,7 @@ test-torch: browser .venv-torch/ready
 
 .venv-torch/ready: requirements.txt tests/requirements.txt
 	python3 -m venv .venv-torch
-	.venv-torch/bin/pip install -q torch==$(TORCH) --index-url https://download.pytorch.org/whl/cpu \
+	.venv-torch/bin/pip install -q torch==$(TORCH) --index-url $(TORCH_CPU) \
 	  || .venv-torch/bin/pip install -q torch==$(TORCH)
 	sed '/^torch==/d' requirements.txt > .venv-torch/requirements.txt
 	.venv-torch/bin/pip install -q -r .venv-torch/requirements.txt -r tests/requirements.txt

@@ -21,9 +21,9 @@ class Names:
         return self._repo("dialogue")
 
     @property
-    def starter(self) -> str:
-        """Model: the small base of our own."""
-        return self._repo("starter")
+    def base(self) -> str:
+        """Model: the base, where it is published here: the starter of our own, or one from a file or a folder."""
+        return self._repo("starter" if self.size == "starter" else f"{self.size}-base")
 
     @property
     def preferences(self) -> str:
@@ -69,7 +69,7 @@ class Names:
         adapters = [(self.adapter(kind), "model") for kind in ("sft", "reward", "rl", "dpo")]
         return [
             (self.dialogue, "dataset"),
-            (self.starter, "model"),
+            (self.base, "model"),
             adapters[0],
             (self.preferences, "dataset"),
             *adapters[1:],

@@ -36,9 +36,15 @@ class Model:
     size: str = "starter"
     """Goes into the names of what is published: repartee-<size>-sft."""
     base: str = "training/starter"
-    """A Hub id, or a local folder, which is published first."""
+    """A Hub id; or a model folder, a GGUF file or a wheel with one (`.whl`, `pypi:NAME==VERSION`), published first."""
     revision: str | None = None
     """Commit of the base; null takes today's and pins it in the lineage."""
+    substitute: str | None = None
+    """A folder, GGUF file or wheel that stands in for a Hub id where the Hub (an embedded one) does not have it."""
+    sha256: str | None = None
+    """What the GGUF file must have, of itself or in the wheel; null takes it as it is."""
+    license: str | None = None
+    """Of a base that is published first; null takes what the file or the folder's card says."""
     four_bit: bool = False
     """NF4 with double quantization and bf16 compute (QLoRA, Dettmers et al., 2023)."""
     memory_gb: float | None = None
@@ -51,8 +57,7 @@ class Source:
     """One corpus. In a recipe its path alone will do."""
 
     path: str
-    """The Cornell or a ConvoKit corpus as zip, folder or http address; a .jsonl, .json or .parquet file of
-    conversations; or the id of such a dataset on the Hub."""
+    """The Cornell or a ConvoKit corpus (zip, folder, http address), a .jsonl, .json or .parquet file, a Hub dataset."""
     name: str | None = None
     """What its rows say in `source`; null takes the corpus's own name."""
     weight: float = 1.0
@@ -131,23 +136,20 @@ class Preferences:
     prompts: int = 10_000
     """Prompts, drawn by seed from the train split."""
     source: Literal["pmi", "judge", "corpus", "votes"] = "pmi"
-    """Who prefers: `pmi`, the embedded judge (PMI under the base model); `judge`, the LLM of the recipe's `judge`
-    section; `corpus`, the film: its own reply is chosen against a sampled one (SPIN, Chen et al., 2024); `votes`, the
-    visitors of the page: what each chose against what it did not (`repartee-votes`)."""
+    """Who prefers: `pmi`, PMI under the base; `judge`, the LLM of the recipe's `judge` section; `corpus`, the film,
+    against a sampled reply (SPIN, Chen et al., 2024); `votes`, the visitors of the page (`repartee-votes`)."""
     prompts_from: Literal["films", "judge"] = "films"
     """`films`: lines of the train films; `judge`: lines that the `judge` section's LLM writes (training.prompts)."""
     redraws: int = 2
     """How often two replies are drawn anew where one is empty, did not end, or is like the other."""
     server: str | None = None
-    """OpenAI-compatible server that samples the replies, up to and with `/v1` (vLLM with the SFT adapter as a LoRA
-    module, or its merged model); its key is REPARTEE_ENGINE_KEY. null samples on this machine."""
+    """OpenAI-compatible server that samples the replies, up to and with `/v1`; null samples on this machine."""
     server_model: str = "sft"
     """What the SFT model is called there."""
     allow_disagreement: bool = False
     """Keep pairs whose preferred reply changes with the order in which the two are shown."""
     min_margin: float = 0.02
-    """Drop pairs whose probability is nearer to one half than this. PMI is in nats per token, so its probabilities stay
-    close to one half: 0.02 is a difference of 0.08 nats."""
+    """Drop pairs whose probability is nearer to one half than this; of PMI, 0.02 is 0.08 nats per token."""
     temperature: float = Sampling.temperature
     top_k: int = Sampling.top_k
     top_p: float = Sampling.top_p
@@ -196,8 +198,8 @@ class Rl(Trainer):
     """Taken from the reward of a reply that did not end by itself."""
 
     def __post_init__(self) -> None:
-        for name in ("prompts", "held_out"):
-            at_least(self, name, 1)
+        at_least(self, "prompts", 1)
+        at_least(self, "held_out", 1)
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,6 @@ class Sweep:
     """How many of all workers together are to end."""
     space: dict[str, list] = field(default_factory=dict)
     """Field to choices, or to [low, high, log] or [low, high, linear] for a range."""
-    seed: int = 1
 
     def __post_init__(self) -> None:
         at_least(self, "trials", 1)

@@ -7,6 +7,7 @@ A stage finds its inputs on the Hub, pinned by commit, and leaves there what it 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from hub.publish import publish
 from hub.task import Task, log_progress
 from training.recipe import Recipe, load
 
-__all__ = ["WORK", "CustomStage", "Stage", "Task", "base_input", "command", "log_progress", "work_folder"]
+__all__ = ["WORK", "CustomStage", "Stage", "Task", "base_input", "command", "is_hub_id", "log_progress", "work_folder"]
 
 WORK = Path(".repartee/work")
 Files = dict[str, Any]
@@ -107,7 +108,20 @@ def work_folder(work: Path, lineage: Lineage) -> Path:
 
 
 def base_input(recipe: Recipe) -> Input:
-    """Base model pinned as a Hub repository: the recipe's id, or the one that its local folder is published as."""
-    if Path(recipe.model.base).is_dir():
-        return pin(recipe.names.starter, "model")
-    return pin(recipe.model.base, "model", recipe.model.revision or "main")
+    """Base model pinned as a Hub repository: the recipe's id, or the one that its folder or file is published as."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    model = recipe.model
+    if is_hub_id(model.base):
+        try:
+            return pin(model.base, "model", model.revision or "main")
+        except RepositoryNotFoundError:
+            if not model.substitute:
+                raise
+    return pin(recipe.names.base, "model")
+
+
+def is_hub_id(base: str) -> bool:
+    """Whether a recipe's base is a repository of the Hub, and no file or folder of this machine."""
+    file = base.startswith("pypi:") or Path(base).suffix in (".gguf", ".whl") or Path(base).exists()
+    return not file and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", base) is not None

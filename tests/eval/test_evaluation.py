@@ -64,7 +64,7 @@ def published(namespace, starter, adapters, rows, tmp_path):
 
     names, api = Names(namespace, "starter"), HfApi()
     for repo, folder in {
-        names.starter: starter,
+        names.base: starter,
         **{names.adapter(kind): path for kind, path in adapters.items()},
     }.items():
         api.create_repo(repo)
@@ -80,7 +80,7 @@ def published(namespace, starter, adapters, rows, tmp_path):
 def run(names, work, **changes):
     settings = {"prompts": 6, "distractors": 3, "per_film": 20, "seed": 1, "sampling": Sampling(max_new_tokens=8)}
     adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
-    asked = evaluation.Study(names, names.starter, names.dialogue, adapters, **settings | changes)
+    asked = evaluation.Study(names, names.base, names.dialogue, adapters, **settings | changes)
     return evaluation.run_evaluation(asked, work)
 
 

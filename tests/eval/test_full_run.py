@@ -38,7 +38,7 @@ def names(namespace, starter, tmp_path):
     """The starter's first two layers, two adapters, and dialogue whose test split is put together from the sample."""
     found, api = Names(namespace, "starter"), HfApi()
     base, adapters = two_layer_models(starter, tmp_path / "models")
-    models = {found.starter: base, **{found.adapter(kind): path for kind, path in adapters.items()}}
+    models = {found.base: base, **{found.adapter(kind): path for kind, path in adapters.items()}}
     for repo, folder in models.items():
         api.create_repo(repo)
         api.upload_folder(repo_id=repo, folder_path=str(folder))
@@ -82,7 +82,7 @@ def test_answered_scored_under_kills_reported_and_looked_at(names, served, tmp_p
     adapters = {kind: names.adapter(kind) for kind in ("sft", "dpo")}
     sampling = Sampling(max_new_tokens=8)
     study = evaluation.Study(
-        names, names.starter, names.dialogue, adapters, PROMPTS, A_FILM, distractors=3, seed=1, sampling=sampling
+        names, names.base, names.dialogue, adapters, PROMPTS, A_FILM, distractors=3, seed=1, sampling=sampling
     )
     evaluation.run_evaluation(study, tmp_path / "work")
     stub, settings = served(opinion=planted(names), latency=0.02)

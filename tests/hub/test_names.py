@@ -5,9 +5,8 @@ from hub.names import Names
 
 def test_names():
     names = Names("me", "qwen2.5-3b")
-    assert [names.dialogue, names.starter, names.votes] == [
-        f"me/repartee-{n}" for n in ("dialogue", "starter", "votes")
-    ]
+    assert (names.dialogue, names.votes) == ("me/repartee-dialogue", "me/repartee-votes")
+    assert (names.base, Names("me", "starter").base) == ("me/repartee-qwen2.5-3b-base", "me/repartee-starter")
     assert (names.preferences, names.evaluation) == (
         "me/repartee-qwen2.5-3b-preferences",
         "me/repartee-qwen2.5-3b-evaluation",

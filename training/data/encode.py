@@ -38,8 +38,15 @@ class Encoded:
         return int((self.table["labels"].combine_chunks().values.to_numpy() != IGNORED).sum())
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int) -> Encoded:
-    """Encodes the columns `prompt` and `completion` as `chat.template` does; pairs over `max_length` are left out."""
+def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int, replies_only: bool = True) -> Encoded:
+    """Encodes the columns `prompt` and `completion` as `chat.template` does; pairs over `max_length` are left out.
+
+    Args:
+        tokenizer: as `configure_tokenizer` leaves it.
+        pairs: rows of the published dataset.
+        max_length: in tokens, prompt and reply together.
+        replies_only: the loss is on replies and their ends alone; else on prompts too.
+    """
     prompts, replies = (pairs[name].combine_chunks() for name in ("prompt", "completion"))
     roles = prompts.values.field("role").dictionary_encode()
     texts = pa.concat_arrays([prompts.values.field("content"), replies.values.field("content")]).dictionary_encode()
@@ -53,7 +60,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int)
         prompts.offsets.to_numpy().astype(np.int64),
         texts.indices.to_numpy()[messages:],
     )
-    labels = np.where(of_reply, tokens, IGNORED)
+    labels = np.where(of_reply, tokens, IGNORED) if replies_only else tokens
     row_offsets = pa.array(np.concatenate([[0], np.cumsum(length)]).astype(np.int32))
     table = pa.table(
         {

@@ -75,7 +75,7 @@ def train_dpo(
     for name, value in {**counts, **numbers}.items():
         log_progress("dpo", f"{name}: {value}")
     log_progress("dpo", f"beta {arguments.beta}, loss {'+'.join(arguments.loss_type)}")
-    model = load_sft(recipe, base, sft)
+    model = load_sft(recipe, base, sft, bool(arguments.bf16))
     sides = [
         Dataset.from_list([render_preference(tokenizer, row) for row in part]) if part else None
         for part in (train_rows, held_out)
@@ -112,7 +112,7 @@ def train_dpo(
 HELD_OUT_METRICS = {"loss": "loss", "reward accuracy": "rewards/accuracies", "reward margin": "rewards/margins"}
 
 
-def load_sft(recipe: Recipe, base: Input, sft: Input) -> PeftModel:
+def load_sft(recipe: Recipe, base: Input, sft: Input, bf16: bool = False) -> PeftModel:
     """The SFT adapter on its base, to be trained on. Raises UserError where the recipe describes another adapter."""
     from peft import PeftConfig, PeftModel
 
@@ -126,7 +126,7 @@ def load_sft(recipe: Recipe, base: Input, sft: Input) -> PeftModel:
             f"{sft.repo} has LoRA rank {saved.r}, alpha {saved.lora_alpha}, the recipe says {lora.r}, {lora.alpha}; "
             "use the recipe it was trained with, or run training.sft again"
         )
-    model = load_base(base.repo, base.revision, recipe.model)
+    model = load_base(base.repo, base.revision, recipe.model, bf16)
     return patch_for_trl(PeftModel.from_pretrained(model, sft.repo, revision=sft.revision, is_trainable=True))
 
 

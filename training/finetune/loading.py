@@ -21,24 +21,32 @@ if TYPE_CHECKING:
 CHAT_TOKENS = ("<|im_start|>", STOP)
 
 
-def load_base(repo: str, revision: str, model: Model) -> PreTrainedModel:
+def load_base(repo: str, revision: str, model: Model, bf16: bool = False) -> PreTrainedModel:
     """Causal LM of the base, loaded for training as `loading` says."""
     from transformers import AutoModelForCausalLM
 
-    return ready_base(AutoModelForCausalLM.from_pretrained(repo, revision=revision, **loading(model)), model)
+    return ready_base(AutoModelForCausalLM.from_pretrained(repo, revision=revision, **loading(model, bf16)), model)
 
 
-def loading(model: Model) -> dict[str, Any]:
-    """Loading options of a base for training: NF4 and the rest in bf16 where the recipe says so, else float32.
+def loading(model: Model, bf16: bool = False) -> dict[str, Any]:
+    """Loading options of a frozen base for training: NF4, or the dtype that the trainer computes in.
 
-    The trainer's autocast computes float32 weights in bf16. The quant storage is bf16 because FSDP shards only tensors
-    of one type (accelerate#3983).
+    Weights in float32 under an autocast to bf16 would be cast at every step, and the cast ones kept for the backward
+    pass: half as much memory again as float32 alone. PEFT keeps the adapter's own weights in float32. The quant storage
+    is bf16 because FSDP shards only tensors of one type (accelerate#3983).
+
+    Args:
+        model: the recipe's section.
+        bf16: whether the trainer computes in bf16 (`TrainingArguments.bf16`).
     """
     import torch
     from transformers import BitsAndBytesConfig
 
     if not model.four_bit:
-        return {"dtype": torch.float32, "attn_implementation": attention_implementation()}
+        return {
+            "dtype": torch.bfloat16 if bf16 else torch.float32,
+            "attn_implementation": attention_implementation(),
+        }
     quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

@@ -45,7 +45,7 @@ def train_reward(
     rows, counts = kept_pairs(tokenizer, preferences, recipe, arguments.max_length)
     log_progress("reward", ", ".join(f"{name}: {value}" for name, value in counts.items()))
     set_seed(arguments.seed)
-    scorer = load_scorer(base.repo, base.revision, recipe.model)
+    scorer = load_scorer(base.repo, base.revision, recipe.model, bool(arguments.bf16))
     adapter = lora_config(tokenizer, recipe.model.lora, task_type="SEQ_CLS", modules_to_save=["score"])
     model: Any = get_peft_model(scorer, adapter)
     trainer = RewardTrainer(
@@ -69,7 +69,7 @@ def train_reward(
     return {**files, "losses.png": plot_losses(trainer, folder / "losses.png")}, facts
 
 
-def load_scorer(repo: str, revision: str, model: Model) -> Any:
+def load_scorer(repo: str, revision: str, model: Model, bf16: bool = False) -> Any:
     """The base with one score in place of its head; the score starts at random and is trained."""
     import torch
     from transformers import AutoModelForSequenceClassification
@@ -78,7 +78,8 @@ def load_scorer(repo: str, revision: str, model: Model) -> Any:
     from training.finetune.loading import loading, ready_base
 
     torch.manual_seed(0)
-    scorer = AutoModelForSequenceClassification.from_pretrained(repo, revision=revision, num_labels=1, **loading(model))
+    options = {"revision": revision, "num_labels": 1, **loading(model, bf16)}
+    scorer = AutoModelForSequenceClassification.from_pretrained(repo, **options)
     tokenizer: Any = load_tokenizer(repo, revision)
     scorer.config.pad_token_id = tokenizer.convert_tokens_to_ids(PAD)
     return ready_base(scorer, model)

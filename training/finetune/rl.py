@@ -57,7 +57,7 @@ def train_rl(
 
     prompts = distinct_prompts(dialogue, "train", recipe.rl.prompts, arguments.seed)
     log_progress("rl", f"{len(prompts):,} prompts, {arguments.num_generations} replies to each, beta {arguments.beta}")
-    model = load_sft(recipe, base, sft)
+    model = load_sft(recipe, base, sft, bool(arguments.bf16))
     model.generation_config.eos_token_id = stop
     trainer = RLOOTrainer(
         model=model,

@@ -55,7 +55,7 @@ def train_sft(
     assert arguments.max_length is not None
     tokenizer = load_tokenizer(base.repo, base.revision)
     pairs = published_pairs(dialogue, recipe.sft.pairs, arguments.seed)
-    encoded = encode(tokenizer, pairs, arguments.max_length)
+    encoded = encode(tokenizer, pairs, arguments.max_length, replies_only=arguments.completion_only_loss is not False)
     held_out = None
     if arguments.eval_strategy != "no":
         validation = published_pairs(dialogue, recipe.sft.validation_pairs, arguments.seed, "validation")
@@ -67,7 +67,9 @@ def train_sft(
         arguments.max_steps = min(recipe.sft.step_limit, steps_of(len(dataset), arguments))
     announce_plan(recipe, base, arguments, encoded, dataset)
     set_seed(arguments.seed)  # LoRA starts at random: the same recipe starts the same run
-    model = add_lora(load_base(base.repo, base.revision, recipe.model), tokenizer, recipe.model.lora)
+    model = add_lora(
+        load_base(base.repo, base.revision, recipe.model, bool(arguments.bf16)), tokenizer, recipe.model.lora
+    )
     trainer = build_sft_trainer(model, tokenizer, arguments, encoded, dataset, held_out, recipe.sft.patience)
     for callback in callbacks:
         trainer.add_callback(callback)
@@ -94,8 +96,7 @@ def sft_arguments(trl: dict[str, Any], folder: Path) -> SFTConfig:
     from trl import SFTConfig
 
     return SFTConfig(
-        **trainer_arguments(trl, folder),
-        completion_only_loss=True,
+        **{"completion_only_loss": True, **trainer_arguments(trl, folder)},
         dataset_kwargs={"skip_prepare_dataset": True},  # training.packing has done it
     )
 

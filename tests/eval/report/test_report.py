@@ -39,7 +39,7 @@ def planted(text: str) -> float:
 def names(hub_url, namespace, tmp_path):
     """An evaluation set as it is published, on models that are on the Hub."""
     found = Names(namespace, "starter")
-    repos = (found.starter, found.adapter("sft"), found.adapter("dpo"))
+    repos = (found.base, found.adapter("sft"), found.adapter("dpo"))
     card = f"---\nlicense: mit\n---\n{model_index.BEGIN}\n{model_index.END}\n".encode()
     for repo in repos:
         publish_files(repo, "model", {"README.md": card, "weights": repo.encode()}, Lineage("x", {}, ()), "m")
@@ -132,7 +132,7 @@ def found_again(names, made, report):
 
 
 def variants_of(names):
-    return {"base": names.starter, "sft": names.adapter("sft"), "dpo": names.adapter("dpo")}
+    return {"base": names.base, "sft": names.adapter("sft"), "dpo": names.adapter("dpo")}
 
 
 def test_a_report_of_nothing_but_responses_says_what_is_missing(names, tmp_path):

@@ -140,7 +140,7 @@ def hub(starter, adapters, tmp_path_factory):
     with running(data, run_spaces=True) as url:
         api = HfApi(url, token_of(data))
         for repo, folder in {
-            NAMES.starter: starter,
+            NAMES.base: starter,
             **{NAMES.adapter(kind): adapters[kind] for kind in adapters},
         }.items():
             api.create_repo(repo)
@@ -149,7 +149,7 @@ def hub(starter, adapters, tmp_path_factory):
 
 
 def run(hub, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hub.space", "--namespace", "films", "--base", NAMES.starter, *arguments]
+    command = [sys.executable, "-m", "hub.space", "--namespace", "films", "--base", NAMES.base, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=hub[1])
 
 
@@ -213,7 +213,7 @@ def test_a_hub_in_trouble_leaves_nothing_half_deployed(hub):
         "def refused(*a, **k): raise hub.errors.UserError('changed meanwhile')\n"
         "hub.space.publish = refused\nhub.space.main()\n"
     )
-    arguments = ["--namespace", "films", "--base", NAMES.starter]
+    arguments = ["--namespace", "films", "--base", NAMES.base]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, env=environment
     )

@@ -33,12 +33,12 @@ def family(hub_url, starter, adapters, tmp_path_factory):
     from transformers import GenerationConfig
 
     api, names = HfApi(), Names("gguf", "starter")
-    api.create_repo(names.starter)
-    api.upload_folder(repo_id=names.starter, folder_path=starter)
+    api.create_repo(names.base)
+    api.upload_folder(repo_id=names.base, folder_path=starter)
     for kind, trained in adapters.items():
         folder = shutil.copytree(trained, tmp_path_factory.mktemp(kind), dirs_exist_ok=True)
         config = json.loads((folder / "adapter_config.json").read_text())
-        (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": names.starter}))
+        (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": names.base}))
         drawn = {"do_sample": True, "temperature": 0.9, "top_k": 25, "top_p": 0.95, "max_new_tokens": 64}
         GenerationConfig(**drawn, eos_token_id=[2, 0], pad_token_id=0).save_pretrained(folder)
         api.create_repo(names.adapter(kind))
@@ -71,7 +71,7 @@ def alone(family):
 
     models = {}
     for kind in ("base", "sft", "dpo"):
-        model = AutoModelForCausalLM.from_pretrained(family.starter, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(family.base, dtype=torch.float32)
         models[kind] = (model if kind == "base" else PeftModel.from_pretrained(model, family.adapter(kind))).eval()
     return models
 
