@@ -29,7 +29,15 @@ def compute_results(
     """
     from chat.variants import ModelRef, load_variants
     from eval.judge.pmi import JUDGES
-    from eval.measure import compare_replies, film_reply, measure_variant, paired_metrics, rank, text_metrics
+    from eval.measure import (
+        compare_replies,
+        distinct_at_equal_budget,
+        film_reply,
+        measure_variant,
+        paired_metrics,
+        rank,
+        text_metrics,
+    )
     from eval.metrics import distractors, training_overlap
     from eval.responses import held_out, respond, train_lines
     from eval.rows import PAIRS
@@ -50,17 +58,20 @@ def compute_results(
         for first, second in PAIRS
         if first in replies and second in replies
     }
+    texts = {**{name: [reply.text for reply in own] for name, own in replies.items()}, "film": films}
+    equal = distinct_at_equal_budget(texts, seed)
     lines = train_lines(data)
-    known = (
-        training_overlap([*films, *(reply.text for own in replies.values() for reply in own)], lines) if lines else None
-    )
+    known = training_overlap([text for own in texts.values() for text in own], lines) if lines else None
     results = {
         "prompts": len(pairs),
         "films": len({pair["movie_id"] for pair in pairs}),
         "train_lines": len(lines),
         "candidates": len(candidates[0]) + 1,
-        "voices": {name: measure_variant(pairs, replies[name], ranked[name], known, seed) for name in variants.names},
-        "film": text_metrics(films, known, seed),
+        "voices": {
+            name: {**measure_variant(pairs, replies[name], ranked[name], known, seed), **equal[name]}
+            for name in variants.names
+        },
+        "film": {**text_metrics(films, known, seed), **equal["film"]},
         "paired": paired_metrics(pairs, ranked, seed),
         "judge": judge.name,
         "preferred": {
@@ -98,6 +109,7 @@ def response(
                 tokens=own[index].tokens,
                 film_reply_nats=-sum(ranked[name][index].log_probs),
                 film_reply_tokens=len(ranked[name][index].log_probs),
+                film_reply_end_nats=-ranked[name][index].log_probs[-1],
                 hit_pmi=ranked[name][index].hit_pmi,
                 hit_likelihood=ranked[name][index].hit_likelihood,
             )

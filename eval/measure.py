@@ -15,7 +15,7 @@ from eval import metrics
 from eval.judge.comparison import Judge
 from eval.ranking import log_probs_of_many
 from eval.rows import PAIRS, DialoguePair
-from stats.intervals import Estimate, Paired, holm_correction, paired_difference, wilson_interval
+from stats.intervals import Estimate, Paired, bootstrap_ratio, holm_correction, paired_difference, wilson_interval
 
 Metrics = dict[str, Estimate | float | None]
 """By name; None where there is nothing to measure."""
@@ -74,6 +74,8 @@ def measure_variant(
         "perplexity": metrics.perplexity(scores, seed),
         "perplexity_per_byte": metrics.perplexity_per_byte(scores, films, seed),
         "nats_per_byte": metrics.loss_per_byte(scores, films, seed),
+        "text_nats_per_byte": metrics.loss_per_byte([one[:-1] for one in scores], films, seed),
+        "end_nats": bootstrap_ratio([-one[-1] for one in scores], [1.0] * n, seed),
         "hits_pmi": wilson_interval(sum(entry.hit_pmi for entry in ranked), n),
         "hits_likelihood": wilson_interval(sum(entry.hit_likelihood for entry in ranked), n),
         "stop_rate": wilson_interval(sum(reply.finish_reason == STOP for reply in replies), n),
@@ -98,12 +100,23 @@ def text_metrics(texts: list[str], known: metrics.TrainingOverlap | None, seed: 
         "distinct_2": metrics.distinct(texts, 2),
         "repeated_3": metrics.repeated(texts, 3, seed),
         "assistant_rate": wilson_interval(sum(map(metrics.assistant_speak, texts)), n),
+        "explains_rate": wilson_interval(sum(map(metrics.explains_or_directs, texts)), n),
         "copied": metrics.copied(texts, known) if known else None,
         "overlap": metrics.overlap(texts, known, seed) if known else None,
         "words_10": low,
         "words_50": middle,
         "words_90": high,
     }
+
+
+def distinct_at_equal_budget(texts: Mapping[str, list[str]], seed: int) -> dict[str, Metrics]:
+    """Distinct-1 and distinct-2 of each variant's replies over as many n-grams as the one with the fewest has."""
+    found: dict[str, Metrics] = {name: {} for name in texts}
+    for n in (1, 2):
+        budget = min(metrics.ngram_count(own, n) for own in texts.values())
+        for name, own in texts.items():
+            found[name][f"distinct_{n}_equal"] = metrics.distinct_at(own, n, budget, seed)
+    return found
 
 
 def paired_metrics(

@@ -6,6 +6,7 @@ resampled texts repeat themselves, which would pull a bootstrap of it down.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import re
@@ -90,6 +91,32 @@ def distinct(texts: Sequence[str], n: int) -> Estimate:
     return Estimate(value, max(0.0, value - Z * error), min(1.0, value + Z * error))
 
 
+def distinct_at(texts: Sequence[str], n: int, budget: int, seed: int = 0, draws: int = 100) -> float:
+    """Distinct-n at an equal budget: different n-grams among `budget` of them, from texts in a random order.
+
+    The mean over `draws` orders. Distinct-n falls with the number of n-grams, so that sets of texts of unlike length
+    compare only where as many are counted of each.
+
+    Args:
+        texts: replies.
+        n: words of an n-gram.
+        budget: at most as many as the texts have.
+        seed: of the orders.
+        draws: how many orders.
+    """
+    grams, rng, shares = [ngrams(tokenize_words(text), n) for text in texts], random.Random(seed), []
+    for _ in range(draws):
+        rng.shuffle(grams)
+        taken = list(itertools.islice(itertools.chain.from_iterable(grams), budget))
+        shares.append(len(set(taken)) / len(taken) if taken else 0.0)
+    return sum(shares) / draws
+
+
+def ngram_count(texts: Sequence[str], n: int) -> int:
+    """Number of n-grams in texts, repeated ones counted each time."""
+    return sum(len(ngrams(tokenize_words(text), n)) for text in texts)
+
+
 def length_quantiles(texts: Sequence[str]) -> tuple[float, float, float]:
     """Length quantiles (10%, 50%, 90%) in words and punctuation marks."""
     low, middle, high = np.quantile([len(tokenize_words(text)) for text in texts], [0.1, 0.5, 0.9])
@@ -128,6 +155,30 @@ def assistant_speak(text: str) -> bool:
     Cornell corpus matches.
     """
     return bool(_ASSISTANT.search(text))
+
+
+_EXPLAINS = re.compile(
+    r"""
+    \[[^\]]{2,}\] | \([^)]{2,}\) | \*\*[^*]+\*\* | \*[^*\s]+\s[^*]+\*           # stage directions, headings
+    | ^\W*(?:int|ext)\. | \bfade\ (?:in|out)\b                                # slug lines
+    | (?-i:^\W*[A-Z][A-Z.'\ ]{1,30}:\s)                                        # a speaker's name, as in a script
+    | \bdialogue:
+    | \b(?:this|the|a)\ (?:classic\ )?(?:scene|line\ of\ dialogue|dialogue|screenplay|movie\ quote)\b
+    | \b(?:classic|famous|iconic)\ (?:example|line|quote|scene|film|movie|moment)\b
+    | \b(?:scene|line|quote|dialogue)\ (?:from|in|of)\ the\ (?:film|movie)\b
+    | \bthe\ (?:main\ )?(?:character|protagonist|speaker|narrator|audience)\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def explains_or_directs(text: str) -> bool:
+    """Register of an outsider: whether a reply speaks about a scene, or stages it, instead of answering in it.
+
+    Stage directions in brackets or asterisks, slug lines, speakers' names, "this scene", "classic example", "the
+    protagonist", and `assistant_speak`. The list is our own; its rate among the films' own replies stands beside it.
+    """
+    return bool(_EXPLAINS.search(text)) or assistant_speak(text)
 
 
 RUN = 5  # words: shorter replies and runs ("I don't know.") are everybody's

@@ -57,6 +57,8 @@ class VariantResponse:
     """Whether the film's reply comes first among its distractors by PMI,"""
     hit_likelihood: bool
     """and by mean log-likelihood."""
+    film_reply_end_nats: float | None = None
+    """Negative log-likelihood of the film's reply's end token alone; None in evaluation sets of before."""
 
 
 @dataclass(frozen=True)

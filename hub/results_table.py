@@ -26,6 +26,8 @@ ROWS = {
     "perplexity": MetricFormat("Reply perplexity", "{:.1f}", "per token, lower is better", "perplexity per token"),
     "perplexity_per_byte": MetricFormat("Reply perplexity per byte", "{:.2f}", "lower is better"),
     "nats_per_byte": MetricFormat("Reply loss", "{:.3f}", "nats per byte, lower is better"),
+    "text_nats_per_byte": MetricFormat("Reply loss, text alone", "{:.3f}", "nats per byte without the end token"),
+    "end_nats": MetricFormat("Loss of the end token", "{:.2f}", "nats a reply"),
     "hits_pmi": MetricFormat(
         "Hits@1/{n} by PMI", "{:.1%}", "chance is {chance:.1%}", "share of prompts (dotted: chance)"
     ),
@@ -35,8 +37,11 @@ ROWS = {
     "empty_rate": MetricFormat("Empty replies", "{:.1%}"),
     "distinct_1": MetricFormat("Distinct-1", "{:.3f}"),
     "distinct_2": MetricFormat("Distinct-2", "{:.3f}", "", "distinct share of word pairs"),
+    "distinct_1_equal": MetricFormat("Distinct-1, equal budget", "{:.3f}", "of as many words from each"),
+    "distinct_2_equal": MetricFormat("Distinct-2, equal budget", "{:.3f}", "of as many word pairs from each"),
     "repeated_3": MetricFormat("Repeated word triples", "{:.1%}", "mean share within a reply"),
     "assistant_rate": MetricFormat("Assistant-speak", "{:.1%}", '"As an AI", "How may I assist you?"'),
+    "explains_rate": MetricFormat("Explains or directs", "{:.1%}", 'stage directions, "this scene", "classic example"'),
     "copied": MetricFormat("Training lines, word for word", "{:.1%}", "of replies of 5 words or more"),
     "overlap": MetricFormat("Runs of 5 words that training lines have", "{:.1%}"),
     "mauve": MetricFormat("MAUVE", "{:.3f}", "likeness to the films' own replies"),

@@ -113,6 +113,43 @@ def test_assistant_speak(text, speaks):
     assert metrics.assistant_speak(text) == speaks
 
 
+@pytest.mark.parametrize(
+    ("text", "explains"),
+    [
+        ("This is a classic example of a scene from The Godfather.", True),
+        ("(He turns away.) I know.", True),
+        ("[Door slams.]", True),
+        ("*leans in* Say that again.", True),
+        ("**John:** Where?", True),
+        ("JOHN: Where is she?", True),
+        ("INT. KITCHEN - NIGHT", True),
+        ("The protagonist, a young woman, has no idea.", True),
+        ("As an AI language model, I have no mother.", True),
+        ("Listen: I was there.", False),
+        ("It's *mine*.", False),
+        ("Don't make any scene with my mother.", False),
+        ("What a character you are.", False),
+        ("I saw it (twice).", True),
+        ("Where were you last night?", False),
+    ],
+)
+def test_explains_or_directs(text, explains):
+    assert metrics.explains_or_directs(text) == explains
+
+
+def test_distinct_at_an_equal_budget():
+    few, many = ["a b c d"], ["a b c d", "a b e f"]
+    assert metrics.ngram_count(many, 1) == 8
+    assert metrics.distinct_at(few, 1, 4) == 1.0
+    assert metrics.distinct_at(many, 1, 4) == 1.0  # one of its texts, whichever comes first
+    assert metrics.distinct_at(many, 1, 8) == 6 / 8
+    assert metrics.distinct_at(many, 2, 3, draws=1) == 1.0
+    assert metrics.distinct_at([""], 1, 0) == 0.0
+    same = metrics.distinct_at(["x y", "x z", "x x"] * 9, 1, 7, seed=3)
+    assert same == metrics.distinct_at(["x y", "x z", "x x"] * 9, 1, 7, seed=3)
+    assert metrics.distinct_at(many, 1, 6) == pytest.approx(4 / 6)  # a b c d a b, or a b e f a b
+
+
 def test_what_stands_in_training_lines():
     lines = ["I told you, not tonight.", "You never loved me at all, did you?", "Yes."]
     texts = ["i told you, NOT tonight.", "Yes.", "He said you never loved me at dinner.", "Nothing of it is in there."]
