@@ -1,8 +1,8 @@
 """llama.cpp as the peer of `benchmarks.serve`: `PYTHON benchmarks/llama_peer.py MODEL THREADS`, a process of its own.
 
-PYTHON has llama-cpp-python and gguf, and needs nothing of ours. The folder's weights are written as GGUF, layers and
-embeddings in Q4_0; then each line of JSON on the standard input, {"prompt": ids, "tokens": count}, is answered greedily
-without an end, by one line with the seconds that it took.
+PYTHON has llama-cpp-python and gguf, and needs nothing of ours. MODEL is a GGUF file, or a folder, whose weights are
+written as one, layers and embeddings in Q4_0. Then each line of JSON on the standard input, {"prompt": ids, "tokens":
+count}, is answered greedily without an end, by one line with the seconds that it took.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ Q4 = gguf.GGMLQuantizationType.Q4_0
 
 def main() -> None:
     """Writes the model, then answers line by line."""
-    folder, threads = Path(sys.argv[1]), int(sys.argv[2])
+    path, threads = Path(sys.argv[1]), int(sys.argv[2])
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "model.gguf"
-        write_gguf(folder, path)
+        if path.is_dir():
+            folder, path = path, Path(scratch) / "model.gguf"
+            write_gguf(folder, path)
         context = open_context(path, threads)
         print(json.dumps({"version": llama_cpp.__version__, "bytes": path.stat().st_size}), flush=True)
         for line in sys.stdin:

