@@ -48,6 +48,9 @@ def train_reward(
     scorer = load_scorer(base.repo, base.revision, recipe.model, bool(arguments.bf16))
     adapter = lora_config(tokenizer, recipe.model.lora, task_type="SEQ_CLS", modules_to_save=["score"])
     model: Any = get_peft_model(scorer, adapter)
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # the score head too, which PEFT leaves in the dtype of the base
+            parameter.data = parameter.data.float()
     trainer = RewardTrainer(
         model=model,
         args=arguments,

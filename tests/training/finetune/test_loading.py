@@ -42,9 +42,9 @@ def pairs(talk=TALK):
 READY = {"completion_only_loss": True, "dataset_kwargs": {"skip_prepare_dataset": True}}  # as training.sft
 
 
-def adapter(tiny_base, tokenizer, four_bit=False, train_chat_tokens=True):
+def adapter(tiny_base, tokenizer, four_bit=False, train_chat_tokens=True, bf16=False):
     torch.manual_seed(0)
-    base = loading.load_base(str(tiny_base), "main", Model(four_bit=four_bit))
+    base = loading.load_base(str(tiny_base), "main", Model(four_bit=four_bit), bf16)
     return loading.add_lora(base, tokenizer, Lora(r=4, alpha=8, train_chat_tokens=train_chat_tokens))
 
 
@@ -157,6 +157,25 @@ def test_step_one_dpo_loss_is_ln_2(tiny_base, tokenizer, tmp_path, train_chat_to
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert abs(losses[0] - math.log(2)) < 1e-4
     assert losses[1] < losses[0] - 1e-3  # and the reference stays where it was while the policy moves
+
+
+def test_frozen_weights_are_kept_in_the_dtype_of_the_computation(tiny_base, tokenizer, tmp_path):
+    encoded, losses = packing.encode(tokenizer, pairs(), 512), []
+    for bf16 in (False, True):
+        model = adapter(tiny_base, tokenizer, bf16=bf16)
+        settings = arguments(SFTConfig, tmp_path, packing=True, bf16=bf16, max_steps=3, learning_rate=1e-2, **READY)
+        trainer = SFTTrainer(
+            model=model,
+            args=settings,
+            train_dataset=packing.examples(encoded, settings),
+            processing_class=tokenizer,
+        )
+        trainer.train()
+        kinds = {(parameter.requires_grad, parameter.dtype) for parameter in model.parameters()}
+        assert kinds == {(False, torch.bfloat16 if bf16 else torch.float32), (True, torch.float32)}
+        losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+    assert losses[1][-1] < losses[1][0]
 
 
 def test_four_bit_trains_and_evaluates_in_turns_on_a_cpu(tiny_base, tokenizer, tmp_path):
