@@ -47,12 +47,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--corpus", type=Path, default=Path("training/sample"), help="default: %(default)s")
     parser.add_argument("--tokenizer", default="Qwen/Qwen2.5-0.5B", help="of the Qwen shapes (default: %(default)s)")
     parser.add_argument(
-        "--shapes", nargs="+", choices=["starter", *QWEN_SHAPES], help="default: what the device can bear"
+        "--shapes",
+        nargs="+",
+        metavar="SHAPE",
+        help=f"starter, {', '.join(QWEN_SHAPES)} or the folder of a model (default: what the device can bear)",
     )
     parser.add_argument("--steps", type=int, help="optimizer steps of each side (default: 6, on a GPU 30)")
     parser.add_argument("--cap-gb", type=float, help="limit of the CUDA allocator")
     parser.add_argument("--side", nargs=2, metavar=("SIDE", "BASE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
+    if wrong := [s for s in arguments.shapes or () if s not in ("starter", *QWEN_SHAPES) and not Path(s).is_dir()]:
+        parser.error(f"--shapes: {wrong[0]} is no shape and no folder; there are starter, {', '.join(QWEN_SHAPES)}")
     arguments.given = list(sys.argv[1:] if argv is None else argv)
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         if arguments.side:
@@ -83,7 +88,7 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, flo
     print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
     results: dict[str, dict[str, dict[str, float]]] = {}
     for shape in shapes:
-        base = STARTER if shape == "starter" else random_base(shape, scratch)
+        base = random_base(shape, scratch) if shape in QWEN_SHAPES else STARTER if shape == "starter" else Path(shape)
         for name in ("packed", "newcomer", "dpo") if gpu else ("packed", "newcomer"):
             result = run_side(arguments.given, shape, name, base, steps)
             results.setdefault(shape, {})[name] = result
@@ -134,12 +139,12 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
     gpu = torch.cuda.is_available()
     if gpu and arguments.cap_gb:
         torch.cuda.set_per_process_memory_fraction(arguments.cap_gb * 1e9 / torch.cuda.mem_get_info()[1])
-    starter = arguments.shapes == ["starter"]
-    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(STARTER if starter else arguments.tokenizer))
+    random_shape = arguments.shapes[0] in QWEN_SHAPES
+    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(arguments.tokenizer if random_shape else folder))
     train, validation = split_pairs(arguments.corpus)
     encoded = encode(tokenizer, train.slice(0, STEP_EXAMPLES * arguments.steps), ROW_TOKENS)
     torch.manual_seed(0)
-    base = load_base(folder, "main", Model(four_bit=gpu))
+    base = load_base(folder, "main", Model(four_bit=gpu), has_bf16())
     sizes = Shape.of(base.config)
     make = {"packed": packed_trainer, "newcomer": newcomer_trainer, "dpo": dpo_trainer}[name]
     trainer = make(base, tokenizer, train, arguments.steps, scratch, gpu)

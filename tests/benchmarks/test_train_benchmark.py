@@ -19,8 +19,8 @@ def test_every_step_has_its_examples_in_as_many_rows():
 
 
 @pytest.mark.slow
-def test_its_last_line_holds_the_figures_and_the_losses_are_the_same():
-    command = [sys.executable, "-m", "benchmarks.train", "--shapes", "starter", "--steps", "2"]
+def test_its_last_line_holds_the_figures_and_the_losses_are_the_same(tiny_base):
+    command = [sys.executable, "-m", "benchmarks.train", "--shapes", str(tiny_base), "--steps", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.rstrip().endswith("}"), done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])
