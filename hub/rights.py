@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +44,7 @@ class Rights:
         return asdict(self)
 
 
+LICENSE_FIELDS = ("license", "license_name", "license_link")
 UNKNOWN = Rights({"license": "unknown"})
 
 
@@ -68,10 +70,12 @@ def combine_rights(rights: Iterable[Rights]) -> Rights:
 def rights_of_base(base: Input) -> Rights:
     """What an adapter inherits from its base.
 
-    Qwen 2.5 is Apache-2.0 from 0.5B to 32B but for the 3B, which is for research. A base of ours states its own;
-    another is pointed at.
+    Qwen 2.5 is Apache-2.0 from 0.5B to 32B but for the 3B, which is for research. A base of ours states its own in its
+    lineage, another in its card; one that states nothing is pointed at.
     """
+    from huggingface_hub import HfApi
     from huggingface_hub.constants import ENDPOINT
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     if re.search(r"qwen2\.5-3b", base.repo, re.IGNORECASE):
         return Rights(QWEN_RESEARCH)
@@ -79,6 +83,12 @@ def rights_of_base(base: Input) -> Rights:
         return Rights(APACHE)
     if (own := inherited_rights(base)) != UNKNOWN:
         return own
+    stated: dict[str, str] = {}
+    with suppress(RepositoryNotFoundError, RevisionNotFoundError):  # deleted since: it is pointed at all the same
+        card = HfApi().model_info(base.repo, revision=base.revision).card_data
+        stated = {key: str(value) for key in LICENSE_FIELDS if (value := card and card.get(key))}
+    if stated.get("license", "other") not in ("other", "unknown") or "license_link" in stated:
+        return Rights(stated)
     link = f"{ENDPOINT}/{base.repo}"
     return Rights({"license": "other", "license_name": "as-the-base-model", "license_link": link})
 
@@ -96,4 +106,6 @@ def license_note(rights: Rights) -> str:
     if rights.citations:
         sources = " and the ".join(citation.title for citation in rights.citations)
         return f"The base was trained on the {sources}, and inherits what is said of it below; so does this adapter."
-    return f"The licence is that of [the base]({licence['license_link']})."
+    if "license_link" in licence:
+        return f"The licence is that of [the base]({licence['license_link']})."
+    return f"The base is under the licence `{licence['license']}`, and so is this adapter."

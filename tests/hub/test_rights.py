@@ -1,6 +1,7 @@
 """Licences and citations, inherited from what an artifact was made from."""
 
 import pytest
+from huggingface_hub import HfApi
 
 from hub.lineage import Input, Lineage
 from hub.publish import publish
@@ -33,6 +34,21 @@ def test_rights_are_handed_on_from_a_base_of_ours(namespace):
     assert license_note(rights) == (
         "The base was trained on the Corpus of Films, and inherits what is said of it below; so does this adapter."
     )
+
+
+def test_rights_of_another_s_base_are_those_of_its_card(namespace):
+    api = HfApi()
+    api.create_repo(f"{namespace}/theirs")
+    rights = []
+    for front in ("license: mit", "license: other\nlicense_name: own\nlicense_link: http://own", "license: other"):
+        card = f"---\n{front}\n---\n".encode()
+        revision = api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id=f"{namespace}/theirs").oid
+        rights.append(rights_of_base(Input(f"{namespace}/theirs", "model", revision, "c")))
+    assert rights[0] == Rights({"license": "mit"})
+    assert license_note(rights[0]) == "The base is under the licence `mit`, and so is this adapter."
+    assert rights[1].license == {"license": "other", "license_name": "own", "license_link": "http://own"}
+    assert license_note(rights[1]) == "The licence is that of [the base](http://own)."
+    assert rights[2].license["license_name"] == "as-the-base-model"
 
 
 def test_rights_of_several_sources_name_a_licence_only_where_they_agree():
