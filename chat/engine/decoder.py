@@ -147,8 +147,8 @@ class Decoder:
     def __init__(self, variants: ModelVariants, precision: str = "auto") -> None:
         """Copies or quantizes the model's weights; the model is not needed afterwards.
 
-        Raises UnsupportedModelError for what `read_spec` does not take, ValueError for adapters that cannot be mixed
-        and a precision that cannot be.
+        Raises ValueError for what `read_spec` does not take, adapters that cannot be mixed and a precision that cannot
+        be.
         """
         check_adapters(variants.model)
         spec = read_spec(variants.model)

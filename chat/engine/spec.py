@@ -15,10 +15,6 @@ ROPE_TYPES = ("default", "linear", "llama3", "yarn", "dynamic")
 LINEARS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 
 
-class UnsupportedModelError(ValueError):
-    """A model or adapter that the decoder does not compute, though transformers and PEFT do; says which and why."""
-
-
 @dataclass(frozen=True)
 class DecoderSpec:
     """Shape of a decoder-only transformer."""
@@ -50,11 +46,11 @@ def base_model(model: Any) -> Any:
 def read_spec(model: Any) -> DecoderSpec:
     """Reads the spec of a transformers model or a PeftModel.
 
-    Raises UnsupportedModelError for what the decoder does not compute.
+    Raises ValueError for what the decoder does not compute.
     """
+    if reason := unsupported_reason(model):
+        raise ValueError(f"the decoder does not compute it: {reason}")
     base = base_model(model)
-    if reason := _other_form(base.config) or _other_adapters(model):
-        raise UnsupportedModelError(reason)
     config, layers = base.config, base.model.layers
     attention, longest = layers[0].self_attn, int(config.max_position_embeddings)
     return DecoderSpec(
@@ -69,6 +65,14 @@ def read_spec(model: Any) -> DecoderSpec:
         windows=tuple(window if window and window < longest else None for window in _windows(config, len(layers))),
         max_length=longest,
     )
+
+
+def unsupported_reason(model: Any) -> str | None:
+    """Why the decoder does not compute a model with its adapters, though transformers and PEFT do; None where it does.
+
+    Its four linear layers take plain LoRA of the seven that transformers has, and the embedding trained tokens.
+    """
+    return _other_form(base_model(model).config) or _other_adapters(model)
 
 
 def check_adapters(model: Any) -> None:
