@@ -64,10 +64,10 @@ def open_engine(settings: Settings, models: PinnedModels, zero: bool) -> tuple[L
         from chat.engine.zerogpu import ZeroEngine
 
         return ZeroEngine(loaded), loaded.context_turns
-    from chat.engine.local import LocalEngine
+    from chat.engine.transformers_engine import open_local_engine
 
     try:
-        return LocalEngine(loaded, settings.precision, settings.compiled), loaded.context_turns
+        return open_local_engine(loaded, settings.precision, settings.compiled), loaded.context_turns
     except ValueError as error:
         raise UserError(str(error)) from error
 

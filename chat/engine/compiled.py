@@ -151,14 +151,14 @@ def max_logit_difference(decoder: Decoder, program: Any) -> float:
 def cache_key(body: DecoderModel) -> str:
     """Names a program by all that it is made from: the code, the shapes, torch, the machine's instructions."""
     digest = hashlib.sha256()
-    for name in ("decoder", "multi_lora", "quantized"):
+    for name in ("decoder", "multi_lora", "quantized", "spec"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     digest.update(inspect.getsource(compile_step).encode())
     machine = f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()} {cpu_flags()} {torch.get_num_threads()}"
     digest.update(machine.encode())
     for name, buffer in body.named_buffers():
         digest.update(f"{name} {tuple(buffer.shape)} {buffer.dtype}".encode())
-    digest.update(f"{body.heads} {body.kv_heads} {body.head_size} {body.eps} {body.tied} {body.trained}".encode())
+    digest.update(f"{body.spec} {body.trained}".encode())
     return digest.hexdigest()[:24]
 
 
@@ -186,7 +186,7 @@ def compile_step(shapes: Path, path: Path, threads: int) -> None:
 
     body = torch.load(shapes, weights_only=False).to_empty(device="cpu")
     rows, slots, room = Dim("rows", min=2, max=MAX_ROWS), Dim("slots", min=2, max=MAX_SLOTS), Dim("room", min=16)
-    cache = torch.zeros(5, 64, 2 * body.kv_heads, body.head_size, dtype=body.norm.dtype)
+    cache = torch.zeros(5, 64, 2 * body.spec.kv_heads, body.spec.head_size, dtype=body.norm.dtype)
     example = (
         torch.zeros(3, 1, dtype=torch.long),
         torch.zeros(3, dtype=torch.long),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
 from torch import Tensor
 
@@ -26,6 +27,29 @@ class Sequence:
     """Asked once a token."""
     reply: list[int] = field(default_factory=list)
     done: bool = False
+
+    def append(self, token: int, stops: set[int]) -> None:
+        """Adds a token of the reply; it is done with one of `stops`, or at its full length."""
+        self.reply.append(token)
+        self.done = token in stops or len(self.reply) == self.sampling.max_new_tokens
+
+
+class Batch(Protocol):
+    """Sequences that an engine's worker runs together."""
+
+    rows: list[Sequence]
+
+    def admit(self, rows: list[Sequence]) -> None:
+        """Adds sequences."""
+
+    def step(self) -> None:
+        """Gives every sequence a token or more."""
+
+    def evict(self, rows: list[Sequence]) -> None:
+        """Removes sequences."""
+
+    def clear(self) -> None:
+        """Removes all sequences, after an error too."""
 
 
 class ContinuousBatch:
@@ -54,8 +78,7 @@ class ContinuousBatch:
         logits = self.decoder(cache, new, past, [row.variant for row in self.rows])
         drawn = sample_next_tokens(logits, [row.sampling for row in self.rows], [row.rng for row in self.rows])
         for row, token in zip(self.rows, drawn, strict=True):
-            row.reply.append(token)
-            row.done = token in self.stops or len(row.reply) == row.sampling.max_new_tokens
+            row.append(token, self.stops)
 
     def evict(self, rows: list[Sequence]) -> None:
         """Removes sequences, and moves the last ones into their slots."""

@@ -1,5 +1,6 @@
-"""Qwen 2's forward pass for serving: quantized weights, a preallocated KV cache, every LoRA variant in one batch.
+"""A forward pass for serving: quantized weights, a preallocated KV cache, every LoRA variant in one batch.
 
+One decoder computes Llama, Mistral, Qwen 2, Qwen 3 and SmolLM3, by their `DecoderSpec` (`chat/engine/spec.py`).
 transformers' `generate` takes some 15 ms a step around the layers, whatever the model's size, and PEFT a loop over the
 adapters in every one of them. Here a step is about forty calls of torch a layer, and a single one once it is compiled
 (`chat/engine/compiled.py`).
@@ -15,23 +16,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from chat.engine.multi_lora import MultiLoraLinear, fuse_linears
+from chat.engine.multi_lora import MultiLoraLinear, base_embedding, fuse_linears, trained_tokens
 from chat.engine.quantized import activation_dtype, quantize_linear, resolve_precision
+from chat.engine.spec import DecoderSpec, base_model, check_adapters, read_spec
 from chat.variants import ModelVariants
 
 
 class Layer(nn.Module):
-    """Transformer block: fused QKV, output, gate-up and down projections, and its two RMS norms."""
+    """Transformer block: fused QKV, output, gate-up and down projections, and its RMS norms."""
 
     before_attention: Tensor
     before_mlp: Tensor
+    query_key_norm: Tensor
+    """(heads + key heads, head size), where there is one."""
 
-    def __init__(self, layer: Any, adapters: tuple[str, ...], precision: str) -> None:
+    def __init__(self, layer: Any, spec: DecoderSpec, adapters: tuple[str, ...], precision: str) -> None:
         super().__init__()
         attention, mlp, dtype = layer.self_attn, layer.mlp, activation_dtype(precision)
         self.register_buffer("before_attention", layer.input_layernorm.weight.data.to(dtype))
         self.qkv = fuse_linears([attention.q_proj, attention.k_proj, attention.v_proj], adapters, precision)
         self.out = fuse_linears([attention.o_proj], adapters, precision)
+        if spec.query_key_norm:
+            of_head = [attention.q_norm.weight.data] * spec.heads + [attention.k_norm.weight.data] * spec.kv_heads
+            self.register_buffer("query_key_norm", torch.stack(of_head).to(dtype))
         self.register_buffer("before_mlp", layer.post_attention_layernorm.weight.data.to(dtype))
         self.gate_up = fuse_linears([mlp.gate_proj, mlp.up_proj], adapters, precision)
         self.down = fuse_linears([mlp.down_proj], adapters, precision)
@@ -52,27 +59,25 @@ class DecoderModel(nn.Module):
     trained_rows: Tensor
     trained_tokens: Tensor
 
-    def __init__(self, variants: ModelVariants, precision: str) -> None:
+    def __init__(self, variants: ModelVariants, spec: DecoderSpec, precision: str) -> None:
         super().__init__()
-        model = variants.model.get_base_model() if hasattr(variants.model, "peft_config") else variants.model
-        config, body, adapters, dtype = model.config, model.model, variants.names[1:], activation_dtype(precision)
-        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_size = getattr(config, "head_dim", None) or config.hidden_size // self.heads
-        self.eps, self.tied = config.rms_norm_eps, config.tie_word_embeddings
-        self.layers = nn.ModuleList([Layer(layer, adapters, precision) for layer in body.layers])
+        model, adapters, dtype = base_model(variants.model), variants.names[1:], activation_dtype(precision)
+        self.spec, body = spec, model.model
+        self.layers = nn.ModuleList([Layer(layer, spec, adapters, precision) for layer in body.layers])
         self.register_buffer("norm", body.norm.weight.data.to(dtype))
         embedding = base_embedding(body.embed_tokens).weight.data
         # An embedding of bf16 weights stays in bf16, whatever is computed with: a step reads a row of it.
         self.register_buffer("embedding", embedding if precision == "float32" else embedding.bfloat16())
         self.head = quantize_linear(
-            embedding if self.tied else base_embedding(model.lm_head).weight.data, None, precision
+            embedding if spec.tied else base_embedding(model.lm_head).weight.data, None, precision
         )
         self.trained, rows = trained_tokens(body.embed_tokens, adapters, dtype)
         self.register_buffer("trained_rows", rows)
         self.register_buffer("trained_tokens", torch.tensor(self.trained, dtype=torch.long, device=rows.device))
-        angles = torch.arange(config.max_position_embeddings)[:, None] * body.rotary_emb.inv_freq.float().cpu()
-        self.register_buffer("cos", angles.cos().to(dtype).to(embedding.device))
-        self.register_buffer("sin", angles.sin().to(dtype).to(embedding.device))
+        rotary = body.rotary_emb
+        angles = torch.arange(spec.max_length)[:, None] * rotary.original_inv_freq.float().cpu()
+        self.register_buffer("cos", (angles.cos() * rotary.attention_scaling).to(embedding.device, dtype))
+        self.register_buffer("sin", (angles.sin() * rotary.attention_scaling).to(embedding.device, dtype))
 
     @property
     def blocks(self) -> list[Layer]:
@@ -89,22 +94,29 @@ class DecoderModel(nn.Module):
             caches: the KV cache of each layer (slots, capacity, 2 * key heads, head size), row i in slot i; the keys
                 and values of the new tokens are written into it.
         """
-        rows, new = tokens.shape
+        spec, (rows, new) = self.spec, tokens.shape
         positions = past_lengths[:, None] + torch.arange(new, device=tokens.device)  # (rows, new)
         slots = torch.arange(rows, device=tokens.device)[:, None]
         turn = self.cos[positions][:, :, None], self.sin[positions][:, :, None]
-        length, shared = caches[0].shape[1], self.heads // self.kv_heads
-        seen = torch.arange(length, device=tokens.device) <= positions[:, :, None]  # (rows, new, length)
-        mask = torch.where(seen, 0.0, -torch.inf).to(self.norm.dtype).repeat(1, shared, 1)[:, None]
+        shared = spec.heads // spec.kv_heads
+        masks = {
+            window: causal_mask(positions, caches[0].shape[1], window).to(self.norm.dtype).repeat(1, shared, 1)[:, None]
+            for window in dict.fromkeys(spec.windows)
+        }
         x = self._embed(tokens, adapter_ids)
-        for layer, cache in zip(self.blocks, caches, strict=True):
+        for layer, cache, rotary, window in zip(self.blocks, caches, spec.rotary, spec.windows, strict=True):
             qkv = layer.qkv(self._norm(x, layer.before_attention), adapter_ids)
-            q, k, v = qkv.view(rows, new, -1, self.head_size).split((self.heads, self.kv_heads, self.kv_heads), 2)
-            cache.index_put_((slots, positions), torch.cat([apply_rotary(k, *turn), v], dim=2))
+            qk, v = qkv.view(rows, new, -1, spec.head_size).split((spec.heads + spec.kv_heads, spec.kv_heads), 2)
+            if spec.query_key_norm:
+                qk = F.rms_norm(qk, (spec.head_size,), None, spec.eps) * layer.query_key_norm
+            if rotary:
+                qk = apply_rotary(qk, *turn)
+            q, k = qk.split((spec.heads, spec.kv_heads), 2)
+            cache.index_put_((slots, positions), torch.cat([k, v], dim=2))
             # The query heads of one key head stand in for more queries.
-            q = torch.unflatten(apply_rotary(q, *turn), 2, (self.kv_heads, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
-            keys, values = torch.split(cache[:rows].permute(0, 2, 1, 3), self.kv_heads, 1)
-            y = attention(q, keys, values, mask)
+            q = torch.unflatten(q, 2, (spec.kv_heads, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+            keys, values = torch.split(cache[:rows].permute(0, 2, 1, 3), spec.kv_heads, 1)
+            y = attention(q, keys, values, masks[window], spec.scaling)
             y = torch.unflatten(y, 2, (shared, new)).permute(0, 3, 1, 2, 4)
             x = x + layer.out(y.reshape(rows, new, -1), adapter_ids)
             gate, up = layer.gate_up(self._norm(x, layer.before_mlp), adapter_ids).chunk(2, dim=-1)
@@ -112,7 +124,7 @@ class DecoderModel(nn.Module):
         return self._logits(self._norm(x[:, -1], self.norm), adapter_ids)
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.rms_norm(x, (x.shape[-1],), weight, self.eps)
+        return F.rms_norm(x, (x.shape[-1],), weight, self.spec.eps)
 
     def _embed(self, tokens: Tensor, adapter_ids: Tensor | None) -> Tensor:
         x = self.embedding[tokens].to(self.norm.dtype)
@@ -123,7 +135,7 @@ class DecoderModel(nn.Module):
 
     def _logits(self, x: Tensor, adapter_ids: Tensor | None) -> Tensor:
         logits: Tensor = self.head(x).float()
-        if self.tied and self.trained and adapter_ids is not None:
+        if self.spec.tied and self.trained and adapter_ids is not None:
             own = (x[:, None] * self.trained_rows[adapter_ids]).sum(-1).float()  # (rows, trained tokens)
             logits = logits.index_copy(1, self.trained_tokens, own)
         return logits
@@ -135,16 +147,17 @@ class Decoder:
     def __init__(self, variants: ModelVariants, precision: str = "auto") -> None:
         """Copies or quantizes the model's weights; the model is not needed afterwards.
 
-        Raises ValueError for a model that is no Qwen 2, an adapter that is not plain LoRA with trained tokens, and a
-        precision that cannot be.
+        Raises ValueError for what `read_spec` does not take, adapters that cannot be mixed and a precision that cannot
+        be.
         """
-        check_supported(variants.model, variants.model.config)
+        check_adapters(variants.model)
+        spec = read_spec(variants.model)
         self.device = variants.model.device
         self.precision = resolve_precision(precision, self.device)
-        self.max_length = int(variants.model.config.max_position_embeddings)
+        self.max_length = spec.max_length
         self.adapter_ids = {name: number for number, name in enumerate(variants.names)}
         with torch.inference_mode():
-            self.body = DecoderModel(variants, self.precision)
+            self.body = DecoderModel(variants, spec, self.precision)
         self.program: Callable[..., Tensor] | None = None
         """The body, compiled for one new token a row; None where that has not been done."""
 
@@ -164,9 +177,9 @@ class Decoder:
 
     def cache(self, slots: int, capacity: int) -> Tensor:
         """KV cache of zeros, (layers, slots, capacity, 2 * key heads, head size)."""
-        body = self.body
-        shape = (len(body.layers), slots, capacity, 2 * body.kv_heads, body.head_size)
-        return torch.zeros(shape, dtype=body.norm.dtype, device=self.device)
+        spec = self.body.spec
+        shape = (len(self.body.layers), slots, capacity, 2 * spec.kv_heads, spec.head_size)
+        return torch.zeros(shape, dtype=self.body.norm.dtype, device=self.device)
 
     @torch.inference_mode()
     def __call__(self, cache: Tensor, tokens: list[list[int]], past_lengths: list[int], variants: list[str]) -> Tensor:
@@ -198,11 +211,20 @@ class Decoder:
         return logits[0] if len(logits) == 1 else torch.cat(logits)
 
 
-def attention(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+def causal_mask(positions: Tensor, length: int, window: int | None) -> Tensor:
+    """Causal mask, (rows, new, length), to add to the scores of queries at `positions`, (rows, new)."""
+    keys, queries = torch.arange(length, device=positions.device), positions[:, :, None]
+    seen = keys <= queries
+    if window:
+        seen = seen & (keys > queries - window)
+    return torch.where(seen, 0.0, -torch.inf)
+
+
+def attention(q: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scaling: float) -> Tensor:
     """Scaled dot-product attention: (rows, key heads, queries, size) over as many keys as the mask is long."""
     if not torch.compiler.is_exporting():
-        return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-    scores = ((q * q.shape[-1] ** -0.5)[:, :, :, None] * keys[:, :, None]).sum(-1) + mask
+        return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, scale=scaling)
+    scores = ((q * scaling)[:, :, :, None] * keys[:, :, None]).sum(-1) + mask
     mixed: Tensor = (scores.softmax(-1)[..., None] * values[:, :, None]).sum(-2)
     return mixed
 
@@ -211,33 +233,3 @@ def apply_rotary(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary embeddings (Su et al., 2021) of (rows, new, heads, size) by the angles (rows, new, 1, half a size)."""
     a, b = heads.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
-
-
-def base_embedding(module: Any) -> Any:
-    """The base's own embedding or head, without PEFT's trained tokens around it."""
-    return module.original_module if hasattr(module, "token_adapter") else module
-
-
-def trained_tokens(embedding: Any, adapters: tuple[str, ...], dtype: torch.dtype) -> tuple[list[int], Tensor]:
-    """Trained token rows: the tokens that any adapter has trained, and their rows (1 + adapters, tokens, width)."""
-    layer: Any = getattr(embedding, "token_adapter", None)
-    indices = (
-        {name: list(layer.token_indices[name]) for name in adapters if name in layer.token_indices} if layer else {}
-    )
-    tokens = sorted({token for of_one in indices.values() for token in of_one})
-    rows = base_embedding(embedding).weight.data[tokens].to(dtype).repeat(1 + len(adapters), 1, 1)
-    for number, name in enumerate(adapters, start=1):
-        for place, token in enumerate(indices.get(name, ())):
-            rows[number, tokens.index(token)] = layer.trainable_tokens_delta[name].data[place].to(dtype)
-    return tokens, rows
-
-
-def check_supported(model: Any, config: Any) -> None:
-    """Raises ValueError for what the decoder cannot compute."""
-    if config.model_type != "qwen2" or config.rope_parameters["rope_type"] != "default" or config.use_sliding_window:
-        what = f"{config.model_type} with {config.rope_parameters['rope_type']} rotary embeddings"
-        raise ValueError(f"the engine serves Qwen 2 models with plain attention, and this is {what}")
-    if getattr(config, "quantization_config", None):
-        raise ValueError("the model is loaded in 4 bits; load it as it is and let the engine's precision pack it")
-    if any(getattr(one, "modules_to_save", None) for one in getattr(model, "peft_config", {}).values()):
-        raise ValueError("an adapter has modules_to_save, which cannot be mixed in a batch; train the tokens alone")

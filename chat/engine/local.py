@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from chat.engine.compiled import CompiledStep
-from chat.engine.continuous_batch import MAX_BATCH_ROWS, ContinuousBatch, Sequence
+from chat.engine.continuous_batch import MAX_BATCH_ROWS, Batch, ContinuousBatch, Sequence
 from chat.engine.decoder import Decoder
 from chat.engine.threads import run_in_own_thread
 from chat.generate import FinishReason, Partial, read_reply
@@ -55,6 +55,9 @@ def to_partial(tokenizer: Any, ids: list[int], max_new_tokens: int) -> Partial:
 class LocalEngine:
     """Engine of one model on this machine, which any thread may ask."""
 
+    shared_rows = MAX_BATCH_ROWS
+    """Of several requests in one batch; one alone may have more."""
+
     def __init__(
         self, variants: ModelVariants, precision: str = "auto", compiled: bool = False, every: float = 1 / 30
     ) -> None:
@@ -66,13 +69,17 @@ class LocalEngine:
             compiled: whether steps are to be compiled for this machine, in the background the first time.
             every: seconds at least between two updates of a stream; more than the eye sees would cost the model time.
 
-        Raises ValueError for a model or a precision that the engine cannot serve.
+        Raises ValueError for a model that the decoder does not compute (`open_local_engine` has an engine for it), and
+        for a precision or adapters that it cannot serve.
         """
-        self.tokenizer, self.names, self.every = variants.tokenizer, variants.names, every
         self.decoder = run_in_own_thread(Decoder, variants, precision)
         self.program = run_in_own_thread(CompiledStep, self.decoder) if compiled else None
-        self._model_line = describe_model(variants, self.decoder.precision)
-        self._batch = ContinuousBatch(self.decoder, set(stop_ids(variants.tokenizer).values()))
+        self._batch: Batch = ContinuousBatch(self.decoder, set(stop_ids(variants.tokenizer).values()))
+        self._start(variants, self.decoder.max_length, describe_model(variants, self.decoder.precision), every)
+
+    def _start(self, variants: ModelVariants, max_length: int, model_line: str, every: float) -> None:
+        self.tokenizer, self.names, self.every = variants.tokenizer, variants.names, every
+        self._max_length, self._model_line = max_length, model_line
         self._waiting: deque[_Request] = deque()
         self._running: list[_Request] = []
         self._closed = False
@@ -139,8 +146,8 @@ class LocalEngine:
         rows = []
         for place, (prompt, name) in enumerate(zip(prompts, names, strict=True)):
             ids = encode_prompt(self.tokenizer, prompt)
-            if len(ids) + sampling.max_new_tokens > self.decoder.max_length:
-                limit = self.decoder.max_length - sampling.max_new_tokens
+            if len(ids) + sampling.max_new_tokens > self._max_length:
+                limit = self._max_length - sampling.max_new_tokens
                 raise ValueError(f"the prompt has {len(ids)} tokens and the model reads {limit}; shorten it")
             rows.append(Sequence(ids, name, sampling, Random(f"{seed} {place}")))
         return rows
@@ -148,22 +155,30 @@ class LocalEngine:
     def _work(self) -> None:
         while self._admit():
             try:
-                if self.program:
-                    self.program.poll()
-                self._batch.step()
+                self._step()
             except Exception as error:  # it is raised in the running requests; the worker lives on for others
                 self._batch.clear()
                 for request in self._running:
                     request.finish(error)
-                continue
-            now = time.monotonic()
-            for request in self._running:
-                done = all(row.done for row in request.rows)
-                if not request.answered and (done or now - request.last_update >= self.every):
-                    request.updates.put([len(row.reply) for row in request.rows])
-                    request.last_update = now
-                if done:
-                    request.finish(None)
+            else:
+                self._update()
+
+    def _step(self) -> None:
+        """Gives every row of the batch its next token."""
+        if self.program:
+            self.program.poll()
+        self._batch.step()
+
+    def _update(self) -> None:
+        """Tells visitors what has been added, and ends the streams of those whose rows are all done."""
+        now = time.monotonic()
+        for request in self._running:
+            done = all(row.done for row in request.rows)
+            if not request.answered and (done or now - request.last_update >= self.every):
+                request.updates.put([len(row.reply) for row in request.rows])
+                request.last_update = now
+            if done:
+                request.finish(None)
 
     def _admit(self) -> bool:
         """Evicts rows that are done or stopped, admits requests that fit, first come first served; False once closed.
@@ -190,7 +205,7 @@ class LocalEngine:
 
     def _fits(self, request: _Request) -> bool:
         taken = len(self._batch.rows)
-        return not taken or request.stopped.is_set() or taken + len(request.rows) <= MAX_BATCH_ROWS
+        return not taken or request.stopped.is_set() or taken + len(request.rows) <= self.shared_rows
 
 
 def describe_model(variants: ModelVariants, precision: str) -> str:

@@ -1,7 +1,7 @@
 """Multi-LoRA linear layers: the base's product for all rows, and each row's own low-rank update (as S-LoRA, 2023).
 
 PEFT runs a layer's adapters one after another, each on the rows that it is for. Here the adapters' A and B are stacked,
-the base's zeros first, and every row gathers its own by adapter id.
+the base's zeros first, and every row gathers its own by adapter id; so are the embeddings of trained tokens.
 """
 
 from __future__ import annotations
@@ -108,3 +108,22 @@ def _adapter(layers: list[Any], name: str) -> Adapter:
             a, b = weight.new_zeros(0, weight.shape[1]), weight.new_zeros(weight.shape[0], 0)
         parts.append((a, b))
     return parts
+
+
+def base_embedding(module: Any) -> Any:
+    """The base's own embedding or head, without PEFT's trained tokens around it."""
+    return module.original_module if hasattr(module, "token_adapter") else module
+
+
+def trained_tokens(embedding: Any, adapters: tuple[str, ...], dtype: torch.dtype) -> tuple[list[int], Tensor]:
+    """Trained token rows: the tokens that any adapter has trained, and their rows (1 + adapters, tokens, width)."""
+    layer: Any = getattr(embedding, "token_adapter", None)
+    indices = (
+        {name: list(layer.token_indices[name]) for name in adapters if name in layer.token_indices} if layer else {}
+    )
+    tokens = sorted({token for of_one in indices.values() for token in of_one})
+    rows = base_embedding(embedding).weight.data[tokens].to(dtype).repeat(1 + len(adapters), 1, 1)
+    for number, name in enumerate(adapters, start=1):
+        for place, token in enumerate(indices.get(name, ())):
+            rows[number, tokens.index(token)] = layer.trainable_tokens_delta[name].data[place].to(dtype)
+    return tokens, rows

@@ -169,18 +169,20 @@ class Int8(Linear):
 
 
 class Int4(Linear):
-    """Int4 linear layer: a scale and an offset for each group of 32 weights; the kernel computes in bf16."""
+    """Int4 linear layer: a scale and an offset for each group of 32 weights; the kernel computes in bf16.
+
+    Its kernel takes whole groups, and outputs by the 16: what a layer lacks is filled with zeros.
+    """
 
     scales: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        outputs, inputs = weight.shape
-        if inputs % GROUP:
-            raise ValueError(f"int4 takes layers of a multiple of {GROUP} inputs, not {inputs}; choose int8")
-        groups = weight.float().view(outputs, -1, GROUP)
+        self.outputs, self.inputs = weight.shape
+        whole = nn.functional.pad(weight.float(), (0, -self.inputs % GROUP, 0, -self.outputs % 16))
+        groups = whole.view(len(whole), -1, GROUP)
         low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
         scales = ((high - low) / 15).clamp(min=1e-12)
-        levels = ((groups - low) / scales).round().view(outputs, inputs).int()
+        levels = ((groups - low) / scales).round().view(whole.shape).int()
         super().__init__(torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels, 1), bias)
         # The kernel computes (level - 8) * scale + zero, from (groups, outputs, 2).
         zeros = low + 8 * scales
@@ -189,7 +191,11 @@ class Int4(Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Applies the layer to (..., inputs)."""
         rows = x.flatten(0, -2).bfloat16()
+        if missing := -self.inputs % GROUP:
+            rows = nn.functional.pad(rows, (0, missing))
         y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self.weight, GROUP, self.scales).float()
+        if y.shape[1] != self.outputs:
+            y = y[:, : self.outputs]
         y = y if self.bias is None else y + self.bias
         return y.view(*x.shape[:-1], -1)
 

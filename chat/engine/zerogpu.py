@@ -1,6 +1,6 @@
 """ZeroGPU engine: each request holds a GPU for as long as it streams, in a process that is forked for it.
 
-A thread does not survive a fork, so a `LocalEngine` is made anew in the fork, where the model finds its GPU; what it
+A thread does not survive a fork, so a local engine is made anew in the fork, where the model finds its GPU; what it
 yields goes back through `spaces`. Unrun so far: it takes a ZeroGPU Space. Without ZeroGPU, `spaces.GPU` leaves a
 function as it is, and so the tests run it.
 
@@ -16,6 +16,8 @@ import spaces
 
 from chat.engine.local import LocalEngine, describe_model
 from chat.engine.quantized import resolve_precision
+from chat.engine.spec import unsupported_reason
+from chat.engine.transformers_engine import open_local_engine, slower
 from chat.generate import Partial
 from chat.sampling import Sampling
 from chat.template import Message
@@ -30,7 +32,7 @@ def _stream(
     prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None
 ) -> Generator[list[Partial], None, None]:
     assert _variants
-    with closing(LocalEngine(_variants)) as engine:
+    with closing(open_local_engine(_variants)) as engine:
         yield from engine.stream(prompts, names, sampling, seed)
 
 
@@ -56,4 +58,5 @@ class ZeroEngine(LocalEngine):
     def describe(self) -> str:
         """One line of health, as `LocalEngine.describe`."""
         assert _variants
-        return f"ZeroGPU engine ready: {describe_model(_variants, resolve_precision('auto', _variants.model.device))}"
+        line = describe_model(_variants, resolve_precision("auto", _variants.model.device))
+        return f"ZeroGPU engine ready: {line}{slower(unsupported_reason(_variants.model))}"

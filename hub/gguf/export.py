@@ -47,7 +47,7 @@ def gguf_task(names: Names, kind: str, types: list[str]) -> Task:
 def export(names: Names, kind: str, types: list[str], private: bool = False, dry_run: bool = False) -> str | None:
     """Publishes the GGUF files of a kind; returns the full commit, or None of a dry run.
 
-    Raises UserError for a model that is no Qwen2, RepositoryNotFoundError where there is no such adapter.
+    Raises UserError for a model that is not written, RepositoryNotFoundError where there is no such adapter.
     """
     made = gguf_task(names, kind, types)
     if revision := made.done():
@@ -82,7 +82,7 @@ def write_files(made: Task, kind: str, types: list[str], folder: Path) -> dict[s
         rows = {token: added[token] for token in trained_token_ids(config)}
         tensors = adapter_tensors(adapter)
         path = folder / f"{name}-lora.gguf"
-        files[path.name] = write_adapter(path, tensors, float(config.lora_alpha), rows, len(untrained))
+        files[path.name] = write_adapter(path, tensors, float(config.lora_alpha), rows, model.config)
     for type in types:
         path = folder / f"{name}-{type.upper()}.gguf"
         files[path.name] = write_model(path, model, tokenizer, name, type, own_head=kind == "base")

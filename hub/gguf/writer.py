@@ -1,17 +1,17 @@
-"""GGUF files of a Qwen2 model and of a LoRA adapter on it, as llama.cpp reads them.
+"""GGUF files of a Llama, Mistral, Qwen 2 or Qwen 3 model and of a LoRA adapter on it, as llama.cpp reads them.
 
-Sources: the GGUF specification (ggml/docs/gguf.md) and llama.cpp's `llama-adapter.cpp`, which says how an adapter's
-tensors are laid out.
+Sources: the GGUF specification (ggml/docs/gguf.md), llama.cpp's `convert_hf_to_gguf.py`, and its `llama-adapter.cpp`,
+which says how an adapter's tensors are laid out.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.errors import UserError
+from hub.gguf.vocabulary import add_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0")
 """What the matrices may be stored as; vectors (norms and biases) are always float32."""
-QWEN2_SPLIT_PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""How Qwen 2.5's tokenizer takes text apart before its merges; llama.cpp has it by the name qwen2."""
+ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
+"""llama.cpp's, by transformers' model_type."""
 
 
 def write_model(path: Path, model: Any, tokenizer: Any, name: str, type: str = "f32", own_head: bool = False) -> Path:
@@ -30,123 +28,146 @@ def write_model(path: Path, model: Any, tokenizer: Any, name: str, type: str = "
 
     Args:
         path: of the file to write.
-        model: a Qwen2ForCausalLM.
-        tokenizer: a Qwen 2.5 tokenizer, with its chat template.
+        model: a causal model of transformers, of ARCHITECTURES.
+        tokenizer: with byte-level BPE, and its chat template.
         name: for the metadata.
         type: one of TYPES.
         own_head: store a tied output head once more, under its own name. llama.cpp cannot add to the one tensor as
             embedding and as head, so a base that adapters with trained tokens stand on needs it.
 
     Raises:
-        UserError: it is another architecture, or its tokenizer another than a Qwen2 one.
+        UserError: it is another architecture, or has rotary embeddings or a tokenizer that are not written.
     """
     from gguf import MODEL_ARCH, GGUFWriter, LlamaFileType, get_tensor_name_map
 
     config = model.config
-    if config.model_type != "qwen2":
-        raise UserError(f"{name} is a {config.model_type}; GGUF files are written of qwen2 models alone")
-    writer = GGUFWriter(str(path), "qwen2")
+    architecture = architecture_of(config, name)
+    writer = GGUFWriter(str(path), architecture)
     writer.add_name(name)
-    _add_shape(writer, config)
+    _add_shape(writer, config, architecture, name)
     files = LlamaFileType
     writer.add_file_type(files.ALL_F32 if type == "f32" else files[f"MOSTLY_{type.upper()}"])
-    _add_vocabulary(writer, tokenizer, config.vocab_size)
-    names = get_tensor_name_map(MODEL_ARCH.QWEN2, config.num_hidden_layers)
+    add_vocabulary(writer, tokenizer, config.vocab_size)
+    if config.rope_parameters["rope_type"] == "llama3":
+        _add(writer, "rope_freqs.weight", frequency_factors(model.model.rotary_emb, config), "f32")
+    names = get_tensor_name_map(MODEL_ARCH[architecture.upper()], config.num_hidden_layers)
     for old, tensor in model.state_dict().items():
         tied = old == "lm_head.weight" and config.tie_word_embeddings
         if not tied or own_head:
-            _add(writer, str(names.get_name(old, try_suffixes=(".weight", ".bias"))), tensor.float().numpy(), type)
+            values = interleave(old, tensor.float().numpy(), config)
+            _add(writer, str(names.get_name(old, try_suffixes=(".weight", ".bias"))), values, type)
     return _written(writer, path)
 
 
-def write_adapter(path: Path, tensors: Mapping[str, Any], alpha: float, rows: Mapping[int, Any], size: int) -> Path:
-    """Writes a LoRA adapter, trained tokens as a rank-n update of the embedding and of the head.
+def write_adapter(path: Path, tensors: Mapping[str, Any], alpha: float, rows: Mapping[int, Any], config: Any) -> Path:
+    """Writes a LoRA adapter, trained tokens as a rank-n update of the embedding and of a head that is tied to it.
 
     What n trained tokens add to the embeddings is exactly a product of rank n: a matrix that picks their rows, times
-    one that holds what is added. The base must have an untied head as a tensor (`write_model` with `own_head`).
+    one that holds what is added. The base must have its head as a tensor of its own (`write_model` with `own_head`).
 
     Args:
         path: of the file to write.
         tensors: of PEFT's adapter_model.safetensors, float32.
         alpha: llama.cpp multiplies each product with alpha over its rank, as PEFT does.
         rows: what is added to the embedding of each trained token, (width,), by id.
-        size: of the vocabulary.
+        config: of the base.
+
+    Raises UserError where the base is of another architecture.
     """
     import numpy as np
     from gguf import MODEL_ARCH, GGUFWriter, get_tensor_name_map
 
-    writer = GGUFWriter(str(path), "qwen2")
+    architecture = architecture_of(config, path.name)
+    writer = GGUFWriter(str(path), architecture)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", alpha)
-    layers = 1 + max(int(name.split(".layers.")[1].split(".")[0]) for name in tensors if ".layers." in name)
-    names = get_tensor_name_map(MODEL_ARCH.QWEN2, layers)
+    names = get_tensor_name_map(MODEL_ARCH[architecture.upper()], config.num_hidden_layers)
     for old, tensor in tensors.items():
         module, _, kind = old.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
         if kind in ("lora_A", "lora_B"):
-            _add(writer, f"{names.get_name(module)}.weight.{kind.lower()}", tensor.float().numpy(), "f32")
+            values = tensor.float().numpy()
+            values = interleave(module, values, config) if kind == "lora_B" else values
+            _add(writer, f"{names.get_name(module)}.weight.{kind.lower()}", values, "f32")
     if rows:
-        picks = np.zeros((size, len(rows)), np.float32)
+        picks = np.zeros((config.vocab_size, len(rows)), np.float32)
         picks[list(rows), range(len(rows))] = 1
         added = np.stack([row.float().numpy() for row in rows.values()]) * (len(rows) / alpha)
-        for name, first, second in (("token_embd", picks, added.T), ("output", added, picks)):
+        products = {"token_embd": (picks, added.T)} | ({"output": (added, picks)} if config.tie_word_embeddings else {})
+        for name, (first, second) in products.items():
             _add(writer, f"{name}.weight.lora_a", np.ascontiguousarray(first), "f32")
             _add(writer, f"{name}.weight.lora_b", np.ascontiguousarray(second), "f32")
     return _written(writer, path)
 
 
-def _add_shape(writer: GGUFWriter, config: Any) -> None:
-    rope = config.rope_parameters
-    if rope.get("rope_type", "default") != "default":
-        raise UserError(f"rope of the type {rope['rope_type']} is not written to GGUF; export a model with the default")
-    writer.add_context_length(config.max_position_embeddings)
+def architecture_of(config: Any, name: str) -> str:
+    """llama.cpp's architecture of a model. Raises UserError where it is none that is written."""
+    if config.model_type not in ARCHITECTURES:
+        *most, last = ARCHITECTURES
+        written = f"{', '.join(most)} and {last}"
+        raise UserError(f"{name} is a {config.model_type}; GGUF files are written of {written}")
+    return ARCHITECTURES[config.model_type]
+
+
+def interleave(name: str, values: np.ndarray, config: Any) -> np.ndarray:
+    """Reorders the outputs of Llama's queries and keys: (outputs, ...), of other tensors as they are.
+
+    transformers turns pairs of numbers that are half a head apart, and llama.cpp's llama pairs of neighbours.
+    """
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    module = name.removesuffix(".weight").removesuffix(".bias").rpartition(".")[2]
+    if ARCHITECTURES[config.model_type] != "llama" or module not in heads:
+        return values
+    halves = values.reshape(heads[module], 2, -1, *values.shape[1:])
+    return halves.swapaxes(1, 2).reshape(values.shape)
+
+
+def frequency_factors(rotary: Any, config: Any) -> np.ndarray:
+    """What each frequency of Llama 3's rotary embeddings is divided by, (half a head,)."""
+    import torch
+
+    frequencies = rotary.original_inv_freq.float().cpu()
+    plain = config.rope_parameters["rope_theta"] ** -(torch.arange(len(frequencies)) / len(frequencies))
+    factors: np.ndarray = (plain / frequencies).numpy()
+    return factors
+
+
+def _add_shape(writer: GGUFWriter, config: Any, architecture: str, name: str) -> None:
+    from gguf import RopeScalingType
+
+    if other := _not_read(config, architecture):
+        raise UserError(f"{name} is a {config.model_type} with {other}, which is not written to GGUF")
+    rope, heads = config.rope_parameters, config.num_attention_heads
+    window = getattr(config, "sliding_window", None) if config.model_type != "llama" else None
+    length = config.max_position_embeddings
+    writer.add_context_length(min(length, window or length))  # llama.cpp has no window here: none shows within it
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
     writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count(heads)
     writer.add_head_count_kv(config.num_key_value_heads)
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    if head_size * heads != config.hidden_size:
+        writer.add_key_length(head_size)
+        writer.add_value_length(head_size)
+    if architecture == "llama":
+        writer.add_rope_dimension_count(head_size)
+        writer.add_vocab_size(config.vocab_size)
     writer.add_rope_freq_base(rope["rope_theta"])
+    if rope["rope_type"] == "linear":
+        writer.add_rope_scaling_type(RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(rope["factor"])
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
 
 
-def _add_vocabulary(writer: GGUFWriter, tokenizer: Any, size: int) -> None:
-    """Tokens, their types and merges. An embedding row that the tokenizer has no token for is unused."""
-    from gguf import TokenType
-
-    inside = json.loads(tokenizer.backend_tokenizer.to_str())
-    if QWEN2_SPLIT_PATTERN not in set(_regexes(inside["pre_tokenizer"])):
-        raise UserError(
-            "the tokenizer takes text apart otherwise than Qwen 2.5's; GGUF files are written of that alone"
-        )
-    added = {token["id"]: token for token in inside["added_tokens"]}
-    normal = {index: token for token, index in inside["model"]["vocab"].items()}
-    tokens, types = [], []
-    for index in range(size):
-        if index in added:
-            tokens.append(added[index]["content"])
-            types.append(TokenType.CONTROL if added[index]["special"] else TokenType.USER_DEFINED)
-        else:
-            tokens.append(normal.get(index, f"[PAD{index}]"))
-            types.append(TokenType.NORMAL if index in normal else TokenType.UNUSED)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(tokens)
-    writer.add_token_types(types)
-    writer.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in inside["model"]["merges"]])
-    writer.add_eos_token_id(tokenizer.eos_token_id)
-    writer.add_pad_token_id(tokenizer.pad_token_id)
-    writer.add_add_bos_token(False)
-    writer.add_chat_template(tokenizer.chat_template)
-
-
-def _regexes(part: Any) -> Iterator[str]:
-    """Every pattern within the description of a pre-tokenizer."""
-    if isinstance(part, dict):
-        if isinstance(part.get("Regex"), str):
-            yield part["Regex"]
-        part = list(part.values())
-    for inner in part if isinstance(part, list) else ():
-        yield from _regexes(inner)
+def _not_read(config: Any, architecture: str) -> str | None:
+    """What of a model llama.cpp's architecture has no place for; None where it has for all."""
+    rope = config.rope_parameters["rope_type"]
+    if rope not in ("default", "linear", "llama3") or (rope == "llama3" and architecture != "llama"):
+        return f"rope of the type {rope}"
+    if architecture == "qwen3" and config.attention_bias:
+        return "attention biases"
+    return None if config.hidden_act in ("silu", "swish") else f"the activation {config.hidden_act}"
 
 
 def _add(writer: GGUFWriter, name: str, values: np.ndarray, type: str) -> None:

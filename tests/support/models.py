@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from chat.variants import ModelRef
+
+STARTER = Path(__file__).parents[2] / "training" / "starter"
 
 
 def refs(folders: Mapping[str, str | Path]) -> dict[str, ModelRef]:
@@ -13,26 +17,64 @@ def refs(folders: Mapping[str, str | Path]) -> dict[str, ModelRef]:
     return {variant: ModelRef(str(folder)) for variant, folder in folders.items()}
 
 
-def random_adapter(base: str | Path, folder: str | Path, seed: int) -> str:
-    """Saves a small random LoRA adapter of a base with trained ChatML tokens, as SFT would leave one; its folder.
+@cache
+def starter_tokenizer() -> Any:
+    """The starter's tokenizer, as the chain publishes it."""
+    from transformers import AutoTokenizer
+
+    from chat.template import configure_tokenizer
+
+    return configure_tokenizer(AutoTokenizer.from_pretrained(STARTER))
+
+
+def random_adapter(base: str | Path, folder: str | Path, seed: int, tokens: bool = True) -> str:
+    """Saves a small random LoRA adapter of a base, as SFT would leave one; its folder.
 
     Args:
         base: folder with the starter's tokenizer in it.
         folder: where it goes.
         seed: of its weights.
+        tokens: whether the two ChatML tokens are trained.
     """
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from chat.template import configure_tokenizer
+    from transformers import AutoModelForCausalLM
 
     torch.manual_seed(seed)  # of lora_A too, which PEFT draws
-    config = LoraConfig(r=4, target_modules="all-linear", trainable_token_indices={"embed_tokens": [1, 2]})
+    trained = {"embed_tokens": [1, 2]} if tokens else None
+    config = LoraConfig(r=4, target_modules="all-linear", trainable_token_indices=trained)
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
     for name, parameter in model.named_parameters():
         if "lora_B" in name or "trainable_tokens_delta" in name:
             parameter.data += 0.2 * torch.randn_like(parameter)
     model.save_pretrained(str(folder))
-    configure_tokenizer(AutoTokenizer.from_pretrained(base)).save_pretrained(str(folder))
+    starter_tokenizer().save_pretrained(str(folder))
+    return str(folder)
+
+
+def tiny_model(kind: str, folder: str | Path, **settings: Any) -> str:
+    """Saves a random model of two layers and width 64 with the starter's tokenizer; its folder.
+
+    Its weights are larger than a new model's, norms and biases too, so that whatever is left out shows in the logits.
+
+    Args:
+        kind: transformers' model_type.
+        folder: where it goes.
+        settings: of its config, beside the sizes.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokenizer = starter_tokenizer()
+    sizes = {"vocab_size": 8192, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+             "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512}  # fmt: skip
+    tokens = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    config = AutoConfig.for_model(kind, **{**sizes, "initializer_range": 0.15, **tokens, **settings})
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            parameter.data += 0.2 * torch.randn_like(parameter)
+    model.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
     return str(folder)

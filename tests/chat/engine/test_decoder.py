@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from chat.engine.decoder import Decoder
-from chat.variants import ModelRef, ModelVariants, load_variants
+from chat.variants import ModelRef, load_variants
 from tests.support.scenes import NAMES, of_peft
 
 
@@ -43,13 +43,6 @@ def test_a_plain_base_has_no_adapters(starter, rows):
     assert decoder(decoder.cache(1, 64), rows[:1], [0], ["base"]).shape == (1, 8192)
 
 
-def test_what_it_cannot_serve_is_said_in_one_line(variants):
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=64
-    )
-    with pytest.raises(ValueError, match="serves Qwen 2 models with plain attention, and this is llama"):
-        Decoder(ModelVariants(LlamaForCausalLM(config), variants.tokenizer, ("base",)))
+def test_a_precision_that_there_is_not_is_said_in_one_line(variants):
     with pytest.raises(ValueError, match=r"no precision called 'int3'; there are auto, float32, bf16"):
         Decoder(variants, "int3")

@@ -16,9 +16,7 @@ import numpy
 import pytest
 
 from chat.template import SYSTEM_PROMPT, build_prompt, encode_prompt
-from hub.errors import UserError
 from hub.gguf.export import export, gguf_task, write_files
-from hub.gguf.writer import write_model
 from hub.names import Names
 
 PROMPTS, MOST = 50, 24
@@ -179,11 +177,3 @@ def test_it_is_published_with_lineage_and_card_and_is_up_to_date_then(family, ca
     assert "<|im_start|>user\n{{ .Prompt }}<|im_end|>\n<|im_start|>assistant\n" in read["Modelfile"]
     assert family.adapter("dpo") in read["README.md"]
     assert SYSTEM_PROMPT in read["README.md"]
-
-
-def test_another_architecture_is_refused(tmp_path):
-    from types import SimpleNamespace
-
-    model = SimpleNamespace(config=SimpleNamespace(model_type="llama"))
-    with pytest.raises(UserError, match="llama"):
-        write_model(tmp_path / "a.gguf", model, None, "someone's")
