@@ -1,6 +1,6 @@
 """The whole evaluation on the starter: answered, scored by a stub under SIGKILLs, reported, opened in a browser.
 
-`make proof` does it at full count, 2,000 prompts x 3 variants x 4 criteria; `make test` at a tenth.
+`make proof` does it at full count, 2,000 prompts x 3 variants x 4 criteria; `make test` with 60, of as few as 20 films.
 `REPARTEE_SCREENSHOTS=FOLDER` keeps pictures of the page.
 """
 
@@ -27,9 +27,8 @@ from hub.lineage import fetch_lineage
 from hub.names import Names
 from tests.support.two_layers import two_layer_models
 
-PROMPTS, KILLS = (2_000, 3) if os.environ.get("REPARTEE_PROOF") else (200, 1)
+PROMPTS, A_FILM, KILLS = (2_000, 10, 3) if os.environ.get("REPARTEE_PROOF") else (60, 3, 1)
 VARIANTS = ("base", "sft", "dpo")
-A_FILM = 10  # prompts
 CHROMIUM = shutil.which("chromium")
 
 
