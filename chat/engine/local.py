@@ -155,19 +155,15 @@ class LocalEngine:
     def _work(self) -> None:
         while self._admit():
             try:
-                self._step()
+                if self.program:
+                    self.program.poll()
+                self._batch.step()
             except Exception as error:  # it is raised in the running requests; the worker lives on for others
                 self._batch.clear()
                 for request in self._running:
                     request.finish(error)
             else:
                 self._update()
-
-    def _step(self) -> None:
-        """Gives every row of the batch its next token."""
-        if self.program:
-            self.program.poll()
-        self._batch.step()
 
     def _update(self) -> None:
         """Tells visitors what has been added, and ends the streams of those whose rows are all done."""
