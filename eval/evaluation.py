@@ -16,6 +16,7 @@ from typing import Any
 from chat.sampling import Sampling
 from eval.compute import compute_results
 from eval.plots import metrics_figure
+from eval.rows import RESPONSE_VARIANTS
 from hub.cards import dataset_card
 from hub.errors import one_line_errors
 from hub.lineage import Lineage, fetch_lineage, pin, training_minutes
@@ -119,7 +120,8 @@ def publish_evaluation(study: Study, made: Task, work: Path, private: bool) -> s
         prompts=len(responses),
         command=(
             f"python -m eval.evaluation --namespace {names.namespace} --size {names.size} --base {study.base} "
-            f"--prompts {study.prompts} --distractors {study.distractors} --per-film {study.per_film} "
+            f"--adapters {' '.join(study.adapters)} --prompts {study.prompts} "
+            f"--distractors {study.distractors} --per-film {study.per_film} "
             f"--seed {study.seed}{' --four-bit' if study.four_bit else ''}"
         ),
         citations=rights.citations,
@@ -145,7 +147,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--size", default="starter", help="of the models: part of their names (default: %(default)s)")
-    parser.add_argument("--base", help="Hub id of the base (default: the namespace's starter)")
+    parser.add_argument("--base", help="Hub id of the base (default: the one that the namespace has published)")
+    parser.add_argument(
+        "--adapters", nargs="+", choices=RESPONSE_VARIANTS[1:], default=["sft", "dpo"], help="default: sft dpo"
+    )
     parser.add_argument("--prompts", type=positive, default=2_000, help="of the test split (default: %(default)s)")
     parser.add_argument(
         "--distractors", type=positive, default=19, help="wrong candidates in Hits@1 (default: %(default)s)"
@@ -164,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         names=names,
         base=arguments.base or names.base,
         dataset=names.dialogue,
-        adapters={kind: names.adapter(kind) for kind in ("sft", "dpo")},
+        adapters={kind: names.adapter(kind) for kind in arguments.adapters},
         sampling=Sampling(),
         **{name: getattr(arguments, name) for name in ("prompts", "distractors", "per_film", "seed", "four_bit")},
     )
