@@ -71,7 +71,7 @@ def with_system(tokenizer: Any, sentence: str) -> str:
         )
     constants = "".join(fixed for name, fixed in _CONSTANTS.items() if name in template)
     split = constants + _SPLIT.format(sentence=sentence)
-    if not renders([system, user, assistant]):
+    if not renders([system, user]):
         return _FOLDED + split + _BY_TURN + template
     strict = not renders([system, assistant, user])
     return _SYSTEM + split + _BY_ROLE % (f"{_OPENING} + " if strict else "") + template
@@ -111,9 +111,10 @@ class OwnFormat:
             )
         self.end_of_turn: str = end[0] if end else tokenizer.eos_token
         self._unsaid = "" if end else self.end_of_turn
-        self._reply_at = len(opened if before.startswith(opened) else before)
         last = [found.start() for found in self._control.finditer(opened)]
         self._lead = opened[last[-1] :] if last else opened
+        found = before.rfind(self._lead)  # what stands between a prompt and a reply's content belongs to the reply
+        self._reply_at = len(before) if found < 0 else found + len(self._lead)
         (self._lead_ids,) = self._encode([self._lead])
 
     def encode_prompt(self, messages: list[Message]) -> list[int]:
