@@ -96,7 +96,7 @@ class OwnFormat:
         )
         self._nonce = f"\ue000{secrets.token_hex(8)}"
         self._names = {token: f"{self._nonce}:{added[token]}\ue001" for token in control}
-        self._control = re.compile("|".join(map(re.escape, control)) or "(?!)")
+        self._control = re.compile(f"({'|'.join(map(re.escape, control)) or '(?!)'})")  # a group, to split by
         self._plain = _renamed(tokenizer, self._names)
         self._ids = {self._plain.token_to_id(self._names.get(token, token)): id for token, id in added.items()}
 
@@ -183,10 +183,7 @@ class OwnFormat:
     def _encode(self, rendered: Sequence[str]) -> list[list[int]]:
         """Encodes texts of the template with escaped contents."""
         whole = [
-            "".join(
-                self._names.get(piece, piece.replace(self._nonce, ""))
-                for piece in re.split(f"({self._control.pattern})", text)
-            )
+            "".join(self._names.get(piece, piece.replace(self._nonce, "")) for piece in self._control.split(text))
             for text in rendered
         ]
         encoded = self._plain.encode_batch_fast(whole, add_special_tokens=False)

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset
-from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoTokenizer, GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 from trl import DPOConfig
 
 from chat.template import SYSTEM_PROMPT, configure_tokenizer, encode_prompt, encode_reply, stop_ids
@@ -75,20 +75,19 @@ def test_a_base_with_its_own_format_is_trained_in_it(starter, tmp_path):
         reply = encode_reply(tokenizer, pair["completion"][0]["content"])
         assert (row["input_ids"], row["labels"]) == (prompt + reply, [IGNORED] * len(prompt) + reply)
     arguments = sft_arguments(
-        {**PLAIN, "packing": False, "learning_rate": 1e-2, "activation_checkpointing": False}, tmp_path
+        {**PLAIN, "max_steps": 12, "logging_steps": 1, "learning_rate": 0.1, "activation_checkpointing": False},
+        tmp_path,
     )
     model = tiny(tokenizer)
     trainer = build_sft_trainer(model, tokenizer, arguments, encoded, Dataset(encoded.table))
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    assert losses[-1] < losses[0]
+    assert losses[-1] < losses[0] - 0.05
     saved = loading.save_adapter(model, tokenizer, tmp_path / "adapter")
     assert "chat_template.jinja" in saved
     again = AutoTokenizer.from_pretrained(tmp_path / "adapter")
     asked = again.apply_chat_template(ROWS[0]["prompt"][1:], add_generation_prompt=True)["input_ids"]
     assert asked == encode_prompt(tokenizer, ROWS[0]["prompt"])  # without a system message, as it was trained
-    from transformers import GenerationConfig
-
     drawn = GenerationConfig.from_pretrained(tmp_path / "adapter")
     assert drawn.eos_token_id == list(stop_ids(tokenizer).values())
     assert drawn.eos_token_id[0] == tokenizer.convert_tokens_to_ids("<end_of_turn>")
