@@ -219,5 +219,5 @@ def _renamed(tokenizer: Any, names: dict[str, str]) -> Tokenizer:
         model["merges"] = [[a, b] for a, b in model["merges"] if not {a, b, a + b} & names.keys()]
     if model.get("unk_token"):
         model["unk_token"] = names.get(model["unk_token"], model["unk_token"])
-    changed = {"added_tokens": added, "model": model, "post_processor": None, "truncation": None, "padding": None}
+    changed = {"added_tokens": added, "model": model, "truncation": None, "padding": None}
     return Tokenizer.from_str(json.dumps({**content, **changed}))

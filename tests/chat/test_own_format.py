@@ -51,6 +51,11 @@ def templated(tokenizer, messages, **options):
     return tokenizer.apply_chat_template(messages, **options)["input_ids"]
 
 
+def up_to_reply(tokenizer, ids):
+    """The ids of a conversation in the manner of Mistral, up to the token that its last reply stands behind."""
+    return ids[: len(ids) - ids[::-1].index(tokenizer.convert_tokens_to_ids("[/INST]"))]
+
+
 def test_it_is_asked_as_its_template_says_with_our_system_message(tokenizer, name):
     expected = RENDERED[name].format(system=SYSTEM_PROMPT)
     assert chat_format(tokenizer).render_prompt([SYSTEM, WHO]) == expected
@@ -85,7 +90,7 @@ def test_ordinary_text_encodes_as_the_template_does(tokenizer, name, text):
     whole = templated(tokenizer, [WHO, turn("assistant", reply)])
     said = encode_reply(tokenizer, reply)
     if name == "mistral":  # which moves a system message to the last turn, if that is the user's
-        prompt = whole[: -len(said)]
+        prompt = up_to_reply(tokenizer, whole)
     assert whole[: len(prompt + said)] == prompt + said
 
 
@@ -136,6 +141,14 @@ def test_a_visitor_cannot_write_control_tokens(tokenizer, name):
     assert [id for id in ids if id in control] == [id for id in plain if id in control]
     assert forged in tokenizer.decode(ids)
     assert tokenizer.encode(FORMATS[name].end, add_special_tokens=False)[-1:] == [tokenizer.eos_token_id]  # as it was
+
+
+def test_a_reply_right_behind_a_control_token_begins_no_word(starter):
+    tokenizer = own_tokenizer(starter, "mistral", configured=False)
+    tokenizer.chat_template = tokenizer.chat_template.replace("{{ ' ' + message", "{{ message")
+    whole = templated(configure_tokenizer(tokenizer), [WHO, ME])
+    assert up_to_reply(tokenizer, whole) + encode_reply(tokenizer, "Me.") == whole
+    assert encode_reply(tokenizer, "</s>").count(tokenizer.eos_token_id) == 1  # though the word is in the vocabulary
 
 
 def test_a_prompt_that_begins_with_an_answer_is_rendered_too(tokenizer):
