@@ -82,6 +82,8 @@ def _line(error: BaseException) -> str | None:
             f"the Hub at {constants.ENDPOINT} does not answer ({error or type(error).__name__}); check the network, "
             "or run against the embedded Hub: python -m hub.local run -- COMMAND"
         )
+    if type(error).__name__ == "ChatFormatError":  # of chat, which no room but this one's callers may import
+        return str(error)
     if type(error).__name__ == "DatasetNotFoundError":  # of datasets, which is too heavy to import for a check
         return f"{error} ({constants.ENDPOINT}): check the name, or run the stage that makes it"
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error):

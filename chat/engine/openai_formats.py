@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.sampling import Sampling
-from chat.template import Message, encode_prompt, render_text, stop_ids
+from chat.template import Message, broken_messages, encode_prompt, render_text, stop_ids
 
 NEUTRAL = {"min_p": 0.0, "repetition_penalty": 1.0, "repeat_penalty": 1.0}
 """Values that switch off what servers add by default: llama.cpp a min_p, vLLM the penalty of Qwen's config."""
@@ -41,9 +41,11 @@ class Dialect:
         return {"prompt": self.prompt(tokenizer, messages), **self.sampling(tokenizer, sampling), **seeded}
 
     def length(self, tokenizer: Any, messages: list[Message]) -> int:
-        """Tokens that a server with our tokenizer counts in the prompt."""
+        """Tokens that a server with our tokenizer counts in the prompt, BOS included."""
         prompt = self.prompt(tokenizer, messages)
-        return len(tokenizer.encode(prompt, add_special_tokens=False) if isinstance(prompt, str) else prompt)
+        return len(
+            encode_prompt(tokenizer, broken_messages(tokenizer, messages)) if isinstance(prompt, str) else prompt
+        )
 
 
 def sampling_fields(tokenizer: Any, sampling: Sampling) -> dict[str, Any]:

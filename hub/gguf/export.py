@@ -19,6 +19,7 @@ from hub.publish import preview_publish, publish
 from hub.rights import combine_rights, inherited_rights, license_note, rights_of_base
 from hub.task import Task, log_progress
 
+SYSTEM_PLACE = "{{ .System }}"
 EXPORTED_KINDS = ("base", "sft", "dpo", "rl")
 
 
@@ -109,13 +110,14 @@ def adapter_tensors(adapter: Input) -> dict[str, Any]:
 
 
 def chat_settings(tokenizer: Any, settings: Any) -> ChatSettings:
-    """Read from the tokenizer's chat template and the generation config."""
+    """Read from the tokenizer's chat template and the generation config; a BOS is the template's, not llama.cpp's."""
     turn = {"role": "user", "content": "{{ .Prompt }}"}
-    whole = tokenizer.apply_chat_template([turn], tokenize=False)
-    system = whole.split("system\n")[1].split(tokenizer.eos_token)[0]
+    whole = tokenizer.apply_chat_template([turn], tokenize=False, add_generation_prompt=True)
     template = tokenizer.apply_chat_template(
-        [{"role": "system", "content": "{{ .System }}"}, turn], tokenize=False, add_generation_prompt=True
+        [{"role": "system", "content": SYSTEM_PLACE}, turn], tokenize=False, add_generation_prompt=True
     )
+    before, _, after = template.partition(SYSTEM_PLACE)  # where the template puts its own in
+    system = whole.removeprefix(before).removesuffix(after)
     stops = tokenizer.convert_ids_to_tokens(settings.eos_token_id)
     drawn = {"temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p, "min_p": 0.0}
     rest = {"repeat_penalty": 1.0, "num_predict": settings.max_new_tokens, "stop": stops}

@@ -44,6 +44,16 @@ def test_an_adapter_with_trained_tokens_says_what_servers_take_instead():
     assert "`python -m training.merge sft` publishes it as `ns/repartee-starter-sft-merged`" in words(card)
 
 
+def test_an_adapter_of_a_base_with_its_own_chat_format_says_how_it_is_asked():
+    facts = ADAPTER["facts"] | {"end of turn": "<eot>", "system message": "before the first user turn"}
+    told = words(ModelCard(model_card("adapter", METADATA, **ADAPTER | {"facts": facts})))
+    assert "stops at <eot>" in told
+    assert "A reply ends with `<eot>`" in told
+    assert "has no system role: the system message goes before the first user turn" in told
+    assert "<|im_end|>" not in told
+    assert "system role" not in words(ModelCard(model_card("adapter", METADATA, **ADAPTER)))
+
+
 def test_lineage_links_lead_to_the_exact_commits_on_this_hub():
     text = adapter().text
     assert f"[ns/base@{'b' * 12}]({ENDPOINT}/ns/base/tree/{'b' * 40})" in text

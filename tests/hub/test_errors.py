@@ -109,6 +109,12 @@ def test_what_a_library_wrapped_is_found(answering):
     assert "answered 500" in str(explain(caught(wrapped)))
 
 
+def test_a_base_that_cannot_be_asked_is_one_line():
+    from chat.chat_format import ChatFormatError
+
+    assert explain(ChatFormatError("it has no chat template; take another")) == "it has no chat template; take another"
+
+
 def test_a_bug_keeps_its_traceback(answering, capsys):
     def mishandled() -> None:
         try:

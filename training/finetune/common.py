@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from chat.template import SYSTEM_PROMPT
+from chat.template import SYSTEM_PROMPT, chat_format
 from chat.variants import has_bf16
 from hub.cards import model_card
 from hub.lineage import Input, Lineage, fetch_lineage
@@ -41,6 +41,13 @@ def trainer_arguments(trl: dict[str, Any], folder: Path) -> dict[str, Any]:
 def model_settings(recipe: Recipe) -> dict[str, Any]:
     """The part of the recipe's model section that changes an adapter."""
     return {"four_bit": recipe.model.four_bit, "lora": vars(recipe.model.lora), "system_prompt": SYSTEM_PROMPT}
+
+
+def chat_facts(tokenizer: Any) -> dict[str, str]:
+    """What the card says of a base's own chat format; nothing of ChatML."""
+    chat = chat_format(tokenizer)
+    first = {"system message": "before the first user turn"} if chat.system_in_first_turn else {}
+    return {"chat format": "the base's own", "end of turn": chat.end_of_turn, **first} if chat.own else {}
 
 
 def dialogue_context_turns(dialogue: Input) -> int:

@@ -22,13 +22,21 @@ from training.finetune.callbacks import (
 )
 from training.finetune.common import (
     adapter_card,
+    chat_facts,
     dialogue_context_turns,
     first_process_only,
     model_settings,
     trainer_arguments,
 )
 from training.finetune.memory_plan import Shape, plan_run
-from training.finetune.preference_pairs import kept_pairs, longest, render_preference, same_base, split
+from training.finetune.preference_pairs import (
+    kept_pairs,
+    longest,
+    render_preference,
+    same_base,
+    split,
+    text_tokenizer,
+)
 from training.finetune.trl_compat import complete_reference
 from training.recipe import Recipe
 from training.stage import Stage, Task, base_input, command, log_progress
@@ -102,6 +110,7 @@ def train_dpo(
         **{f"held-out {name}": round(measured[f"eval_{key}"], 4) for name, key in HELD_OUT_METRICS.items() if measured},
         "minutes": round(minutes, 2),
         "context_turns": dialogue_context_turns(pin(recipe.names.dialogue, "dataset")),
+        **chat_facts(tokenizer),
     }
     first_process_only(trainer)
     model.delete_adapter("ref")
@@ -139,7 +148,7 @@ def build_dpo_trainer(model: PeftModel, tokenizer: Any, arguments: Any, pairs: A
         args=arguments,
         train_dataset=pairs,
         eval_dataset=held_out,
-        processing_class=tokenizer,
+        processing_class=text_tokenizer(tokenizer),
         callbacks=[finite_guard()],
     )
     complete_reference(model)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chat.sampling import Sampling
-from chat.template import PAD, STOP
+from chat.template import START, STOP, chat_format, stop_ids
 from chat.variants import has_bf16
+from hub.errors import UserError
 from training.finetune.trl_compat import keep_cpu_layout, patch_for_trl
 from training.recipe_schema import Lora, Model
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-CHAT_TOKENS = ("<|im_start|>", STOP)
+CHAT_TOKENS = (START, STOP)
 
 
 def load_base(repo: str, revision: str, model: Model, bf16: bool = False) -> PreTrainedModel:
@@ -87,10 +88,16 @@ def lora_config(tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> 
     """LoRA config of a recipe.
 
     Nothing of a quantized base is cast to float32, as `prepare_model_for_kbit_training` would: at 3B the embeddings
-    alone would take another 0.6 GB, and the norms compute in float32 anyway.
+    alone would take another 0.6 GB, and the norms compute in float32 anyway. Raises UserError where ChatML's tokens
+    shall be trained for a base that is asked in its own.
     """
     from peft import LoraConfig
 
+    if lora.train_chat_tokens and chat_format(tokenizer).own:
+        raise UserError(
+            f"{tokenizer.name_or_path} has its own chat format, whose tokens are trained; "
+            "set model.lora.train_chat_tokens=false"
+        )
     chat_tokens: Any = tokenizer.convert_tokens_to_ids(list(CHAT_TOKENS))
     return LoraConfig(
         r=lora.r,
@@ -122,8 +129,8 @@ def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: P
     tokenizer.save_pretrained(str(folder))
     GenerationConfig(
         **Sampling().to_generate_kwargs(),
-        eos_token_id=tokenizer.convert_tokens_to_ids([STOP, PAD]),
-        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+        eos_token_id=list(stop_ids(tokenizer).values()),
+        pad_token_id=tokenizer.pad_token_id,
     ).save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card; ours is written when it is published
     return {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}

@@ -14,7 +14,7 @@ from typing import Any
 
 from hub.errors import one_line_errors
 from hub.lineage import Input, Lineage, pin
-from training.finetune.common import adapter_card
+from training.finetune.common import adapter_card, chat_facts
 from training.recipe import Recipe, load
 from training.stage import WORK, Stage, Task, base_input
 
@@ -45,9 +45,11 @@ def merge_task(kind: str, recipe: Recipe) -> Task:
 
 
 def merged_files(recipe: Recipe, base: Input, adapter: Input, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Merges; returns the files to publish, and no facts."""
+    """Merges; returns the files to publish, and what the card tells of the chat format."""
+    from transformers import AutoTokenizer
+
     merge(base.repo, base.revision, adapter.repo, adapter.revision, folder)
-    return {path.name: path for path in folder.iterdir()}, {}
+    return {path.name: path for path in folder.iterdir()}, chat_facts(AutoTokenizer.from_pretrained(folder))
 
 
 def merge(base: str, base_revision: str, adapter: str, revision: str, folder: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from difflib import SequenceMatcher
 from typing import Any
 
-from chat.template import encode_prompt, encode_reply
+from chat.template import break_control_tokens, broken_messages, chat_format, encode_prompt, encode_reply
 from hub.errors import UserError
 from hub.lineage import Input, fetch_lineage
 from training.recipe import Recipe
@@ -67,9 +68,24 @@ def split(rows: list[Any], held_out: int | None, seed: int) -> tuple[list[Any], 
 
 
 def render_preference(tokenizer: Any, row: dict[str, Any]) -> dict[str, str]:
-    """Renders a preference as text: TRL then ends both replies with `<|im_end|>` alone, as SFT did."""
-    prompt = tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
-    return {"prompt": prompt, "chosen": row["chosen"][0]["content"], "rejected": row["rejected"][0]["content"]}
+    """Renders a preference as text: TRL then ends both replies with the end of a turn alone, as SFT did.
+
+    As `text_tokenizer` reads it, its tokens are those of `encode_prompt` and `encode_reply`.
+    """
+    chat = chat_format(tokenizer)
+    replies = {
+        side: chat.render_reply(break_control_tokens(tokenizer, row[side][0]["content"]))
+        for side in ("chosen", "rejected")
+    }
+    return {"prompt": chat.render_prompt(broken_messages(tokenizer, row["prompt"])), **replies}
+
+
+def text_tokenizer(tokenizer: Any) -> Any:
+    """The tokenizer for rendered text: of a base's own format a copy that puts no BOS before what has one."""
+    if chat_format(tokenizer).own:
+        tokenizer = copy.deepcopy(tokenizer)
+        tokenizer.backend_tokenizer.post_processor = None
+    return tokenizer
 
 
 def longest(tokenizer: Any, row: dict[str, Any]) -> int:

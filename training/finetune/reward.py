@@ -1,7 +1,7 @@
 """A reward model: `python -m training.reward --recipe training/recipes/starter.yaml`.
 
 TRL's RewardTrainer on the preference pairs: LoRA on the base, and a score head that is saved with it. The score is read
-at a reply's `<|im_end|>`, over the very tokens that the chat sees.
+at the token that ends a reply, over the very tokens that the chat sees.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from chat.template import encode_prompt, encode_reply
 from hub.lineage import Input, Lineage, pin
 from training.finetune.callbacks import finite_guard, first_and_last, last_loss, plot_losses
-from training.finetune.common import adapter_card, model_settings, trainer_arguments
+from training.finetune.common import adapter_card, chat_facts, model_settings, trainer_arguments
 from training.finetune.preference_pairs import kept_pairs, same_base
 from training.recipe import Recipe
 from training.recipe_schema import Model
@@ -67,6 +67,7 @@ def train_reward(
         "final train loss": last_loss(trainer),
         **({"accuracy, first to last step": f"{accuracy[0]} to {accuracy[1]}"} if accuracy else {}),
         "minutes": round((time.monotonic() - started) / 60, 2),
+        **chat_facts(tokenizer),
     }
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
     return {**files, "losses.png": plot_losses(trainer, folder / "losses.png")}, facts
@@ -77,14 +78,14 @@ def load_scorer(repo: str, revision: str, model: Model, bf16: bool = False) -> A
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from chat.template import PAD, load_tokenizer
+    from chat.template import load_tokenizer
     from training.finetune.loading import loading, ready_base
 
     torch.manual_seed(0)
     options = {"revision": revision, "num_labels": 1, **loading(model, bf16)}
     scorer = AutoModelForSequenceClassification.from_pretrained(repo, **options)
     tokenizer: Any = load_tokenizer(repo, revision)
-    scorer.config.pad_token_id = tokenizer.convert_tokens_to_ids(PAD)
+    scorer.config.pad_token_id = tokenizer.pad_token_id
     return ready_base(scorer, model)
 
 
@@ -109,7 +110,7 @@ class Scorer:
         self.model = PeftModel.from_pretrained(scorer, reward.repo, revision=reward.revision).to(device).eval()
 
     def __call__(self, prompts: list[list[dict[str, str]]], replies: list[str]) -> list[float]:
-        """The score of each reply to its prompt, read at the `<|im_end|>` that ends it."""
+        """The score of each reply to its prompt, read at the token that ends it."""
         import torch
 
         rows = [

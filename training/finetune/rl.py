@@ -12,10 +12,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chat.template import STOP
+from chat.template import STOP, stop_ids
 from hub.lineage import Input, Lineage, pin, training_minutes
 from training.finetune.callbacks import finite_guard, plot_losses
-from training.finetune.common import adapter_card, dialogue_context_turns, model_settings, trainer_arguments
+from training.finetune.common import (
+    adapter_card,
+    chat_facts,
+    dialogue_context_turns,
+    model_settings,
+    trainer_arguments,
+)
 from training.finetune.dpo import load_sft
 from training.finetune.reward import Scorer
 from training.finetune.trl_compat import complete_reference
@@ -47,7 +53,7 @@ def train_rl(
     arguments = RLOOConfig(**trainer_arguments(recipe.rl.trl, folder))
     tokenizer: Any = load_tokenizer(base.repo, base.revision)
     scorer = Scorer(recipe, base, reward)
-    stop = tokenizer.convert_tokens_to_ids(STOP)
+    stop = stop_ids(tokenizer)[STOP]
 
     def score(prompts: list[Prompt], completions: Any, completion_ids: list[list[int]], **_: Any) -> list[float | None]:
         texts = [tokenizer.decode(ids, skip_special_tokens=True) for ids in completion_ids]
@@ -80,7 +86,7 @@ def train_rl(
     taken = {"rl": f"{minutes} min" + (f" after {before} of the reward model" if before else "")}
     compared = compare_rewards(recipe, base, scorer, dialogue, {"sft": sft, "rl": folder / "adapter"}, taken)
     facts = {"prompts": len(prompts), "steps": result.global_step, **compared, "minutes": minutes}
-    facts["context_turns"] = dialogue_context_turns(dialogue)
+    facts |= {"context_turns": dialogue_context_turns(dialogue), **chat_facts(tokenizer)}
     return files, facts
 
 

@@ -15,6 +15,7 @@ from hub.lineage import Input, Lineage, pin
 from training.finetune.callbacks import finite_guard, last_loss, plot_losses
 from training.finetune.common import (
     adapter_card,
+    chat_facts,
     dialogue_context_turns,
     first_process_only,
     model_settings,
@@ -77,6 +78,7 @@ def train_sft(
     result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
     facts = {
         "context_turns": dialogue_context_turns(dialogue),
+        **chat_facts(tokenizer),
         **packing,
         "steps": result.global_step,
         "mean train loss": round(result.training_loss, 4),

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy
 import pytest
 
-from chat.template import SYSTEM_PROMPT, build_prompt, encode_prompt
-from hub.gguf.export import export, gguf_task, write_files
+from chat.template import SYSTEM_PROMPT, build_prompt, configure_tokenizer, encode_prompt, stop_ids
+from hub.gguf.export import chat_settings, export, gguf_task, write_files
 from hub.names import Names
+from tests.support.chat_formats import FORMATS, own_tokenizer
 
 PROMPTS, MOST = 50, 24
 CLOSE = 1e-3  # two best tokens this near to each other, in logits, may come out either way
@@ -177,3 +178,18 @@ def test_it_is_published_with_lineage_and_card_and_is_up_to_date_then(family, ca
     assert "<|im_start|>user\n{{ .Prompt }}<|im_end|>\n<|im_start|>assistant\n" in read["Modelfile"]
     assert family.adapter("dpo") in read["README.md"]
     assert SYSTEM_PROMPT in read["README.md"]
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "chatml"])
+def test_ollama_asks_in_the_format_of_the_base(starter, name):
+    from transformers import AutoTokenizer, GenerationConfig
+
+    chatml = name == "chatml"
+    tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(starter)) if chatml else own_tokenizer(starter, name)
+    settings = GenerationConfig(eos_token_id=list(stop_ids(tokenizer).values()), max_new_tokens=64)
+    chat = chat_settings(tokenizer, settings)
+    assert chat.system == SYSTEM_PROMPT
+    assert chat.parameters["stop"][0] == tokenizer.eos_token
+    asked = chat.template.replace("{{ .System }}", chat.system).replace("{{ .Prompt }}", "Who is it?")
+    prompt = encode_prompt(tokenizer, build_prompt([{"role": "user", "content": "Who is it?"}], 1))
+    assert tokenizer.encode(asked, add_special_tokens=False) == prompt
