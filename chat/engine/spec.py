@@ -89,7 +89,7 @@ def _windows(config: Any, layers: int) -> list[int | None]:
     if config.model_type == "mistral":
         return [config.sliding_window] * layers
     kinds = getattr(config, "layer_types", None) or ["full_attention"] * layers
-    return [config.sliding_window if kind == "sliding_attention" else None for kind in kinds]
+    return [config.sliding_window if kind == "sliding_attention" else None for kind in kinds[:layers]]
 
 
 def _other_form(config: Any) -> str | None:
