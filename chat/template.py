@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from chat.chat_format import ChatFormat, ChatFormatError, EncodedPairs, Message
+from chat.chat_format import ChatFormat, ChatFormatError, EncodedPairs
+from chat.chat_format import Message as Message
 from chat.chatml import ChatML
 from chat.own_format import MARK, OwnFormat, with_system
 
