@@ -75,12 +75,13 @@ def write_files(made: Task, kind: str, types: list[str], folder: Path) -> dict[s
     name = made.repo.split("/")[1].removesuffix("-gguf")
     files: dict[str, bytes | Path] = {}
     model: Any = AutoModelForCausalLM.from_pretrained(base.repo, revision=base.revision, dtype=torch.float32)
+    config: Any = PeftConfig.from_pretrained(adapter.repo, **pinned)
+    trained = trained_token_ids(config)
     if kind != "base":
-        config: Any = PeftConfig.from_pretrained(adapter.repo, **pinned)
         untrained = model.get_input_embeddings().weight.detach().clone()
         model = PeftModel.from_pretrained(model, adapter.repo, **pinned).merge_and_unload()
         added = model.get_input_embeddings().weight.detach() - untrained
-        rows = {token: added[token] for token in trained_token_ids(config)}
+        rows = {token: added[token] for token in trained}
         tensors = adapter_tensors(adapter)
         path = folder / f"{name}-lora.gguf"
         files[path.name] = write_adapter(path, tensors, float(config.lora_alpha), rows, model.config)
@@ -91,7 +92,7 @@ def write_files(made: Task, kind: str, types: list[str], folder: Path) -> dict[s
     chat = chat_settings(tokenizer, GenerationConfig.from_pretrained(adapter.repo, **pinned))
     if kind != "base":
         files |= ollama_files(chat, f"{name}-{types[-1].upper()}.gguf")
-    files["README.md"] = gguf_card(made, kind, list(files), chat).encode()
+    files["README.md"] = gguf_card(made, kind, list(files), chat, bool(trained)).encode()
     return files
 
 
@@ -137,8 +138,8 @@ def ollama_files(chat: ChatSettings, file: str) -> dict[str, bytes | Path]:
     }
 
 
-def gguf_card(made: Task, kind: str, files: list[str], chat: ChatSettings) -> str:
-    """The model card of a GGUF repository."""
+def gguf_card(made: Task, kind: str, files: list[str], chat: ChatSettings, trained: bool) -> str:
+    """The model card of a GGUF repository; `trained` says whether its adapters have trained tokens."""
     base, adapter = made.lineage.inputs
     inherited = rights_of_base(base)
     return model_card(
@@ -156,6 +157,7 @@ def gguf_card(made: Task, kind: str, files: list[str], chat: ChatSettings) -> st
         adapter=adapter.repo,
         base_gguf=made.repo.replace(f"-{kind}-gguf", "-base-gguf"),
         files=[file for file in files if file.endswith(".gguf") and not file.endswith("-lora.gguf")],
+        trained=trained,
         lora=next((file for file in files if file.endswith("-lora.gguf")), None),
         chat=chat,
         rights_note=license_note(inherited),
