@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-FORMS = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
+MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
 ROPE_TYPES = ("default", "linear", "llama3", "yarn", "dynamic")
 """Rotary embeddings whose angles stay the same up to the model's length (dynamic ones change beyond it)."""
 LINEARS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
@@ -94,8 +94,8 @@ def _windows(config: Any, layers: int) -> list[int | None]:
 
 def _other_form(config: Any) -> str | None:
     """How a model differs from what the decoder computes; None where it does not."""
-    if config.model_type not in FORMS:
-        return f"{config.model_type} is none of {', '.join(FORMS)}"
+    if config.model_type not in MODEL_TYPES:
+        return f"{config.model_type} is none of {', '.join(MODEL_TYPES)}"
     rope = config.rope_parameters
     if rope["rope_type"] not in ROPE_TYPES or rope.get("partial_rotary_factor", 1.0) != 1.0:
         return f"{config.model_type} with {rope['rope_type']} rotary embeddings"
