@@ -31,7 +31,7 @@ TORCH_PIN := $(shell grep '^torch==' requirements.txt)
 
 # A real model on the sample corpus, in minutes on two cores; SIZE=starter is the two-minute path. Where the real model
 # cannot be had, a line says so and the starter is taken. With CORPUS=... the recipe runs in full.
-QUICK := sft.gradient_accumulation_steps=1 sft.validation_pairs=60 preferences.prompts=48 eval.prompts=24 eval.distractors=9
+QUICK := sft.gradient_accumulation_steps=1 sft.validation_pairs=20 preferences.prompts=24 eval.prompts=12 eval.distractors=4
 demo: setup
 	recipe=$$($(PY) -m training.base.available $(RECIPE) $(STARTER)) && size=$$(basename $$recipe .yaml) && \
 	  if [ $$size = smollm2-135m ] && [ -z "$(CORPUS)" ]; then quick="$(QUICK)"; fi && \
