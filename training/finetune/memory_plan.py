@@ -28,7 +28,7 @@ UTILISATION = 0.4
 
 @dataclass(frozen=True)
 class Shape:
-    """A Qwen2-like model, by its sizes."""
+    """A decoder with gated MLPs (Llama, Qwen, Gemma), by its sizes; of another kind it is an estimate."""
 
     layers: int
     hidden: int
@@ -39,16 +39,14 @@ class Shape:
 
     @classmethod
     def of(cls, config: Any) -> Shape:
-        """Shape of a transformers config."""
-        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        return cls(
-            config.num_hidden_layers,
-            config.hidden_size,
-            config.intermediate_size,
-            head * config.num_key_value_heads,
-            config.vocab_size,
-            bool(config.tie_word_embeddings),
+        """Shape of a transformers config; what it does not say is as in GPT-2."""
+        text = config.get_text_config()
+        hidden, heads = text.hidden_size, text.num_attention_heads
+        head, kv_heads, inner = (
+            getattr(text, name, None) for name in ("head_dim", "num_key_value_heads", "intermediate_size")
         )
+        kv, tied = (head or hidden // heads) * (kv_heads or heads), bool(config.tie_word_embeddings)
+        return cls(text.num_hidden_layers, hidden, inner or 4 * hidden, kv, text.vocab_size, tied)
 
     @property
     def linear(self) -> int:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import AutoConfig, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoConfig, GPT2Config, Qwen2Config, Qwen2ForCausalLM
 
 from hub.errors import UserError
 from training.finetune import memory_plan
@@ -29,6 +29,8 @@ def test_sizes_are_those_of_the_model(tiny_base):
     )
     assert shape.linear == linear
     assert shape.embedding == model.get_input_embeddings().weight.numel()
+    plain = GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=99)
+    assert memory_plan.Shape.of(plain) == memory_plan.Shape(2, 32, 128, 32, 99, tied=True)
     assert round(QWEN_3B.linear / 1e9, 2) == 2.77  # Qwen 2.5's report: 2.77 billion without embeddings
 
 
