@@ -19,6 +19,12 @@ def test_a_response_goes_through_parquet_and_keeps_its_columns():
     assert response.sheet_id == "L3-L4"
 
 
+def test_a_row_of_before_has_no_loss_of_the_end_token():
+    row = answered(3)
+    del row["base"]["film_reply_end_nats"]
+    assert Response.from_row(row).variants["base"].film_reply_end_nats is None
+
+
 def test_a_variant_that_is_not_there_is_no_column():
     row = {name: value for name, value in answered(3).items() if name != "dpo"}
     assert list(Response.from_row(row).variants) == ["base", "sft"]

@@ -26,6 +26,7 @@ def response_row(
 ) -> dict[str, Any]:
     """A whole published row of a prompt and its replies; `columns` has what matters of a variant beside its text."""
     plain = {"ended": "<|im_end|>", "tokens": 3, "film_reply_nats": 9.0, "film_reply_tokens": 4}
+    plain["film_reply_end_nats"] = 1.5
     return {
         "prompt": [{"role": "system", "content": "Answer."}, *({"role": "user", "content": line} for line in lines)],
         "film_reply": "So.",

@@ -49,6 +49,8 @@ def test_killed_again_and_again_everything_is_answered_and_little_is_paid_twice(
                         assert process.poll() is None
                         time.sleep(0.05)
                     process.send_signal(signal.SIGKILL)
+                    process.wait()
+                time.sleep(0.5)  # the stub still answers what was asked: longer than its latency
             before = len(Cache(tmp_path / "c.sqlite"))
             assert 0 < before < count
             done = subprocess.run(command, capture_output=True, text=True, check=True)
