@@ -13,7 +13,7 @@ from tests.support import warm
 
 SMALL = [
     "sft.pairs=60", "sft.validation_pairs=20", "sft.num_train_epochs=4", "sft.save_steps=2",
-    "preferences.prompts=24", "preferences.min_margin=0", "dpo.num_train_epochs=2",
+    "preferences.prompts=24", "preferences.min_margin=0", "dpo.num_train_epochs=1",
     "dpo.per_device_train_batch_size=4", "dpo.save_steps=2", "eval.prompts=12", "eval.distractors=4",
 ]  # fmt: skip
 pytestmark = pytest.mark.timeout(900)  # the fixture runs the whole chain, and other tests beside it
@@ -188,10 +188,11 @@ def test_killed_in_every_stage_it_ends_with_the_same_artifacts(hub_url, tiny_bas
     from huggingface_hub import HfApi
 
     unbroken, tmp_path = tmp_path_factory.mktemp("unbroken"), tmp_path_factory.mktemp("killed")
-    run("unbroken", unbroken, f"model.base={tiny_base}")
+    overrides = [f"model.base={tiny_base}", "dpo.num_train_epochs=2"]  # time to be killed in
+    run("unbroken", unbroken, *overrides)
     landed = []
     for stage in STAGES:
-        given = arguments("killed", tmp_path, f"model.base={tiny_base}")
+        given = arguments("killed", tmp_path, *overrides)
         command = warm.start("training.pipeline", given, tmp_path / f"{stage}.log")
 
         def reached(stage: str = stage, command: warm.Command = command) -> bool:
@@ -202,7 +203,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_artifacts(hub_url, tiny_bas
         command.kill_when(reached)
         landed.append(in_stage(command))
     assert landed == list(STAGES)  # each kill was in its stage, and what came before was not done again
-    assert run("killed", tmp_path, f"model.base={tiny_base}").count("up to date") >= 1
+    assert run("killed", tmp_path, *overrides).count("up to date") >= 1
     api = HfApi()
     for name, kind in (
         ("repartee-dialogue", "dataset"),
