@@ -60,7 +60,8 @@ def make_models(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef], P
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-    folder, settings = STARTER, SERVED_SHAPES[shape]
+    settings = SERVED_SHAPES[shape]
+    folder = scratch / shape if shape != "starter" else STARTER
     peer_reads = folder
     if shape == "smollm2":
         from training.base.origin import find_origin
@@ -68,11 +69,9 @@ def make_models(shape: str, scratch: Path) -> tuple[Path, dict[str, ModelRef], P
         from training.stage import WORK
 
         origin = find_origin(load(SMOLLM2).model, WORK / "downloads")
-        folder, peer_reads = scratch / shape, origin.fetch()
+        peer_reads = origin.fetch()
         origin.files(folder)
     elif settings:
-        peer_reads = scratch / shape
-        folder = scratch / shape
         torch.manual_seed(0)
         Qwen2ForCausalLM(Qwen2Config(**settings)).bfloat16().save_pretrained(folder)
         AutoTokenizer.from_pretrained(STARTER).save_pretrained(folder)

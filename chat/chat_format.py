@@ -15,6 +15,23 @@ class ChatFormatError(ValueError):
     """A base that cannot be asked in turns: one line that says why, and the cure."""
 
 
+class PairTexts(NamedTuple):
+    """Prompts with their replies, every distinct text once."""
+
+    roles: Sequence[str]
+    """Distinct roles."""
+    texts: Sequence[str]
+    """Distinct texts of messages and replies."""
+    message_roles: np.ndarray
+    """(messages,), of all prompts one after the other, as indices into `roles`."""
+    message_texts: np.ndarray
+    """(messages,), the same into `texts`."""
+    offsets: np.ndarray
+    """(pairs + 1,), the messages of pair i are those from offsets[i] to offsets[i + 1]."""
+    reply_texts: np.ndarray
+    """(pairs,), as indices into `texts`."""
+
+
 class EncodedPairs(NamedTuple):
     """Token ids of many prompts with their replies, one pair after the other."""
 
@@ -44,15 +61,7 @@ class ChatFormat(Protocol):
     def encode_reply(self, reply: str) -> list[int]:
         """Encodes a reply, and the token that ends it."""
 
-    def encode_pairs(
-        self,
-        roles: Sequence[str],
-        texts: Sequence[str],
-        message_roles: np.ndarray,
-        message_texts: np.ndarray,
-        offsets: np.ndarray,
-        reply_texts: np.ndarray,
-    ) -> EncodedPairs:
+    def encode_pairs(self, pairs: PairTexts) -> EncodedPairs:
         """Encodes pairs for training, as `chat.template.encode_pairs` says."""
 
     def render_prompt(self, messages: list[Message]) -> str:

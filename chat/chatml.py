@@ -6,10 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from chat.chat_format import EncodedPairs, Message
+from chat.chat_format import EncodedPairs, Message, PairTexts
 
 if TYPE_CHECKING:
-    import numpy as np
     from tokenizers import Tokenizer
 
 
@@ -36,15 +35,7 @@ class ChatML:
         """Encodes a reply as plain text, and the `<|im_end|>` that ends it."""
         return [*_encode_plain(self.tokenizer, reply), self._control_ids()[1]]
 
-    def encode_pairs(
-        self,
-        roles: Sequence[str],
-        texts: Sequence[str],
-        message_roles: np.ndarray,
-        message_texts: np.ndarray,
-        offsets: np.ndarray,
-        reply_texts: np.ndarray,
-    ) -> EncodedPairs:
+    def encode_pairs(self, pairs: PairTexts) -> EncodedPairs:
         """Encodes pairs for training; every distinct text is tokenized once.
 
         A message is a row of pieces: its head (`<|im_start|>`, role, newline), its text and its tail (`<|im_end|>`,
@@ -52,6 +43,7 @@ class ChatML:
         """
         import numpy as np
 
+        roles, texts, message_roles, message_texts, offsets, reply_texts = pairs
         plain = _without_added_tokens(self.tokenizer)
         start, stop = self._control_ids()
         *heads, answer, newline = _encode_batch(plain, [*(f"{role}\n" for role in roles), "assistant\n", "\n"])
@@ -69,11 +61,11 @@ class ChatML:
         pieces += [[start, *ids] for ids in _encode_batch(plain, whole)]
         message_texts[joined] = nothing
 
-        pairs = np.arange(len(reply_texts))
-        pair_of = np.repeat(pairs, np.diff(offsets))
+        places = np.arange(len(reply_texts))
+        pair_of = np.repeat(places, np.diff(offsets))
         message = 3 * (np.arange(len(pair_of)) + pair_of)  # where its pieces start: a reply's three follow each prompt
-        reply = 3 * (offsets[1:] + pairs)
-        order = np.empty(3 * (len(pair_of) + len(pairs)), dtype=np.int64)
+        reply = 3 * (offsets[1:] + places)
+        order = np.empty(3 * (len(pair_of) + len(places)), dtype=np.int64)
         order[message], order[message + 1], order[message + 2] = message_heads, message_texts, tail
         order[reply], order[reply + 1], order[reply + 2] = answer_head, reply_texts, end
 
@@ -84,7 +76,7 @@ class ChatML:
         tokens = flat[np.arange(lengths.sum()) + np.repeat(starts - positions, lengths)]
         trained = np.zeros(len(order), dtype=bool)
         trained[reply + 1] = trained[reply + 2] = True
-        of_pair = np.add.reduceat(lengths, reply - 3 * np.diff(offsets)) if len(pairs) else np.empty(0, np.int64)
+        of_pair = np.add.reduceat(lengths, reply - 3 * np.diff(offsets)) if len(places) else np.empty(0, np.int64)
         return EncodedPairs(tokens, np.repeat(trained, lengths), of_pair, lengths[reply + 1] + lengths[reply + 2])
 
     def render_prompt(self, messages: list[Message]) -> str:

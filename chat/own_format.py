@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from chat.chat_format import ChatFormatError, EncodedPairs, Message
+from chat.chat_format import ChatFormatError, EncodedPairs, Message, PairTexts
 
 if TYPE_CHECKING:
-    import numpy as np
     from tokenizers import Tokenizer
 
 MARK = "{#- Repartee: "
@@ -125,18 +124,11 @@ class OwnFormat:
         """Encodes a reply as it stands behind a prompt, and the token that ends it."""
         return self._encode_replies([reply])[0]
 
-    def encode_pairs(
-        self,
-        roles: Sequence[str],
-        texts: Sequence[str],
-        message_roles: np.ndarray,
-        message_texts: np.ndarray,
-        offsets: np.ndarray,
-        reply_texts: np.ndarray,
-    ) -> EncodedPairs:
+    def encode_pairs(self, pairs: PairTexts) -> EncodedPairs:
         """Encodes pairs for training; every distinct prompt and reply is tokenized once."""
         import numpy as np
 
+        roles, texts, message_roles, message_texts, offsets, reply_texts = pairs
         messages = list(zip(message_roles.tolist(), message_texts.tolist(), strict=True))
         keys = [tuple(messages[start:end]) for start, end in pairwise(offsets.tolist())]
         distinct = list(dict.fromkeys(keys))

@@ -14,17 +14,15 @@ the forms to each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from chat.chat_format import ChatFormat, ChatFormatError, EncodedPairs
+from chat.chat_format import ChatFormat, ChatFormatError, EncodedPairs, PairTexts
 from chat.chat_format import Message as Message
 from chat.chatml import ChatML
 from chat.own_format import MARK, OwnFormat, with_system
 
 if TYPE_CHECKING:
-    import numpy as np
     from transformers import PreTrainedTokenizerBase
 
 SYSTEM_PROMPT = "Answer with one realistic, natural line of film dialogue."
@@ -124,27 +122,9 @@ def encode_reply(tokenizer: Any, reply: str) -> list[int]:
     return chat_format(tokenizer).encode_reply(reply)
 
 
-def encode_pairs(
-    tokenizer: Any,
-    roles: Sequence[str],
-    texts: Sequence[str],
-    message_roles: np.ndarray,
-    message_texts: np.ndarray,
-    offsets: np.ndarray,
-    reply_texts: np.ndarray,
-) -> EncodedPairs:
-    """Encodes pairs for training: each is `encode_prompt` of its messages and `encode_reply` of its reply.
-
-    Args:
-        tokenizer: as `configure_tokenizer` leaves it.
-        roles: distinct roles.
-        texts: distinct texts of messages and replies.
-        message_roles: (messages,), of all prompts one after the other, as indices into `roles`.
-        message_texts: (messages,), the same into `texts`.
-        offsets: (pairs + 1,), the messages of pair i are those from offsets[i] to offsets[i + 1].
-        reply_texts: (pairs,), as indices into `texts`.
-    """
-    return chat_format(tokenizer).encode_pairs(roles, texts, message_roles, message_texts, offsets, reply_texts)
+def encode_pairs(tokenizer: Any, pairs: PairTexts) -> EncodedPairs:
+    """Encodes pairs for training: each is `encode_prompt` of its messages and `encode_reply` of its reply."""
+    return chat_format(tokenizer).encode_pairs(pairs)
 
 
 def render_text(tokenizer: Any, messages: list[Message]) -> str:

@@ -18,8 +18,12 @@ from hub.lineage import Input, Lineage, pin
 from hub.publish import publish
 from hub.task import Task, log_progress
 from training.recipe import Recipe, load
+from training.recipe_schema import Model
 
-__all__ = ["WORK", "CustomStage", "Stage", "Task", "base_input", "command", "is_hub_id", "log_progress", "work_folder"]
+__all__ = [
+    "WORK", "CustomStage", "Stage", "Task", "base_input", "command", "hub_base", "is_hub_id", "log_progress",
+    "work_folder",
+]  # fmt: skip
 
 WORK = Path(".repartee/work")
 Files = dict[str, Any]
@@ -109,16 +113,25 @@ def work_folder(work: Path, lineage: Lineage) -> Path:
 
 def base_input(recipe: Recipe) -> Input:
     """Base model pinned as a Hub repository: the recipe's id, or the one that its folder or file is published as."""
+    return hub_base(recipe.model) or pin(recipe.names.base, "model")
+
+
+def hub_base(model: Model) -> Input | None:
+    """Base that is a Hub id, pinned; None where it is a folder or file, or a substitute stands in for it.
+
+    Raises:
+        RepositoryNotFoundError: the Hub has no such id, and the recipe names no substitute.
+    """
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    model = recipe.model
-    if is_hub_id(model.base):
-        try:
-            return pin(model.base, "model", model.revision or "main")
-        except RepositoryNotFoundError:
-            if not model.substitute:
-                raise
-    return pin(recipe.names.base, "model")
+    if not is_hub_id(model.base):
+        return None
+    try:
+        return pin(model.base, "model", model.revision or "main")
+    except RepositoryNotFoundError:
+        if not model.substitute:
+            raise
+        return None
 
 
 def is_hub_id(base: str) -> bool:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from chat.chat_format import PairTexts
 from chat.template import (
     PAD,
     STOP,
@@ -81,13 +82,14 @@ def of_training(tokenizer, pairs) -> list[tuple[list[int], list[int]]]:
     roles = sorted({message["role"] for message in messages})
     texts = sorted({message["content"] for message in messages} | {reply for _, reply in pairs})
     offsets = np.cumsum([0, *(len(prompt) for prompt, _ in pairs)])
-    encoded = encode_pairs(
-        tokenizer, roles, texts,
+    distinct = PairTexts(
+        roles, texts,
         np.array([roles.index(message["role"]) for message in messages], dtype=np.int64),
         np.array([texts.index(message["content"]) for message in messages], dtype=np.int64),
         offsets,
         np.array([texts.index(reply) for _, reply in pairs], dtype=np.int64),
     )  # fmt: skip
+    encoded = encode_pairs(tokenizer, distinct)
     ends = np.cumsum(encoded.lengths)
     assert len(encoded.tokens) == (ends[-1] if len(ends) else 0)
     found = []

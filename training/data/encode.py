@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from chat.chat_format import PairTexts
 from chat.template import encode_pairs
 from hub.errors import UserError
 from hub.lineage import Input
@@ -51,8 +52,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int,
     roles = prompts.values.field("role").dictionary_encode()
     texts = pa.concat_arrays([prompts.values.field("content"), replies.values.field("content")]).dictionary_encode()
     messages = len(roles)
-    tokens, of_reply, length, reply_length = encode_pairs(
-        tokenizer,
+    distinct = PairTexts(
         roles.dictionary.to_pylist(),
         texts.dictionary.to_pylist(),
         roles.indices.to_numpy(),
@@ -60,6 +60,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, pairs: pa.Table, max_length: int,
         prompts.offsets.to_numpy().astype(np.int64),
         texts.indices.to_numpy()[messages:],
     )
+    tokens, of_reply, length, reply_length = encode_pairs(tokenizer, distinct)
     labels = np.where(of_reply, tokens, IGNORED) if replies_only else tokens
     row_offsets = pa.array(np.concatenate([[0], np.cumsum(length)]).astype(np.int32))
     table = pa.table(

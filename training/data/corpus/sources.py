@@ -158,5 +158,7 @@ def file_digest(path: Path) -> str:
     read_ones = (*cornell.FILES, cornell.URLS, *convokit.FILES)
     for file in [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.name in read_ones):
         digest.update(file.name.encode() if path.is_dir() else b"")
-        digest.update(file.read_bytes())
+        with file.open("rb") as content:
+            while chunk := content.read(1 << 20):
+                digest.update(chunk)
     return digest.hexdigest()
