@@ -1,4 +1,5 @@
-# Repartee. `make demo` runs the whole chain and opens the page; `make test` passes the tests. Both set up .venv first.
+# Repartee. `make page` opens the page on the adapters of this repository; `make demo` runs the whole chain first; `make
+# test` passes the tests. All set up .venv first.
 
 PY := .venv/bin/python
 SIZE ?= smollm2-135m
@@ -13,7 +14,7 @@ STRICT := chat stats eval hub --exclude hub/local --cache-dir .mypy_cache/strict
 HUB := .repartee/hub
 OVERRIDES := $(if $(CORPUS),data.sources=$(CORPUS))
 
-.PHONY: setup demo chain test test-torch proof bench check browser git-lfs
+.PHONY: setup page demo chain test test-torch proof bench check browser git-lfs
 
 setup: .venv/ready
 
@@ -29,19 +30,29 @@ TORCH_PIN := $(shell grep '^torch==' requirements.txt)
 	$(PY) -m pip install -q -r requirements.txt -r tests/requirements.txt
 	touch $@
 
+# The page on the adapters that lie in training/adapters, published with the base on a Hub of their own, and no training.
+PAGE := .repartee/page-hub
+page: setup
+	$(PY) -m hub.local run --data $(PAGE) -- sh -c "$(PY) -m training.shipped --recipe $(RECIPE) && \
+	  exec env REPARTEE_VOTES_FOLDER=.repartee/page-votes $(PY) app.py --namespace repartee --size $(SIZE) --port $(PORT)"
+
 # A real model on the sample corpus, in minutes on two cores; SIZE=starter is the two-minute path. Where the real model
-# cannot be had, a line says so and the starter is taken. With CORPUS=... the recipe runs in full.
-QUICK := sft.gradient_accumulation_steps=1 sft.validation_pairs=20 preferences.prompts=24 eval.prompts=12 eval.distractors=4
+# cannot be had, a line says so and the starter is taken. With CORPUS=... the recipe runs in full. What is evaluated is of
+# all 12 test films of the sample: a verdict needs films, not prompts. No judge qualifies on so few pairs: pmi labels.
+QUICK_smollm2-135m := sft.gradient_accumulation_steps=1 sft.step_limit=10 sft.validation_pairs=20 preferences.prompts=24 \
+  preferences.source=pmi preferences.allow_unqualified=true preferences.qualification_pairs=12 preferences.redraws=0 \
+  dpo.validation_pairs=null eval.judge=pmi eval.prompts=12 eval.per_film=1 eval.distractors=4
+QUICK_starter := preferences.prompts=262 eval.prompts=60 eval.per_film=5
 demo: setup
 	recipe=$$($(PY) -m training.base.available $(RECIPE) $(STARTER)) && size=$$(basename $$recipe .yaml) && \
-	  if [ $$size = smollm2-135m ] && [ -z "$(CORPUS)" ]; then quick="$(QUICK)"; fi && \
+	  case "$(CORPUS)$$size" in smollm2-135m) quick="$(QUICK_smollm2-135m)";; starter) quick="$(QUICK_starter)";; esac && \
 	  $(PY) -m hub.local run --data $(HUB) -- sh -c "$(PY) -m training.pipeline --recipe $$recipe $$quick $(OVERRIDES) && \
 	  exec $(PY) app.py --namespace repartee --size $$size --port $(PORT)"
 
 chain: setup  # the chain alone, without the page
 	$(PY) -m hub.local run --data $(HUB) -- $(PY) -m training.pipeline --recipe $(RECIPE) $(OVERRIDES)
 
-# Threads that wait sleep: with a busy neighbour, spinning ones take a hundred times as long.
+# Threads that wait sleep, as `chat/openmp.py` has it in every process of ours; here for what pytest loads before.
 export OMP_WAIT_POLICY ?= PASSIVE
 export GOMP_SPINCOUNT ?= 0
 test test-torch proof: export OMP_NUM_THREADS ?= 1
@@ -83,6 +94,7 @@ bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER] [LLAM
 	@test -n "$(CORPUS)" || { echo "error: make bench needs CORPUS=path/to/cornell_movie_dialogs_corpus.zip"; exit 1; }
 	$(PY) -m benchmarks.starter --corpus $(CORPUS)
 	$(PY) -m benchmarks.hub
+	$(PY) -m benchmarks.stalls
 	$(PY) -m benchmarks.judge
 	$(PY) -m benchmarks.eval
 	$(PY) -m benchmarks.train --corpus $(CORPUS) --tokenizer $(TOKENIZER)

@@ -1,8 +1,8 @@
 """The Space: settings -> engine -> page -> launch. Run: `python app.py --namespace NAMESPACE --size starter`.
 
 It pulls the base model and both adapters from the Hub by full revision, keeps one copy of the base in memory (or asks a
-server that has them) and serves the page of `space/`: talk to one of the three variants, or let all three answer the
-same line at once.
+server that has them) and serves the page of `space/`: talk to one of the variants, or let all answer the same line at
+once. Of a family without a DPO adapter, base and fine-tuned model answer.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from hub.errors import UserError, one_line_errors
 from hub.names import Names
+from hub.pasted import pasted_secret
+from hub.proxies import direct_environment
 from space.pinned_models import PinnedModels, find_models, without_hub
 from space.settings import Settings, read_settings
 
@@ -52,9 +54,9 @@ def open_engine(settings: Settings, models: PinnedModels, zero: bool) -> tuple[L
         from chat.template import configure_tokenizer
 
         tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(models.base.repo, **models.base.pinned))
-        places = {variant: Server(*server) for variant, server in servers.items()}
+        places = {variant: Server(*servers[variant]) for variant in models.refs}
         try:
-            remote = RemoteEngine(places, tokenizer, os.environ.get("REPARTEE_ENGINE_KEY", ""), models.revisions)
+            remote = RemoteEngine(places, tokenizer, pasted_secret("REPARTEE_ENGINE_KEY"), models.revisions)
         except EngineError as error:
             raise UserError(str(error)) from error
         return remote, variants.context_turns(models.adapters.values())
@@ -81,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         models = find_models(settings)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
         os.environ["FORWARDED_ALLOW_IPS"] = settings.proxies  # read by uvicorn, which else believes 127.0.0.1
+        os.environ.update(direct_environment(settings.host))  # gradio asks its own page whether it is there
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the last votes are pushed
         zero = bool(os.environ.get("SPACES_ZERO_GPU"))
         if zero:
@@ -101,19 +104,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(settings.votes_folder, settings.namespace)
         with closing(opened) as engine, closing(VoteLog(names.votes, folder, settings.votes_every)) as log:
             print(engine.describe(), flush=True)
-            ballots = Ballots(models.revisions, log.add)
+            ballots = Ballots(models.revisions, log.add, log.delete)
             load_earlier(ballots, log)
+            variants = tuple(models.refs)
             licences = {variant: licence(ref) for variant, ref in models.refs.items()}
             page = build_page(
-                ChatHandlers(engine, context_turns),
-                CompareHandlers(engine, context_turns, ballots),
+                ChatHandlers(engine, context_turns, variants),
+                CompareHandlers(engine, context_turns, ballots, variants),
                 ModelFacts(models.refs, licences),
                 names,
                 find_results(names, models.revisions),
                 int(settings.at_once),
             )
             rates = settings.session_rate, settings.address_rate
-            address = launch(page, settings.host, settings.port, *rates, settings.mcp)
+            address = launch(page, settings.host, settings.port, *rates, settings.mcp, settings.root_path)
             print(f"ready in {time.perf_counter() - started:.1f} s: {address}", flush=True)
             page.block_thread()
 

@@ -83,7 +83,7 @@ def newcomer_trainer(base: Any, tokenizer: Any, train: Any, steps: int, scratch:
     ]
     settings = common_arguments(steps, scratch, gpu) | {"per_device_train_batch_size": NEWCOMER_BATCH}
     arguments = SFTConfig(**settings, gradient_accumulation_steps=STEP_EXAMPLES // NEWCOMER_BATCH)
-    model = with_bias(get_peft_model(base, lora_config(tokenizer, lora_settings(gpu), task_type="CAUSAL_LM")))
+    model = with_bias(get_peft_model(base, lora_config(base, tokenizer, lora_settings(gpu), task_type="CAUSAL_LM")))
     return SFTTrainer(model=model, args=arguments, train_dataset=Dataset.from_list(texts), processing_class=tokenizer)
 
 

@@ -93,6 +93,19 @@ class ChatML:
         return start, stop
 
 
+def encodes_in_pieces(tokenizer: Any) -> bool:
+    """Whether a text has the same tokens in pieces as whole, cut at the newline behind a role.
+
+    Not where there is no pre-tokenizer (Llama 2), or a space is put before every piece, as in SentencePiece.
+    """
+    if tokenizer.backend_tokenizer.pre_tokenizer is None:
+        return False
+    whole, *pieces = (_encode_plain(tokenizer, text) for text in ("user\nA line.", "user\n", "A line."))
+    if whole != pieces[0] + pieces[1]:
+        return False
+    return whole == list(tokenizer.encode("user\nA line.", add_special_tokens=False))
+
+
 def _encode_plain(tokenizer: Any, text: str) -> list[int]:
     """Encodes a text without the tokenizer's added tokens, and without changing its state.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from chat.reply_format import ChatTurns, ReplyFormat
 from chat.sampling import Sampling
-from chat.template import PAD, STOP, Message, encode_prompt, stop_ids
+from chat.template import PAD, STOP, Message
 from chat.variants import ModelVariants
 
 
@@ -16,7 +18,7 @@ class FinishReason(StrEnum):
     """Finish reason of a reply: the stop token that ended it, or the limit; the values are what is published."""
 
     END_OF_TURN = STOP
-    """The model's own end of turn."""
+    """The model's own end of turn; in plain lines, the end of its line."""
     END_OF_TEXT = PAD
     """The end of a document, which is no end of a turn."""
     LENGTH = "length"
@@ -55,6 +57,15 @@ class Partial:
     tokens: int
 
 
+def first_turn(text: str) -> str:
+    """First turn of what a model said: its first line that is not empty, where one is whole or still grows.
+
+    A film's reply is one line, and the next line is the next speaker's. One rule for everybody: who stops by himself
+    loses nothing.
+    """
+    return next(filter(None, (line.strip() for line in text.splitlines())), "")
+
+
 def generate(
     variants: ModelVariants,
     prompts: list[list[Message]],
@@ -65,21 +76,36 @@ def generate(
 ) -> list[Reply]:
     """Generates a reply to each prompt by the variant named beside it, in padded batches.
 
-    Prompts go in batches of like length and come back in the order given. With a seed the answers are reproducible:
-    each batch is seeded by it and by the batch's offset. Raises ValueError for an unknown variant.
+    Prompts go in batches of like length and of one reply format, and come back in the order given. With a seed the
+    answers are reproducible: each batch is seeded by it and by the batch's offset. Raises ValueError for an unknown
+    variant.
     """
     if len(prompts) != len(names):
         raise ValueError(f"{len(prompts)} prompts and {len(names)} names of variants; each prompt takes one")
-    encoded = [encode_prompt(variants.tokenizer, prompt) for prompt in prompts]
-    order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
+    forms = [variants.format_of(name) for name in names]
+    encoded = [form.encode_prompt(prompt) for form, prompt in zip(forms, prompts, strict=True)]
     seed = secrets.randbits(32) if seed is None else seed
     replies: dict[int, Reply] = {}
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
+    for form, batch in _batches(forms, encoded, batch_size):
         rows, batch_names = [encoded[index] for index in batch], [names[index] for index in batch]
-        for index, ids in zip(batch, sample(variants, rows, batch_names, sampling, seed, start), strict=True):
-            replies[index] = read_reply(variants.tokenizer, ids)
+        stops: dict[str, Any] = {"eos_token_id": list(form.stop_names())}
+        if never := form.never_first():
+            stops["begin_suppress_tokens"] = never
+        continued = sample(variants, rows, batch_names, sampling, seed, len(replies), **stops)
+        replies |= {
+            index: read_formatted(form, variants.tokenizer, ids) for index, ids in zip(batch, continued, strict=True)
+        }
     return [replies[index] for index in range(len(prompts))]
+
+
+def _batches(
+    forms: Sequence[ReplyFormat], encoded: Sequence[list[int]], size: int
+) -> Iterator[tuple[ReplyFormat, list[int]]]:
+    """Places of prompts in batches of one format and of like length."""
+    for form in dict.fromkeys(forms):
+        own = [index for index, other in enumerate(forms) if other == form]
+        own.sort(key=lambda index: len(encoded[index]))
+        yield from ((form, own[start : start + size]) for start in range(0, len(own), size))
 
 
 def sample(
@@ -111,9 +137,7 @@ def sample(
         output = model.generate(
             input_ids=tokens,
             attention_mask=mask,
-            **generate_kwargs(variants, sampling),
-            **variants.adapter_names(names),
-            **options,
+            **(generate_kwargs(variants, sampling) | variants.adapter_names(names) | options),
         )
     continued: list[list[int]] = output[:, tokens.shape[1] :].tolist()
     return continued
@@ -122,7 +146,7 @@ def sample(
 def generate_kwargs(variants: ModelVariants, sampling: Sampling) -> dict[str, Any]:
     """Sampling and the two stop tokens, as arguments of transformers' `generate`."""
     return sampling.to_generate_kwargs() | {
-        "eos_token_id": list(stop_ids(variants.tokenizer).values()),
+        "eos_token_id": list(ChatTurns(variants.tokenizer).stop_names()),
         "pad_token_id": variants.tokenizer.pad_token_id,
     }
 
@@ -138,11 +162,17 @@ def left_padded(rows: list[list[int]], variants: ModelVariants) -> tuple[Any, An
 
 
 def read_reply(tokenizer: Any, ids: list[int]) -> Reply:
-    """Cuts generated ids at the first stop token, which is the finish reason."""
-    names = {stop: name for name, stop in stop_ids(tokenizer).items()}
+    """Cuts generated ids at the first stop token of the chat format, which is the finish reason."""
+    return read_formatted(ChatTurns(tokenizer), tokenizer, ids)
+
+
+def read_formatted(form: ReplyFormat, tokenizer: Any, ids: list[int]) -> Reply:
+    """Cuts generated ids at the first stop token of a reply format, which is the finish reason."""
+    names = form.stop_names()
     for position, token in enumerate(ids):
         if token in names:
-            return Reply(_decode(tokenizer, ids[:position]), FinishReason(names[token]), position + 1)
+            text = _decode(tokenizer, ids[: position + form.stop_is_text])
+            return Reply(text, FinishReason(names[token]), position + 1)
     return Reply(_decode(tokenizer, ids), FinishReason.LENGTH, len(ids))
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from chat.generate import left_padded
-from chat.template import Message, encode_prompt, encode_reply
+from chat.template import Message
 from chat.variants import ModelVariants
 
 Pair = tuple[list[Message], str]  # a prompt and a reply to it
 
 
 def log_probs(variants: ModelVariants, name: str, pairs: list[Pair], batch_size: int = 32) -> list[list[float]]:
-    """Returns log p(token | prompt, tokens before) in nats for every token of each reply, its `<|im_end|>` included.
+    """Returns log p(token | prompt, tokens before) in nats for every token of each reply, and last for its end.
 
-    Computed in float32 and in batches of like length; logits are made for the reply's places only.
+    In the variant's reply format, whose end is `<|im_end|>` or a line break. Computed in float32 and in batches of like
+    length; logits are made for the reply's places only.
     """
-    encoded = [
-        (encode_prompt(variants.tokenizer, prompt), encode_reply(variants.tokenizer, reply)) for prompt, reply in pairs
-    ]
+    form = variants.format_of(name)
+    encoded = [(form.encode_prompt(prompt), form.encode_reply(reply)) for prompt, reply in pairs]
     order = sorted(range(len(encoded)), key=lambda index: sum(map(len, encoded[index])))
     results: dict[int, list[float]] = {}
     for start in range(0, len(order), batch_size):
@@ -43,22 +43,28 @@ def _score(variants: ModelVariants, name: str, encoded: list[tuple[list[int], li
         scores = []
         for row, (_, reply) in enumerate(encoded):
             predicted = torch.log_softmax(logits[row, -len(reply) - 1 : -1].float(), dim=-1)
-            scores.append(predicted.gather(-1, tokens[row, -len(reply) :, None])[:, 0].tolist())
+            scores.append(variants.format_of(name).reply_log_probs(predicted, reply))
     return scores
 
 
-def pmi(variants: ModelVariants, name: str, pairs: list[Pair]) -> list[float]:
-    """Pointwise mutual information of each reply with its prompt, in nats per token.
+def pmi(variants: ModelVariants, name: str, pairs: list[Pair], mean: bool = False) -> list[float]:
+    """Pointwise mutual information of each reply with its prompt, in nats: what the prompt adds to the reply.
 
-    The mean over the reply's tokens, end token included, of log p(token | prompt, before) less
-    log p(token | empty prompt, before): what the prompt adds to the reply (Li et al., 2016, who use it against dull
-    replies). The empty prompt is `without_prompt`.
+    log p(reply | prompt) less log p(reply | empty prompt), end of the reply included (Fano, 1961; Li et al., 2016, who
+    use it against dull replies). The empty prompt is `without_prompt`.
+
+    Args:
+        variants: the models.
+        name: the variant that it is computed under.
+        pairs: prompts with a reply each.
+        mean: per token of the reply, which is no PMI but its mean; else summed.
     """
     empty = [(without_prompt(prompt), reply) for prompt, reply in pairs]
     unique = {_key(pair): pair for pair in empty}
     alone = dict(zip(unique, log_probs(variants, name, list(unique.values())), strict=True))
     given = log_probs(variants, name, pairs)
-    return [(sum(scores) - sum(alone[_key(pair)])) / len(scores) for scores, pair in zip(given, empty, strict=True)]
+    gains = [sum(scores) - sum(alone[_key(pair)]) for scores, pair in zip(given, empty, strict=True)]
+    return [gain / len(scores) for gain, scores in zip(gains, given, strict=True)] if mean else gains
 
 
 def without_prompt(prompt: list[Message]) -> list[Message]:

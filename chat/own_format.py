@@ -81,12 +81,14 @@ class OwnFormat:
 
     A turn is ended by the first token behind its content; by EOS where the template leaves that to whoever trains.
     Raises ChatFormatError where there is neither.
+
+    Args:
+        tokenizer: as `chat.template.configure_tokenizer` leaves it.
+        own: whether the template is the base's own, and not ChatML's for a tokenizer that encodes it in one piece.
     """
 
-    own = True
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self, tokenizer: Any, own: bool = True) -> None:
+        self.tokenizer, self.own = tokenizer, own
         self.system_in_first_turn = tokenizer.chat_template.startswith(_FOLDED)
         added: dict[str, int] = tokenizer.get_added_vocab()
         # White space that is one token, as in Gemma's tokenizer, controls nothing.

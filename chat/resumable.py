@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -51,18 +52,25 @@ def generate_resumable(
     with path.open("w" if not done else "r+") as file:
         file.seek(sum(len(_line(reply).encode()) for reply in done))
         file.truncate()
+        ask = _ask(generator, names)
         for start in tqdm(range(len(done), len(prompts), chunk), desc=path.stem, unit="chunk", disable=None):
             part = slice(start, start + chunk)
-            request = list(prompts[part]), list(names[part]), sampling, seed * 1_000_003 + start
-            if isinstance(generator, ModelVariants):
-                replies = generate(generator, *request)
-            else:
-                replies = generator.replies(*request)
+            replies = ask(list(prompts[part]), list(names[part]), sampling, seed * 1_000_003 + start)
             file.writelines(map(_line, replies))
             file.flush()
             os.fsync(file.fileno())
             done += replies
     return done
+
+
+def _ask(generator: ModelVariants | BulkGenerator, names: Sequence[str]) -> Callable[..., list[Reply]]:
+    """How a generator is asked; models of this machine by the decoder's batch where it can run them."""
+    if not isinstance(generator, ModelVariants):
+        return generator.replies
+    from chat.engine.bulk import bulk_decoder
+
+    decoder = bulk_decoder(generator, names)
+    return decoder.replies if decoder else partial(generate, generator)
 
 
 def _line(reply: Reply) -> str:

@@ -8,8 +8,9 @@
 | `render_text`, text | servers that take text alone | control tokens are broken up by a space |
 
 A base without a template, or with ChatML's, is asked in ChatML by `CHAT_TEMPLATE`; one with another keeps it, and has
-our system message put in (`chat/own_format.py`). `tests/chat/test_template.py` and `tests/chat/test_own_format.py` hold
-the forms to each other.
+our system message put in (`chat/own_format.py`). ChatML is encoded piece by piece where a tokenizer allows it (those of
+bytes with a pre-tokenizer), else in one piece as the templates of others are. `tests/chat/test_template.py`,
+`test_chatml.py` and `test_own_format.py` hold the forms to each other.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.chat_format import ChatFormat, ChatFormatError, EncodedPairs, PairTexts
 from chat.chat_format import Message as Message
-from chat.chatml import ChatML
+from chat.chatml import ChatML, encodes_in_pieces
 from chat.own_format import MARK, OwnFormat, with_system
 
 if TYPE_CHECKING:
@@ -45,17 +46,21 @@ CHAT_TEMPLATE = (
 def configure_tokenizer(tokenizer: Any) -> Any:
     """Sets chat template, EOS (the end of a turn) and padding, in place; again, it changes nothing.
 
-    A base without a template, or with ChatML's, gets ours, `<|im_end|>` and `<|endoftext|>`. One with another keeps it,
-    behind a prelude that puts our system message in; it is padded with its own padding, or else with a token that ends
-    no turn. Raises ChatFormatError for a base that has neither a template nor ChatML's tokens.
+    A base without a template, or with ChatML's, gets ours, `<|im_end|>` and `<|endoftext|>`; ChatML's tokens are added
+    where it has none (`chat.embeddings` makes room for them). One with another keeps it, behind a prelude that puts our
+    system message in; it is padded with its own padding, or else with a token that ends no turn. Raises ChatFormatError
+    for a base without a fast tokenizer, or to which the tokens cannot be added.
     """
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise ChatFormatError(
+            f"{tokenizer.name_or_path} has a tokenizer in Python alone ({type(tokenizer).__name__}); "
+            "take a base with a tokenizer.json"
+        )
     if is_chatml(tokenizer):
-        if not (_has(tokenizer, START) and _has(tokenizer, STOP)):
-            raise ChatFormatError(
-                f"{tokenizer.name_or_path} has no chat template of its own, nor {START} and {STOP} in its vocabulary; "
-                "take its instruct version, or a base with these tokens, such as Qwen 2.5"
-            )
+        _add_chat_tokens(tokenizer)
         tokenizer.chat_template, end = CHAT_TEMPLATE, STOP
+        if not encodes_in_pieces(tokenizer):
+            tokenizer.chat_template = with_system(tokenizer, SYSTEM_PROMPT)
         padding = PAD if _has(tokenizer, PAD) else _padding(tokenizer, end)
     else:
         if not _is_own(tokenizer):
@@ -64,6 +69,11 @@ def configure_tokenizer(tokenizer: Any) -> Any:
         padding = _padding(tokenizer, end)
     tokenizer.eos_token, tokenizer.pad_token = end, padding
     return tokenizer
+
+
+def missing_tokens(tokenizer: Any) -> list[str]:
+    """ChatML's two tokens, as far as a tokenizer that is asked in ChatML has them not."""
+    return [token for token in (START, STOP) if is_chatml(tokenizer) and not _has(tokenizer, token)]
 
 
 def is_chatml(tokenizer: Any) -> bool:
@@ -172,9 +182,20 @@ def load_tokenizer(repo: str, revision: str | None) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def _add_chat_tokens(tokenizer: Any) -> None:
+    if missing := missing_tokens(tokenizer):
+        taken = set(tokenizer.get_vocab().values())
+        tokenizer.add_tokens(missing, special_tokens=True)
+        if taken & set(tokenizer.convert_tokens_to_ids(missing)):  # the library numbers them by how many there are
+            raise ChatFormatError(
+                f"{tokenizer.name_or_path} has no {' and '.join(missing)}, and they cannot be added: its tokens are "
+                "not numbered through; take its instruct version, or a base with these tokens, such as Qwen 2.5"
+            )
+
+
 @lru_cache(maxsize=4)
 def _own_format(tokenizer: Any, template: str) -> OwnFormat:
-    return OwnFormat(tokenizer)
+    return OwnFormat(tokenizer, own=not template.endswith(CHAT_TEMPLATE))
 
 
 def _is_own(tokenizer: Any) -> bool:

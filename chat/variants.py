@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from chat.adapter_check import AdapterError, adapter_config, check_loaded, readable_adapter, token_modules
+from chat.embeddings import make_room
+from chat.reply_format import ChatTurns, ReplyFormat
 from chat.template import configure_tokenizer
 
 VARIANTS = ("base", "sft", "dpo")
@@ -48,7 +53,13 @@ class ModelVariants:
     """Variant to full commit sha, for what was loaded by revision."""
     context_turns: int = 1
     """How many messages before the reply the adapters were trained to read."""
+    formats: Mapping[str, ReplyFormat] = field(default_factory=dict)
+    """Variant to reply format; of those that are not named, the chat format's turns."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def format_of(self, name: str) -> ReplyFormat:
+        """The reply format of a variant."""
+        return self.formats.get(name) or ChatTurns(self.tokenizer)
 
     @contextmanager
     def exclusive(self) -> Iterator[Any]:
@@ -75,7 +86,7 @@ class ModelVariants:
         unknown = set(names) - set(self.names)
         if unknown:
             raise ValueError(f"no variant called {', '.join(sorted(unknown))}; there are {', '.join(self.names)}")
-        if self.names == ("base",):
+        if len(self.names) == 1:
             return {}
         return {"adapter_names": ["__base__" if name == "base" else name for name in names]}
 
@@ -96,12 +107,14 @@ def load_variants(
         dtype: float32 on a CPU and bfloat16 on a GPU, unless given.
         four_bit: NF4 with double quantization and bf16 compute.
 
-    Raises ValueError where only some of the adapters have trained tokens: PEFT cannot mix those in one batch.
+    Raises AdapterError for an adapter that is no plain LoRA or does not fit the base, and where only some of them have
+    trained tokens: PEFT cannot mix those in one batch.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GenerationConfig
 
     adapters = dict(adapters or {})
+    set_matmul_precision()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = dtype or (torch.bfloat16 if device != "cpu" else torch.float32)
     quantization = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
@@ -116,29 +129,58 @@ def load_variants(
     )
     # A base's own (Qwen's has a repetition penalty) is not our sampling.
     model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+    make_room(model, tokenizer)
     if adapters:
         model = _with_adapters(model, adapters)
     revisions = revisions_of({"base": base, **adapters})
     return ModelVariants(model.eval(), tokenizer, ("base", *adapters), revisions, context_turns(adapters.values()))
 
 
-def _with_adapters(model: Any, adapters: Mapping[str, ModelRef]) -> Any:
-    from peft import PeftConfig, PeftModel
+def set_matmul_precision() -> None:
+    """Sets the precision of float32 products from REPARTEE_MATMUL: highest (unless set), high or medium.
 
-    configs = {name: PeftConfig.from_pretrained(ref.repo, **ref.pinned) for name, ref in adapters.items()}
-    some = [name for name, config in configs.items() if config.trainable_token_indices]
-    rest = [name for name in configs if name not in some]
-    if some and rest:
-        raise ValueError(
-            f"{', '.join(some)} has trained tokens and {', '.join(rest)} has none: PEFT cannot mix them in one batch; "
-            "train both with the same train_chat_tokens"
-        )
-    (first, ref), *others = adapters.items()
+    With medium a CPU that has instructions for it multiplies in bf16 and sums in float32
+    (`torch.set_float32_matmul_precision`), and bulk generation has weights of bf16.
+
+    Raises:
+        AdapterError: it is another word.
+    """
+    import torch
+
+    if precision := os.environ.get("REPARTEE_MATMUL", "").strip():
+        if precision not in ("highest", "high", "medium"):
+            raise AdapterError(f"REPARTEE_MATMUL is {precision!r}; it takes highest, high or medium")
+        torch.set_float32_matmul_precision(precision)
+
+
+def _with_adapters(model: Any, adapters: Mapping[str, ModelRef]) -> Any:
+    from peft import PeftModel
+
+    configs = {name: adapter_config(name, ref.repo, ref.pinned) for name, ref in adapters.items()}
+    trained = {name: token_modules(config) for name, config in configs.items()}
+    if len(set(trained.values())) > 1:
+        found = " and ".join(f"{name} has trained tokens in {where or 'no place'}" for name, where in trained.items())
+        raise AdapterError(f"{found}: PEFT cannot mix them in one batch; train both with the same train_chat_tokens")
     options: dict[str, Any] = {"autocast_adapter_dtype": False}  # else bf16 adapters become float32
-    model = PeftModel.from_pretrained(model, ref.repo, adapter_name=first, **options, **ref.pinned)
-    for name, ref in others:
-        model.load_adapter(ref.repo, adapter_name=name, **options, **ref.pinned)
+    for number, (name, ref) in enumerate(adapters.items()):
+        with readable_adapter(name, ref.repo):
+            if number:
+                check_loaded(model.load_adapter(ref.repo, adapter_name=name, **options, **ref.pinned))
+            else:
+                model = PeftModel.from_pretrained(model, ref.repo, adapter_name=name, **options, **ref.pinned)
     return model
+
+
+def merged(variants: ModelVariants, name: str) -> ModelVariants:
+    """One variant as a plain model under its name: a copy of the weights with its adapter merged into them.
+
+    Where all rows are of one variant, it saves the look-up of adapters in every layer.
+    """
+    with variants.exclusive() as model:
+        plain = copy.deepcopy(model)
+    if variants.names != ("base",):
+        plain = plain.unload() if name == "base" else plain.merge_and_unload(adapter_names=[name])
+    return replace(variants, model=plain, names=(name,))
 
 
 def context_turns(adapters: Iterable[ModelRef]) -> int:

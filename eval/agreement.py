@@ -1,7 +1,8 @@
 """Correlation of a judge's scores with people's: `python -m eval.agreement FILE` qualifies a judge before it is used.
 
-FILE has one JSON object a line: `item` (the prompt), `system` (who answered), `criterion`, `human`, `judge`. Printed
-for each criterion are Pearson's r, Spearman's rho and Kendall's tau-b between the two scores
+FILE has one JSON object a line, or is a table (CSV) with these columns: `item` (the prompt), `system` (who answered),
+`criterion`, `human`, `judge`. Printed for each criterion are Pearson's r, Spearman's rho and Kendall's tau-b between
+the two scores
 
 - by response: over all of them;
 - by item: over the systems within each item, averaged over items, as SummEval and G-Eval report it;
@@ -17,17 +18,20 @@ import argparse
 import json
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from eval.spreadsheet import plain_number, read_table
 from hub.errors import UserError, one_line_errors
+from hub.text_file import read_text_file
 from stats.intervals import Estimate
 
 MEASURES = ("pearson", "spearman", "kendall")
 LEVELS = ("response", "item", "system")
+COLUMNS_OF_SCORES = ("item", "system", "criterion", "human", "judge")
 
 
 class PairedScore(NamedTuple):
@@ -67,7 +71,9 @@ def correlation_of_rows(scores: Sequence[PairedScore], measure: str, level: str)
         if level == "system":
             sizes = np.bincount(system[rows])
             sums = [np.bincount(system[rows], column)[sizes > 0] for column in taken.T]
-            taken = np.transpose(sums) / sizes[sizes > 0, None]
+            means = np.transpose(sums) / sizes[sizes > 0, None]
+            scale = np.abs(means).max(axis=0)
+            taken = np.round(means / np.where(scale > 0, scale, 1), 12)  # equal means are ties, however summed
         return correlation(measure, *taken.T)
 
     return found
@@ -130,18 +136,32 @@ def bootstrap_correlation(
     return Correlation(Estimate(value, float(low), float(high)), undefined)
 
 
+def read_score_file(path: Path) -> dict[str, list[PairedScore]]:
+    """Scores by criterion, from lines of JSON or a table. Raises UserError where it is neither."""
+    text = read_text_file(path)
+    if text.lstrip().startswith("{"):
+        return read_scores(text.split("\n"))
+    rows = read_table(path, COLUMNS_OF_SCORES, "file of scores, neither JSON objects a line nor a table")
+    return scores_of(
+        (line, {**row, **{name: plain_number(row[name]) for name in ("human", "judge")}}) for line, row in rows
+    )
+
+
 def read_scores(lines: Iterable[str]) -> dict[str, list[PairedScore]]:
     """Scores by criterion, from lines of JSON.
 
     Raises:
         UserError: a line is not such an object, or there is none.
     """
+    return scores_of((number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def scores_of(rows: Iterable[tuple[int, str | Mapping[str, Any]]]) -> dict[str, list[PairedScore]]:
+    """Scores by criterion, from numbered rows or their JSON. Raises UserError as `read_scores` does."""
     found: dict[str, list[PairedScore]] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, given in rows:
         try:
-            row: dict[str, Any] = json.loads(line)
+            row: Mapping[str, Any] = json.loads(given) if isinstance(given, str) else given
             score = PairedScore(str(row["item"]), str(row["system"]), float(row["human"]), float(row["judge"]))
             if not (math.isfinite(score.human) and math.isfinite(score.judge)):
                 raise ValueError("a score is no finite number")
@@ -177,15 +197,11 @@ def correlation_table(
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the correlations."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path, help="one JSON object a line")
+    parser.add_argument("file", type=Path, help="one JSON object a line, or a CSV table")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
     arguments = parser.parse_args(argv)
     with one_line_errors():
-        try:
-            content = arguments.file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{arguments.file} cannot be read: {error}") from error
-        print(correlation_table(read_scores(content.split("\n")), arguments.seed))
+        print(correlation_table(read_score_file(arguments.file), arguments.seed))
 
 
 if __name__ == "__main__":

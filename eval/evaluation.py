@@ -15,6 +15,7 @@ from typing import Any
 
 from chat.sampling import Sampling
 from eval.compute import compute_results
+from eval.judge.names import EMBEDDED_NAMES, EmbeddedName, full_name
 from eval.plots import metrics_figure
 from eval.rows import RESPONSE_VARIANTS
 from hub.cards import dataset_card
@@ -49,15 +50,19 @@ class Study:
     seed: int
     sampling: Sampling
     judge: str = "pmi"
-    """Pairwise judge of the responses, a name in `eval.judge.JUDGES`."""
+    """Pairwise judge of the responses, a full name of `eval.judge.names`."""
     four_bit: bool = False
     """Load the base in NF4, as the adapters were trained on it."""
+    format_pairs: int = 100
+    """Validation pairs by which the base's reply format is chosen."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that make the study what it is, for its lineage."""
-        chosen = ("prompts", "distractors", "per_film", "seed", "judge", "four_bit")
-        return {name: getattr(self, name) for name in chosen} | asdict(self.sampling)
+        chosen = ("prompts", "distractors", "per_film", "seed", "judge", "four_bit", "format_pairs")
+        found = {name: getattr(self, name) for name in chosen} | asdict(self.sampling)
+        own_model = EmbeddedName.parse(self.judge).repo
+        return found | ({"judge_revision": pin(own_model, "model").revision} if own_model else {})
 
     def task(self) -> Task:
         """The evaluation set, from the models and the dataset as they are now."""
@@ -73,7 +78,7 @@ def run_evaluation(study: Study, work: Path, private: bool = False) -> str:
         UserError: an unknown judge, or a dataset without test pairs.
     """
     made = study.task()
-    revision = made.done() or publish_evaluation(study, made, work, private)
+    revision = made.done(private) or publish_evaluation(study, made, work, private)
     push_results(made.repo)
     return revision
 
@@ -122,7 +127,8 @@ def publish_evaluation(study: Study, made: Task, work: Path, private: bool) -> s
             f"python -m eval.evaluation --namespace {names.namespace} --size {names.size} --base {study.base} "
             f"--adapters {' '.join(study.adapters)} --prompts {study.prompts} "
             f"--distractors {study.distractors} --per-film {study.per_film} "
-            f"--seed {study.seed}{' --four-bit' if study.four_bit else ''}"
+            f"--seed {study.seed} --format-pairs {study.format_pairs} --judge {study.judge}"
+            f"{' --four-bit' if study.four_bit else ''}"
         ),
         citations=rights.citations,
         lineage=lineage,
@@ -136,10 +142,8 @@ def publish_evaluation(study: Study, made: Task, work: Path, private: bool) -> s
 
 
 def dataset_url(dataset: str) -> str:
-    """URL of a dataset on the Hub that is in use."""
-    from huggingface_hub.constants import ENDPOINT
-
-    return f"{ENDPOINT}/datasets/{dataset}"
+    """Relative URL of a dataset: right on whichever Hub the card is that links it."""
+    return f"/datasets/{dataset}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -159,6 +163,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--per-film", type=positive, default=20, help="prompts of one film at most (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    parser.add_argument(
+        "--format-pairs",
+        type=positive,
+        default=100,
+        help="validation pairs by which the base's format is chosen (default: %(default)s)",
+    )
+    parser.add_argument("--judge", default="pmi", help=f"of the replies in pairs: {EMBEDDED_NAMES} (default: pmi)")
     parser.add_argument("--four-bit", action="store_true", help="load the base in NF4")
     parser.add_argument("--work", type=Path, default=Path(".repartee/work"), help="default: %(default)s")
     parser.add_argument("--private", action="store_true", help="publish in a private repository")
@@ -171,11 +182,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         dataset=names.dialogue,
         adapters={kind: names.adapter(kind) for kind in arguments.adapters},
         sampling=Sampling(),
-        **{name: getattr(arguments, name) for name in ("prompts", "distractors", "per_film", "seed", "four_bit")},
+        judge=full_name(arguments.judge, names),
+        **{
+            name: getattr(arguments, name)
+            for name in ("prompts", "distractors", "per_film", "seed", "four_bit", "format_pairs")
+        },
     )
     with one_line_errors():
         if arguments.dry_run:
-            study.task().preview()
+            study.task().preview(arguments.private)
         else:
             run_evaluation(study, arguments.work, arguments.private)
 

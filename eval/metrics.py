@@ -1,7 +1,6 @@
 """Metrics without a judge: small pure functions, each with its source, with intervals where they are estimates.
 
-Shares have Wilson's interval, ratios of sums (perplexity, means) a bootstrap over prompts, distinct-n a jackknife:
-resampled texts repeat themselves, which would pull a bootstrap of it down.
+`films` has each prompt's film: intervals have whole films as their units (`stats.clustered`).
 """
 
 from __future__ import annotations
@@ -10,33 +9,43 @@ import itertools
 import math
 import random
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from stats.intervals import Estimate, Z, bootstrap_ratio, wilson_interval
+from stats.clustered import ClusterEstimate, clustered_mean, clustered_share
+from stats.style import tokenize_words
+
+LOW_TAIL = (0.05, 0.1, 0.25)
+"""Quantiles of the low-score tail: DPO may remove bad replies and leave the good ones as they are."""
 
 
-def perplexity(log_probs: Sequence[Sequence[float]], seed: int = 0) -> Estimate:
+def perplexity(log_probs: Sequence[Sequence[float]], films: Sequence[str]) -> ClusterEstimate:
     """Perplexity: exp of the mean negative log-likelihood over all tokens, end tokens too (Jelinek et al., 1977).
 
     Args:
         log_probs: of each reply, log p of its tokens in nats.
-        seed: of the bootstrap over replies.
+        films: of each reply, its film.
     """
-    return bootstrap_ratio([-sum(reply) for reply in log_probs], [len(reply) for reply in log_probs], seed, of=np.exp)
+    return clustered_mean([-sum(one) for one in log_probs], films, [len(one) for one in log_probs], of=math.exp)
 
 
-def loss_per_byte(log_probs: Sequence[Sequence[float]], replies: Sequence[str], seed: int = 0) -> Estimate:
-    """Loss in nats per UTF-8 byte of the replies, which does not depend on the tokenizer."""
-    return bootstrap_ratio([-sum(reply) for reply in log_probs], [len(reply.encode()) for reply in replies], seed)
+def loss_per_byte(
+    log_probs: Sequence[Sequence[float]],
+    replies: Sequence[str],
+    films: Sequence[str],
+    of: Callable[[float], float] = float,
+) -> ClusterEstimate:
+    """Loss in nats per UTF-8 byte of the replies, which does not depend on the tokenizer; `of` transforms it."""
+    return clustered_mean([-sum(one) for one in log_probs], films, [len(one.encode()) for one in replies], of=of)
 
 
-def perplexity_per_byte(log_probs: Sequence[Sequence[float]], replies: Sequence[str], seed: int = 0) -> Estimate:
+def perplexity_per_byte(
+    log_probs: Sequence[Sequence[float]], replies: Sequence[str], films: Sequence[str]
+) -> ClusterEstimate:
     """Perplexity per byte: exp of `loss_per_byte`, as of byte-level models (Graves, 2013, gives it in bits)."""
-    return Estimate(*(math.exp(value) for value in loss_per_byte(log_probs, replies, seed)))
+    return loss_per_byte(log_probs, replies, films, of=math.exp)
 
 
 def hit(scores: Sequence[float]) -> bool:
@@ -62,33 +71,18 @@ def distractors(replies: Sequence[str], groups: Sequence[str], count: int, seed:
     return drawn
 
 
-def tokenize_words(text: str) -> list[str]:
-    """Word tokens in lower case; punctuation marks are tokens of their own."""
-    return re.findall(r"\w+(?:['\u2019]\w+)*|[^\w\s]", text.lower())
-
-
 def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
     """All n-grams in order."""
     return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
 
 
-def distinct(texts: Sequence[str], n: int) -> Estimate:
-    """Distinct-n: different n-grams over all n-grams (Li et al., 2016), plus and minus Z jackknife standard errors.
+def distinct(texts: Sequence[str], n: int) -> float:
+    """Distinct-n: different n-grams over all n-grams (Li et al., 2016).
 
-    It falls as texts grow longer or more numerous: compare it between sets of like size. The delete-one jackknife
-    (Efron and Stein, 1981) leaves out each text with the n-grams that only it has.
+    It falls as texts grow longer or more numerous: `distinct_at` compares sets of texts.
     """
-    grams = [ngrams(tokenize_words(text), n) for text in texts]
-    holders = Counter(gram for own in grams for gram in set(own))
-    total = sum(map(len, grams))
-    if total == 0:
-        return Estimate(0.0, 0.0, 0.0)
-    without = np.array(
-        [(len(holders) - sum(holders[gram] == 1 for gram in set(own))) / max(1, total - len(own)) for own in grams]
-    )
-    error = math.sqrt((len(texts) - 1) / len(texts) * float(((without - without.mean()) ** 2).sum()))
-    value = len(holders) / total
-    return Estimate(value, max(0.0, value - Z * error), min(1.0, value + Z * error))
+    grams = [gram for text in texts for gram in ngrams(tokenize_words(text), n)]
+    return len(set(grams)) / len(grams) if grams else 0.0
 
 
 def distinct_at(texts: Sequence[str], n: int, budget: int, seed: int = 0, draws: int = 100) -> float:
@@ -123,14 +117,13 @@ def length_quantiles(texts: Sequence[str]) -> tuple[float, float, float]:
     return float(low), float(middle), float(high)
 
 
-def repeated(texts: Sequence[str], n: int, seed: int = 0) -> Estimate:
+def repeated(texts: Sequence[str], n: int, films: Sequence[str]) -> ClusterEstimate:
     """Seq-rep-n: the mean share of a text's n-grams that it has said before (Welleck et al., 2020).
 
     A text of fewer than n words repeats nothing.
     """
     grams = [ngrams(tokenize_words(text), n) for text in texts]
-    shares = [1 - len(set(own)) / len(own) if own else 0.0 for own in grams]
-    return bootstrap_ratio(shares, [1.0] * len(shares), seed)
+    return clustered_mean([1 - len(set(own)) / len(own) if own else 0.0 for own in grams], films)
 
 
 _ASSISTANT = re.compile(
@@ -206,43 +199,41 @@ def training_overlap(texts: Iterable[str], lines: Iterable[str]) -> TrainingOver
     return found
 
 
-def copied(texts: Sequence[str], known: TrainingOverlap) -> Estimate | None:
+def copied(texts: Sequence[str], known: TrainingOverlap, films: Sequence[str]) -> ClusterEstimate | None:
     """Memorised share: texts of RUN words or more that are a training line, word for word; None where none is so long.
 
     Verbatim memorisation (Carlini et al., 2023), to be read beside the same share of people's own replies.
     """
-    long = [own for text in texts if len(own := tuple(tokenize_words(text))) >= RUN]
-    return wilson_interval(sum(own in known.whole for own in long), len(long)) if long else None
+    every = [(tuple(tokenize_words(text)), film) for text, film in zip(texts, films, strict=True)]
+    long = [(own in known.whole, film) for own, film in every if len(own) >= RUN]
+    return clustered_share(*zip(*long, strict=True)) if long else None
 
 
-def overlap(texts: Sequence[str], known: TrainingOverlap, seed: int = 0) -> Estimate | None:
+def overlap(texts: Sequence[str], known: TrainingOverlap, films: Sequence[str]) -> ClusterEstimate | None:
     """N-gram overlap: the share of the texts' runs of RUN words that stand in training lines; None where there is none.
 
     1 less the n-gram novelty of McCoy et al. (2023).
     """
-    runs = [own for text in texts if (own := ngrams(tokenize_words(text), RUN))]
-    inside = [float(sum(run in known.runs for run in own)) for own in runs]
-    return bootstrap_ratio(inside, [float(len(own)) for own in runs], seed) if runs else None
+    runs = [ngrams(tokenize_words(text), RUN) for text in texts]
+    inside = [sum(run in known.runs for run in own) for own in runs]
+    return clustered_mean(inside, films, list(map(len, runs))) if any(runs) else None
 
 
 class WinRate(NamedTuple):
     """Win rate of the first of two variants; a tie counts as half."""
 
-    rate: Estimate
+    rate: ClusterEstimate
+    """Its p-value is of the null that both win as often."""
     ties: float
     """Share of prompts whose two responses are the same or equally good."""
 
 
-def win_rate(first_better: Sequence[float], same: Sequence[bool]) -> WinRate:
-    """Win rate from the probability, per prompt, that the first response is better; `same` marks equal responses.
+def win(first_better: float, same: bool) -> float:
+    """Win of the first of two responses: 1, 0, or one half where they are the same or equally good."""
+    return 0.5 if same else 0.5 * (1 + (first_better > 0.5) - (first_better < 0.5))
 
-    Ties pull the rate towards one half and tell nothing, so the interval is Wilson's of the wins among decided prompts,
-    given the ties: as in the sign test (Dixon and Mood, 1946), it leaves one half out where the decided prompts do.
-    """
-    n = len(first_better)
-    tied = [equal or p == 0.5 for p, equal in zip(first_better, same, strict=True)]
-    ties, decided = sum(tied) / n, n - sum(tied)
-    if decided == 0:
-        return WinRate(Estimate(0.5, 0.5, 0.5), ties)
-    wins = wilson_interval(sum(p > 0.5 for p, tie in zip(first_better, tied, strict=True) if not tie), decided)
-    return WinRate(Estimate(*(ties / 2 + (1 - ties) * share for share in wins)), ties)
+
+def win_rate(first_better: Sequence[float], same: Sequence[bool], films: Sequence[str]) -> WinRate:
+    """Win rate from the probability, per prompt, that the first response is better; `same` marks equal responses."""
+    won = list(map(win, first_better, same))
+    return WinRate(clustered_mean(won, films, null=0.5), won.count(0.5) / len(won))

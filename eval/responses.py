@@ -5,15 +5,20 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chat.generate import Reply
+from chat.generate import Reply, first_turn
 from chat.resumable import generate_resumable
 from chat.sampling import Sampling
 from chat.variants import ModelVariants
 from eval.rows import DialoguePair
 from hub.errors import UserError
 from hub.lineage import Input
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 def held_out(dataset: Input, prompts: int, per_film: int, seed: int) -> list[DialoguePair]:
@@ -22,15 +27,30 @@ def held_out(dataset: Input, prompts: int, per_film: int, seed: int) -> list[Dia
     Raises:
         UserError: it has none.
     """
-    from datasets import load_dataset
-
     if "test" not in splits(dataset):
         raise UserError(f"{dataset.repo}@{dataset.revision} has no split `test`; prepare it with training.prepare")
-    pairs = load_dataset(dataset.repo, "pairs", split="test", revision=dataset.revision)
-    drawn = [pairs[index] for index in sample_indices(list(pairs["movie_id"]), prompts, per_film, seed)]
+    drawn = drawn_pairs(dataset, "test", prompts, per_film, seed)
     if not drawn:
         raise UserError(f"{dataset.repo} has no test pairs; prepare it from more films")
     return drawn
+
+
+def validation_pairs(dataset: Input, prompts: int, per_film: int, seed: int) -> list[DialoguePair]:
+    """Pairs drawn from the validation split by seed; none where the dataset has no such split."""
+    return drawn_pairs(dataset, "validation", prompts, per_film, seed) if "validation" in splits(dataset) else []
+
+
+def drawn_pairs(dataset: Input, split: str, prompts: int, per_film: int, seed: int) -> list[DialoguePair]:
+    """Pairs of a split by `sample_indices`."""
+    pairs = load_pairs(dataset, split)
+    return [pairs[index] for index in sample_indices(list(pairs["movie_id"]), prompts, per_film, seed)]
+
+
+def load_pairs(dataset: Input, split: str) -> Dataset:
+    """Pairs of a split of a dialogue dataset, at its revision."""
+    from datasets import load_dataset
+
+    return load_dataset(dataset.repo, "pairs", split=split, revision=dataset.revision)
 
 
 def splits(dataset: Input) -> list[str]:
@@ -42,11 +62,9 @@ def splits(dataset: Input) -> list[str]:
 
 def train_lines(dataset: Input) -> list[str]:
     """Training lines, prompts' and replies', once each; none where the dataset has no train split."""
-    from datasets import load_dataset
-
     if "train" not in splits(dataset):
         return []
-    pairs = load_dataset(dataset.repo, "pairs", split="train", revision=dataset.revision)
+    pairs = load_pairs(dataset, "train")
     turns = (turn for column in ("prompt", "completion") for messages in pairs[column] for turn in messages)
     return list(dict.fromkeys(turn["content"] for turn in turns if turn["role"] != "system"))
 
@@ -67,14 +85,24 @@ def sample_indices(films: Sequence[str], count: int, per_film: int, seed: int) -
 
 
 def respond(
-    variants: ModelVariants, rows: list[DialoguePair], sampling: Sampling, seed: int, folder: Path
+    variants: ModelVariants,
+    rows: list[DialoguePair],
+    sampling: Sampling,
+    seed: int,
+    folder: Path,
+    names: Sequence[str] | None = None,
 ) -> dict[str, list[Reply]]:
-    """Replies of every variant to every prompt, all with the same seeds; by variant.
+    """Replies of every variant, or of those in `names`, to every prompt, all with the same seeds; by variant.
 
     Finished chunks are kept in `folder`, so that a killed run carries on and ends with the replies of an unbroken one.
     """
     prompts = [row["prompt"] for row in rows]
     return {
         name: generate_resumable(folder / f"{name}.jsonl", variants, prompts, [name] * len(prompts), sampling, seed)
-        for name in variants.names
+        for name in (variants.names if names is None else names)
     }
+
+
+def cut_at_turn(reply: Reply) -> Reply:
+    """A reply up to the end of its first turn; how it ended, and its tokens, stay those of all that was said."""
+    return replace(reply, text=first_turn(reply.text))

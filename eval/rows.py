@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
@@ -12,6 +13,16 @@ RESPONSE_VARIANTS = ("base", "sft", "dpo", "rl")
 """Variants that an evaluation set may have a column of, in its order."""
 PAIRS = (("sft", "base"), ("dpo", "sft"))
 """Pairs that are compared: does the first of each answer better than the second?"""
+CONTROLS = ("film", "shuffled")
+"""Controls beside the variants: the film's own reply (ceiling), and another film's (floor)."""
+
+
+def compared_pairs(names: Collection[str]) -> list[tuple[str, str]]:
+    """Pairs that a judge compares, of variants and controls: PAIRS, then those that tell what the judge is worth."""
+    film, shuffled = CONTROLS
+    variants = [name for name in RESPONSE_VARIANTS if name in names]
+    control = [(film, name) for name in variants] + [(name, shuffled) for name in variants] + [(film, shuffled)]
+    return [pair for pair in (*PAIRS, *control) if set(pair) <= set(names)]
 
 
 class DialoguePair(TypedDict):
@@ -25,17 +36,26 @@ class DialoguePair(TypedDict):
     line_ids: list[str]
 
 
+def film_reply(row: DialoguePair) -> str:
+    """The film's own reply."""
+    return row["completion"][0]["content"]
+
+
 class ScoreRow(TypedDict):
     """Row of the G-Eval scores: one response by one criterion."""
 
     item: int
     """Row number of the prompt in the evaluation set."""
+    movie_id: str
     voice: str
-    """The variant."""
+    """The variant, or the control."""
     criterion: str
     score: float | None
-    """From 1 to 5; None where it is unscored."""
+    """On the criterion's scale; None where it is unscored."""
     mass: float
+    """Of the probability that was seen, the part on scores; of samples, the share that could be read."""
+    refused: bool
+    """Whether it is unscored because the judge refused."""
     alternatives: str
     """Top log-probabilities of the score's token, as JSON."""
     samples: list[str]
@@ -46,19 +66,28 @@ class VariantResponse:
     """Column of one variant in a response: its reply, and how it ranks the film's own."""
 
     text: str
+    """Its first line, which is what is compared, judged and shown."""
     ended: str
-    """`<|im_end|>`, `<|endoftext|>` or `length`."""
+    """`<|im_end|>`, `<|endoftext|>` or `length`; of plain lines, `<|im_end|>` is the line's end."""
     tokens: int
     """Generated, the end token included."""
     film_reply_nats: float
-    """Negative log-likelihood of the film's reply, its end token included."""
+    """Negative log-likelihood of the film's reply, its end included."""
     film_reply_tokens: int
+    """Of the film's reply, and one for its end."""
     hit_pmi: bool
     """Whether the film's reply comes first among its distractors by PMI,"""
     hit_likelihood: bool
     """and by mean log-likelihood."""
     film_reply_end_nats: float | None = None
-    """Negative log-likelihood of the film's reply's end token alone; None in evaluation sets of before."""
+    """Negative log-likelihood of the film's reply's end alone; None in evaluation sets of before."""
+    uncut: str | None = None
+    """All that it said; None in evaluation sets of before."""
+
+    @property
+    def film_reply_text_nats(self) -> float:
+        """Negative log-likelihood of the film's reply without its end; NaN where that is not known."""
+        return self.film_reply_nats - (math.nan if self.film_reply_end_nats is None else self.film_reply_end_nats)
 
 
 @dataclass(frozen=True)
@@ -77,6 +106,14 @@ class Response:
     """By variant; each is a column of its own."""
     first_better: Mapping[str, Sequence[float]]
     """By pair (`dpo over sft`), P(the first is better) in both orders: shown first, shown second."""
+    shuffled_reply: str | None = None
+    """Another film's reply of like length; None where there is no other film, and in evaluation sets of before."""
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """Replies of the controls that it has, in the order of CONTROLS."""
+        found = dict(zip(CONTROLS, (self.film_reply, self.shuffled_reply), strict=True))
+        return {name: text for name, text in found.items() if text is not None}
 
     @property
     def sheet_id(self) -> str:
@@ -88,6 +125,7 @@ class Response:
         return {
             "prompt": self.prompt,
             "film_reply": self.film_reply,
+            "shuffled_reply": self.shuffled_reply,
             "movie_id": self.movie_id,
             "movie_title": self.movie_title,
             "conversation_id": self.conversation_id,
@@ -110,6 +148,7 @@ class Response:
             distractors=list(row["distractors"]),
             variants={name: VariantResponse(**row[name]) for name in RESPONSE_VARIANTS if name in row},
             first_better=row["first_better"],
+            shuffled_reply=row.get("shuffled_reply"),
         )
 
 

@@ -1,6 +1,6 @@
 """Replies to read: `python -m eval.samples --namespace NAMESPACE --size SIZE` prints some of an evaluation set.
 
-Prompts are drawn by seed, with the reply of every variant and the film's own, unedited, as markdown.
+Prompts are drawn by seed, with the reply of every variant and of the controls, unedited, as markdown.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def sample_lines(responses: Sequence[Response], count: int, seed: int) -> Iterat
         for variant, reply in response.variants.items():
             cut = "" if reply.ended == "<|im_end|>" else " \u2026"
             yield f"   - {TITLES[variant]}: {inline(reply.text)}{cut}"
-        yield f"   - the film: {inline(response.film_reply)}"
+        for control, text in response.controls.items():
+            yield f"   - {TITLES[control]}: {inline(text)}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,4 +1,7 @@
-"""Model and dataset cards: jinja templates in `hub/templates`, metadata checked by huggingface_hub's classes."""
+"""Model and dataset cards: jinja templates in `hub/templates`, metadata checked by huggingface_hub's classes.
+
+Links to other repositories are relative (`/datasets/NAME`): right on whichever Hub a card is published.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +44,14 @@ def dataset_card(template: str, metadata: dict[str, Any], **values: Any) -> str:
     return str(DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{_render(template, values)}"))
 
 
-def space_card(metadata: dict[str, Any], **values: Any) -> str:
-    """Renders the README of the Space; `sdk`, `sdk_version` and `app_file` must be among the metadata."""
+def space_card(metadata: dict[str, Any], template: str = "space", **values: Any) -> str:
+    """Renders the README of a Space; `sdk` and `app_file` must be among the metadata, of Gradio's `sdk_version` too."""
     from huggingface_hub import SpaceCard, SpaceCardData
 
-    if missing := [name for name in ("sdk", "sdk_version", "app_file") if not metadata.get(name)]:
+    required = ["sdk", "app_file"] + (["sdk_version"] if metadata.get("sdk") != "static" else [])
+    if missing := [name for name in required if not metadata.get(name)]:
         raise ValueError(f"a card without {' and '.join(missing)}")
-    return str(SpaceCard(f"---\n{SpaceCardData(**metadata).to_yaml()}\n---\n\n{_render('space', values)}"))
+    return str(SpaceCard(f"---\n{SpaceCardData(**metadata).to_yaml()}\n---\n\n{_render(template, values)}"))
 
 
 def _complete(metadata: dict[str, Any], *required: str) -> dict[str, Any]:
@@ -58,7 +62,6 @@ def _complete(metadata: dict[str, Any], *required: str) -> dict[str, Any]:
 
 def _render(template: str, values: dict[str, Any]) -> str:
     import jinja2
-    from huggingface_hub.constants import ENDPOINT
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -67,7 +70,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(endpoint=ENDPOINT, lineage_links=lineage_links)
+    environment.globals["lineage_links"] = lineage_links
     environment.filters["thousands"] = lambda value: f"{value:,}" if isinstance(value, int) else value
     environment.filters["inline"] = inline
     environment.filters["json"] = lambda value: json.dumps(value, indent=2, sort_keys=True, default=str)
@@ -81,14 +84,12 @@ def inline(text: str) -> str:
 
 def lineage_links(lineage: Lineage) -> str:
     """The inputs of an artifact as markdown links to their exact commits."""
-    from huggingface_hub.constants import ENDPOINT
-
     lines = []
     for source in lineage.inputs:
         if source.type == "file":
             lines.append(f"- {source.repo}, sha256 `{source.revision}`")
         else:
             prefix = "" if source.type == "model" else f"{source.type}s/"
-            address = f"{ENDPOINT}/{prefix}{source.repo}/tree/{source.revision}"
+            address = f"/{prefix}{source.repo}/tree/{source.revision}"
             lines.append(f"- {source.type} [{source.repo}@{source.revision[:12]}]({address}) (`{source.revision}`)")
     return "\n".join(lines) or "- none"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -16,6 +18,7 @@ NO_TOKEN = (
     "no Hub token found; set HF_TOKEN, or run `hf auth login`, or use the embedded Hub: "
     "python -m hub.local run -- COMMAND"
 )
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
 CURES = {
     401: "the token is missing or not valid; set HF_TOKEN or run `hf auth login`",
     402: "the plan of this account does not allow it; see its message",
@@ -24,6 +27,7 @@ CURES = {
     409: "it was changed by somebody else meanwhile; run again",
     412: "it was changed by somebody else meanwhile; run again",
     429: "too many requests; wait a while and run again, finished work is kept",
+    507: "the Hub's disk is full; free some space there and run again, finished work is kept",
 }
 
 
@@ -72,23 +76,55 @@ def _line(error: BaseException) -> str | None:
         return f"{error}; check the name"
     if isinstance(error, errors.HfHubHTTPError):
         return _http(error, constants.ENDPOINT)
+    if "HF_HUB_DISABLE_XET" in str(error):  # the local Hub's refusal, as hf_xet passes it on
+        return f"{constants.ENDPOINT} takes large files by LFS, not by Xet; set HF_HUB_DISABLE_XET=1"
     # datasets raises a bare ConnectionError; the kinds of it that the system raises may be about other machines
     bare = type(error) is ConnectionError
     unreachable = bare or isinstance(error, httpx2.TransportError | errors.OfflineModeIsEnabled)
     if constants.HF_HUB_OFFLINE and (unreachable or isinstance(error, errors.LocalEntryNotFoundError)):
-        return "HF_HUB_OFFLINE is set, and what is needed is not on this disk; unset it"
+        return "HF_HUB_OFFLINE is set, and this takes the Hub, or a file that is not on this disk; unset it"
     if unreachable:
         return (
             f"the Hub at {constants.ENDPOINT} does not answer ({error or type(error).__name__}); check the network, "
             "or run against the embedded Hub: python -m hub.local run -- COMMAND"
         )
-    if type(error).__name__ == "ChatFormatError":  # of chat, which no room but this one's callers may import
+    if type(error).__name__ in (
+        "ChatFormatError",
+        "AdapterError",
+    ):  # of chat, which is not ours to import
         return str(error)
     if type(error).__name__ == "DatasetNotFoundError":  # of datasets, which is too heavy to import for a check
         return f"{error} ({constants.ENDPOINT}): check the name, or run the stage that makes it"
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left on device" in str(error):
         return "the disk is full; free some space and start again, finished work is kept"
+    return _environment(error)
+
+
+def _environment(error: BaseException) -> str | None:
+    """The line for a folder that cannot be written, or a proxy that cannot be used."""
+    if isinstance(error, OSError) and error.filename and error.errno in UNWRITABLE:
+        path, reason = Path(os.fsdecode(error.filename)), error.strerror
+        for name, folder in _cache_folders():
+            inside = path.is_relative_to(folder) and error.errno != errno.ENOENT
+            if inside or (not folder.is_dir() and (folder.is_relative_to(path) or path.is_relative_to(folder))):
+                return f"{folder} cannot be written ({path}: {reason}); set {name} to a folder that can be"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"{path} cannot be read or written ({reason}); choose another place, or change its rights"
+    if isinstance(error, ImportError) and "SOCKS proxy" in str(error):
+        return "a SOCKS proxy is set (ALL_PROXY), for which httpx needs socksio: pip install socksio, or unset it"
+    if isinstance(error, ValueError) and "scheme for proxy URL" in str(error):
+        return f"{error}: set ALL_PROXY or HTTPS_PROXY to one that begins with http:// or socks5://, or unset it"
     return None
+
+
+def _cache_folders() -> Iterator[tuple[str, Path]]:
+    """The folders that libraries of the Hub write to, by the variable that moves each."""
+    from huggingface_hub import constants
+
+    for name in ("HF_DATASETS_CACHE", "HF_HUB_CACHE", "HF_XET_CACHE"):
+        if folder := os.environ.get(name):
+            yield name, Path(folder).absolute()
+    yield "HF_HOME", Path(constants.HF_HOME).absolute()
 
 
 def _http(error: object, endpoint: str) -> str:

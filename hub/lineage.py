@@ -95,8 +95,8 @@ def content_hash(hashes: Mapping[str, str]) -> str:
 
 
 def is_description(path: str) -> bool:
-    """Whether a file tells of an artifact, and is no part of it."""
-    return path == "README.md" or path.endswith(".png") or path.startswith(REPORT)
+    """Whether a file tells of an artifact, or of how a Hub stores it, and is no part of it."""
+    return path in ("README.md", ".gitattributes") or path.endswith(".png") or path.startswith(REPORT)
 
 
 def file_hashes(info: Any) -> dict[str, str]:

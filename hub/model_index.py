@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub.lineage import REPORT, Input, file_hashes
+from hub.names import HUB
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
@@ -47,7 +48,6 @@ def model_index(repo: str, dataset: Input, metrics: Mapping[str, float], evaluat
         evaluation: the published evaluation set that holds every response.
     """
     from huggingface_hub import EvalResult
-    from huggingface_hub.constants import ENDPOINT
 
     results = [
         EvalResult(
@@ -61,7 +61,7 @@ def model_index(repo: str, dataset: Input, metrics: Mapping[str, float], evaluat
             metric_name=name,
             metric_value=value,
             source_name=evaluation,
-            source_url=f"{ENDPOINT}/datasets/{evaluation}",
+            source_url=f"{HUB}/datasets/{evaluation}",
         )
         for name, value in metrics.items()
     ]
@@ -95,7 +95,7 @@ def publish_results(repo: str, revision: str, index: dict[str, Any], table: str)
     """Puts results into the card of the model that was measured, in one commit; returns it, or None for no change.
 
     A card alone makes nothing stale. A model that has changed since `revision` keeps its card: the results are not its
-    own.
+    own. So does a public model where the evaluation is private.
 
     Raises:
         HfHubHTTPError: the Hub refused, or somebody else committed meanwhile.
@@ -103,10 +103,15 @@ def publish_results(repo: str, revision: str, index: dict[str, Any], table: str)
     from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download
 
     from hub.lineage import pin
+    from hub.write_access import is_private
 
     now = pin(repo, "model")
     if now.content != pin(repo, "model", revision).content:
         print(f"{repo} has changed since it was measured: its card is left as it is", flush=True)
+        return None
+    evaluation = index["eval_results"][0].source_name
+    if is_private(evaluation, "dataset") and not is_private(repo, "model"):
+        print(f"{evaluation} is private and {repo} is public: its card is left as it is", flush=True)
         return None
     with open(hf_hub_download(repo, "README.md", revision=now.revision), encoding="utf-8") as file:
         old = file.read()

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+HUB = "https://huggingface.co"
+"""The Hub by its name, for what is published: `HF_ENDPOINT` may be a local Hub's address of the day, or a mirror's."""
+
+
+def published_address(url: str | None) -> str | None:
+    """A server's address as it is published: one on this machine without its port, which is another tomorrow."""
+    local = url and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1", "0.0.0.0")
+    return "http://localhost" if local else url
 
 
 @dataclass(frozen=True)
@@ -60,22 +70,28 @@ class Names:
         """Space: the page."""
         return f"{self.namespace}/repartee"
 
+    @property
+    def static_space(self) -> str:
+        """Space: the page without a server."""
+        return self._repo("static")
+
     def adapter(self, kind: str) -> str:
-        """The adapter of a training stage: sft, dpo, reward or rl."""
+        """The adapter of a training stage: sft, dpo, reward or rl; or realism, the judge on the sft adapter."""
         return self._repo(f"{self.size}-{kind}")
 
     def all(self) -> list[tuple[str, str]]:
         """Every repository of the family that there may be, with its type, in the order in which they are made."""
-        adapters = [(self.adapter(kind), "model") for kind in ("sft", "reward", "rl", "dpo")]
+        adapters = [(self.adapter(kind), "model") for kind in ("sft", "realism", "reward", "rl", "dpo")]
         return [
             (self.dialogue, "dataset"),
             (self.base, "model"),
-            adapters[0],
+            *adapters[:2],
             (self.preferences, "dataset"),
-            *adapters[1:],
+            *adapters[2:],
             (self.evaluation, "dataset"),
             (self.geval, "dataset"),
             (self.second_geval, "dataset"),
             (self.votes, "dataset"),
             (self.space, "space"),
+            (self.static_space, "space"),
         ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub.errors import NO_TOKEN, UserError
 from hub.lineage import LINEAGE_FILE, Lineage, file_hashes
+from hub.write_access import require_private
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -41,11 +42,12 @@ def publish(
         files: content, or where it lies, by path in the repository.
         lineage: written beside them as lineage.json.
         message: of the commit; the first line is its title.
-        private: how the repository is made.
+        private: how the repository is made; one that is public already is refused.
         creation: further arguments of `create_repo`, for a Space.
 
     Raises:
-        UserError: there is no token, it would be published, or somebody else changed what we would change.
+        UserError: there is no token, it would be published, the repository is public and `private` asks for another, or
+            somebody else changed what we would change.
         HfHubHTTPError, httpx2.TransportError: the Hub refused, or was still in trouble after the last attempt.
     """
     import httpx2
@@ -63,7 +65,7 @@ def publish(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             api.create_repo(repo, repo_type=type, private=private, exist_ok=True, **creation)
-            present, main = _present(api, repo, type)
+            present, main = _present(api, repo, type, private)
             if plan is None:
                 plan, before, parent = plan_commit(wanted, present), present, main
                 if not plan.operations:
@@ -152,13 +154,18 @@ def plan_commit(additions: list[CommitOperationAdd], present: Mapping[str, str])
     return CommitPlan(changes, operations, hashes)
 
 
-def preview_publish(repo: str, type: str, files: Mapping[str, bytes | Path], lineage: Lineage) -> None:
-    """Prints what `publish` would do, every file with its size and the card's changes, and sends nothing."""
+def preview_publish(
+    repo: str, type: str, files: Mapping[str, bytes | Path], lineage: Lineage, private: bool = False
+) -> None:
+    """Prints what `publish` would do, every file with its size and the card's changes, and sends nothing.
+
+    Raises UserError as `publish` does where the repository is public and `private` asks for another.
+    """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        present, main = _present(HfApi(), repo, type)
+        present, main = _present(HfApi(), repo, type, private)
     except RepositoryNotFoundError:
         present, main = {}, "not there yet"
     plan = plan_commit(additions_of(files, lineage), present)
@@ -193,7 +200,7 @@ def retry_status(error: BaseException | None) -> tuple[int | None, str | None]:
     while error is not None:  # an upload's error comes wrapped in a RuntimeError
         if isinstance(error, HfHubHTTPError):
             status = error.response.status_code
-            again = status in (412, 429) or status >= 500
+            again = status in (412, 429) or (status >= 500 and status != 507)  # a full disk stays full
             return (status, error.response.headers.get("Retry-After")) if again else (None, None)
         if isinstance(error, httpx2.TransportError):
             return 503, None
@@ -207,9 +214,10 @@ def _seconds(retry_after: str | None, attempt: int) -> float:
     return min(seconds, LONGEST_WAIT)
 
 
-def _present(api: HfApi, repo: str, type: str) -> tuple[dict[str, str], str]:
+def _present(api: HfApi, repo: str, type: str, private: bool) -> tuple[dict[str, str], str]:
     """Returns the hash of every file of main (git blob id, or sha256 of a large one) and main's commit."""
     info = api.repo_info(repo, repo_type=type, files_metadata=True)
+    require_private(info, repo, type, private)
     return file_hashes(info), str(info.sha)
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hub.lineage import Input, fetch_lineage
+from hub.names import HUB
 
 APACHE = {"license": "apache-2.0"}
 QWEN_RESEARCH = {
@@ -74,7 +75,6 @@ def rights_of_base(base: Input) -> Rights:
     lineage, another in its card; one that states nothing is pointed at.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     if re.search(r"qwen2\.5-3b", base.repo, re.IGNORECASE):
@@ -89,7 +89,7 @@ def rights_of_base(base: Input) -> Rights:
         stated = {key: str(value) for key in LICENSE_FIELDS if (value := card and card.get(key))}
     if stated.get("license", "other") not in ("other", "unknown") or "license_link" in stated:
         return Rights(stated)
-    link = f"{ENDPOINT}/{base.repo}"
+    link = f"{HUB}/{base.repo}"
     return Rights({"license": "other", "license_name": "as-the-base-model", "license_link": link})
 
 

@@ -10,16 +10,18 @@ import secrets
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chat.sampling import Sampling
-from chat.template import Message
+from chat.template import SYSTEM_PROMPT, Message
 from hub.errors import explain
-from hub.votes.ballot import BAD, TIE, Option
+from hub.votes.ballot import BAD, TIE, Option, hash_of
 from hub.votes.log import VoteLog
+from hub.votes.masking import mask_contacts
 from hub.votes.vote import Vote, votes
+from stats.bradley_terry import Battle, WinRates, battles_of, win_rates
 from stats.intervals import Estimate, wilson_interval
 
 MAX_OPEN_BALLOTS = 10_000  # ballots open at one time
@@ -42,8 +44,24 @@ class Ballot:
     notes: dict[str, str]
     """On how each variant ended; they would give a variant away, and so come after the vote."""
     sampling: Sampling
+    seed: int | None = None
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    """By variant."""
+    telltale: Sequence[str] = ()
+    """Variants whose reply may have given them away."""
+    rater: tuple[str, str] = ("", "")
+    """Pseudonyms of the session and of the address."""
     opened: float = field(default_factory=time.monotonic)
     """Seconds on the monotonic clock."""
+
+
+class Counted(NamedTuple):
+    """A vote in the standing."""
+
+    rater_and_line: tuple[str, str]
+    chosen: tuple[str, ...]
+    """Variants, or (TIE,) or (BAD,)."""
+    battles: tuple[Battle, ...]
 
 
 class Share(NamedTuple):
@@ -54,18 +72,23 @@ class Share(NamedTuple):
 
 
 class Ballots:
-    """Issues ballots and takes votes, from any thread. `keep` makes a vote last (`hub.votes.VoteLog.add`)."""
+    """Issues ballots and takes votes, from any thread.
+
+    `keep` makes a vote last and `drop` deletes the one on a comparison (`VoteLog.add` and `delete`).
+    """
 
     def __init__(
         self,
         revisions: Mapping[str, str],
         keep: Callable[[Vote], None],
+        drop: Callable[[str], None] | None = None,
         max_open: int = MAX_OPEN_BALLOTS,
         life: float = BALLOT_SECONDS,
     ) -> None:
-        self.revisions, self._keep, self._max_open, self._life = dict(revisions), keep, max_open, life
+        self.revisions, self._keep, self._drop, self._max_open, self._life = dict(revisions), keep, drop, max_open, life
         self._open: OrderedDict[str, Ballot] = OrderedDict()
-        self._choices: dict[str, tuple[str, ...]] = {}  # variants chosen, or (TIE,) or (BAD,), by comparison
+        self._counted: dict[str, Counted | None] = {}  # by comparison; None of one that is not of the standing
+        self._fitted: tuple[list[Counted], WinRates] | None = None
         self._lock = threading.Lock()
 
     @staticmethod
@@ -102,6 +125,20 @@ class Ballots:
         self.count([vote])
         return ballot
 
+    def delete(self, id: str) -> None:
+        """Deletes the vote that was given on the ballot with this id, which only its voter was told.
+
+        Raises:
+            NotOpen: no vote that is known here has this id.
+            OSError: the deletion could not be kept.
+        """
+        comparison = comparison_of(id.strip())
+        with self._lock:
+            if self._drop is None or comparison not in self._counted:
+                raise NotOpen
+            self._drop(comparison)
+            del self._counted[comparison]
+
     def _find(self, id: str, session: str) -> Ballot:
         self._forget()
         ballot = self._open.get(id)
@@ -110,20 +147,43 @@ class Ballots:
         return ballot
 
     def count(self, votes: Iterable[Vote]) -> None:
-        """Takes votes into the standing, those on these very models, each comparison once."""
-        found = {
-            vote.comparison: tuple(vote.chosen) or (vote.choice,) for vote in votes if vote.revisions == self.revisions
-        }
+        """Takes votes into the standing: on these very models, of answers as the page draws them.
+
+        Answers of another sampling, or in a scene, are of another question.
+        """
+        found = {vote.comparison: self._as_counted(vote) for vote in votes}
         with self._lock:
-            self._choices |= found
+            self._counted |= found
+
+    def _as_counted(self, vote: Vote) -> Counted | None:
+        if vote.revisions != self.revisions or vote.sampling != vars(Sampling()) or has_scene(vote):
+            return None
+        shown = [variant for variant in self.revisions if variant in vote.replies]
+        battles = battles_of(vote.chosen, shown, vote.styles(), vote.rater)
+        return Counted(vote.rater_and_line, tuple(vote.chosen) or (vote.choice,), tuple(battles))
 
     def standing(self) -> tuple[int, dict[str, Share]]:
         """How many votes there are, and how many of them chose each variant, TIE or BAD; no shares without votes."""
-        with self._lock:
-            counts = Counter(name for chosen in self._choices.values() for name in chosen)
-            n = len(self._choices)
+        first = self._first_votes()
+        counts = Counter(name for one in first for name in one.chosen)
+        n = len(first)
         names = [*self.revisions, TIE, BAD] if n else []
         return n, {name: Share(counts[name], wilson_interval(counts[name], n)) for name in names}
+
+    def win_rates(self) -> WinRates:
+        """Win rates of each two variants at equal style, by the same votes. Raises NoFit."""
+        first = self._first_votes()
+        if self._fitted is None or self._fitted[0] != first:
+            self._fitted = first, win_rates([battle for one in first for battle in one.battles], list(self.revisions))
+        return self._fitted[1]
+
+    def _first_votes(self) -> list[Counted]:
+        """Of several votes of one address on one line in one day, the first."""
+        with self._lock:
+            first: dict[tuple[str, str], Counted] = {}
+            for one in filter(None, self._counted.values()):
+                first.setdefault(one.rater_and_line, one)
+        return list(first.values())
 
     def _forget(self) -> None:
         """Drops what has expired, and the oldest while there are too many. Ids are in the order of their issue."""
@@ -141,16 +201,31 @@ def as_vote(id: str, ballot: Ballot, choice: str, revisions: dict[str, str]) -> 
     if choice not in (*numbered, TIE, BAD):
         raise ValueError(f"{choice!r} is not on the ballot")
     return Vote(
-        comparison=id,
+        comparison=comparison_of(id),
         time=time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
-        prompt=ballot.prompt,
-        replies=ballot.replies,
+        prompt=[{**turn, "content": mask_contacts(turn["content"])} for turn in ballot.prompt],
+        replies={variant: mask_contacts(reply) for variant, reply in ballot.replies.items()},
         shown=[list(option.variants) for option in ballot.shown],
         choice=choice,
         chosen=list(numbered[choice].variants) if choice in numbered else [],
         revisions=revisions,
         sampling=vars(ballot.sampling),
+        seed=ballot.seed,
+        tokens=dict(ballot.tokens),
+        telltale=list(ballot.telltale),
+        session=ballot.rater[0],
+        address=ballot.rater[1],
     )
+
+
+def comparison_of(id: str) -> str:
+    """The published id of a comparison: a hash of its ballot's, so that who reads the dataset can delete no vote."""
+    return hash_of("comparison", id)[:32]
+
+
+def has_scene(vote: Vote) -> bool:
+    """Whether the system prompt of a comparison held a scene, or was another than ours."""
+    return any(turn["role"] == "system" and turn["content"] != SYSTEM_PROMPT for turn in vote.prompt)
 
 
 def load_earlier(ballots: Ballots, log: VoteLog) -> None:

@@ -1,4 +1,4 @@
-"""What the Chat tab does when a visitor asks: check the line, stream the answer, stop when the visitor stops.
+"""What the Chat tab does when a visitor asks: check the line, stream all three answers, stop when the visitor stops.
 
 Nothing that a browser sends is trusted: the history lives in the visitor's session on the server, and the length of a
 line and the bounds of the sampling are checked here.
@@ -6,11 +6,12 @@ line and the bounds of the sampling are checked here.
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from html import escape
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -19,21 +20,23 @@ from chat.engine.openai_formats import EngineError
 from chat.generate import FinishReason, Partial
 from chat.sampling import Sampling
 from chat.template import Message, build_prompt
+from chat.variants import VARIANTS
+from space.conversation import DraftReply, Exchange, messages, say
+from space.script_page import latest_turn, past_turns, whole_draft
 
 if TYPE_CHECKING:
     from chat.engine.local import LocalEngine
     from chat.engine.openai_server import RemoteEngine
 
-VARIANT_LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
 ENDINGS = {
     FinishReason.END_OF_TURN: "Ended by itself after {}.",
     FinishReason.END_OF_TEXT: "Came to the end of a text, not of a turn, after {}.",
     FinishReason.UNNAMED_STOP: "Ended after {}.",
     FinishReason.LENGTH: "Did not end by itself: cut at {}.",
 }
+HALF_WRITTEN = "Send or clear what you have begun to write; then your last line can come back to be edited."
 MAX_CHARACTERS = 500  # of one line of a visitor
 MAX_SCENE = 300  # characters as well
-MAX_HISTORY = 100  # messages kept for one visitor
 MAX_SEED = 2**31 - 1
 
 
@@ -43,6 +46,8 @@ class ChatHandlers:
 
     engine: LocalEngine | RemoteEngine
     context_turns: int
+    variants: tuple[str, ...] = VARIANTS
+    """Those that answer here."""
 
     def chat(
         self,
@@ -51,56 +56,74 @@ class ChatHandlers:
         temperature: float,
         top_k: int,
         top_p: float,
-        history: list[Message],
-        seed: int | None = None,
+        history: list[Exchange],
+        seed: str = "",
         scene: str = "",
     ) -> Iterator[Any]:
-        """Answer one line of dialogue with one variant: base, sft or dpo.
+        """Answers one line of dialogue with all variants in one batch; `who` is the one that is shown just now.
 
-        Returns the conversation, an empty text box, and a note on how the answer ended. The conversation lives in the
-        session; a seed makes an answer repeatable, a scene joins the system prompt.
+        Streams (the conversation before, its latest turn, an empty text box, a note on how it ended, history). The
+        conversation lives in the session, with the line from the moment it is shown; a seed makes an answer
+        repeatable, a scene joins the system prompt.
         """
         line = visitor_line(message)
         if not line:
             yield gr.skip()
             return
-        turns = [*history, {"role": "user", "content": line}][-MAX_HISTORY:]
-        prompt = in_scene(build_prompt(turns, self.context_turns), scene)
-        sampling = visitor_sampling(temperature, top_k, top_p)
-        yield as_script(turns), "", "", gr.skip()
-        yield from self.answer(turns, prompt, who, sampling, seed_of(seed))
+        history = say(history, line, who)
+        asked = self.asked(history, temperature, top_k, top_p, seed, scene)
+        yield past_turns(history), latest_turn(history), "", "", history
+        yield from self.answer(history, *asked)
 
     def again(
         self,
-        who: str,
         temperature: float,
         top_k: int,
         top_p: float,
-        history: list[Message],
-        seed: int | None = None,
+        history: list[Exchange],
+        seed: str = "",
         scene: str = "",
     ) -> Iterator[Any]:
-        """Answer the latest line again, in the variant that is chosen now. Streams what `chat` streams."""
-        turns = up_to_latest_line(history)
-        if not turns:
+        """Answers the latest line once more, beside the drafts that there are. Streams what `chat` streams."""
+        if not history:
             gr.Info("Nothing has been said yet.")
             yield gr.skip()
             return
-        prompt = in_scene(build_prompt(turns, self.context_turns), scene)
-        sampling = visitor_sampling(temperature, top_k, top_p)
-        yield as_script(turns), gr.skip(), "", gr.skip()
-        yield from self.answer(turns, prompt, who, sampling, seed_of(seed))
+        asked = self.asked(history, temperature, top_k, top_p, seed, scene)
+        yield gr.skip(), gr.skip(), gr.skip(), "", gr.skip()
+        yield from self.answer(history, *asked)
 
-    def answer(
-        self, turns: list[Message], prompt: list[Message], who: str, sampling: Sampling, seed: int | None
-    ) -> Iterator[Any]:
-        """Streams (messages to show, text box, note, history); a stop closes it."""
-        started = time.perf_counter()
-        with closing(streamed(self.engine, prompt, [who], sampling, seed)) as answers:
-            for (answer,) in answers:
-                answered = [*turns, {"role": "assistant", "content": answer.text, "voice": who}]
-                note = ending(answer, time.perf_counter() - started)
-                yield as_script(answered), gr.skip(), note, answered
+    def asked(
+        self, history: list[Exchange], temperature: float, top_k: int, top_p: float, seed: str, scene: str
+    ) -> tuple[list[Message], Sampling, int]:
+        """The prompt, the sampling and the seed of an answer; a seed is drawn where none is given, and is told."""
+        prompt = in_scene(build_prompt(messages(history), self.context_turns), scene)
+        known = seed_of(seed)
+        return (
+            prompt,
+            visitor_sampling(temperature, top_k, top_p),
+            secrets.randbelow(MAX_SEED) if known is None else known,
+        )
+
+    def answer(self, history: list[Exchange], prompt: list[Message], sampling: Sampling, seed: int) -> Iterator[Any]:
+        """Streams (conversation before, latest turn, text box, note, history); a stop closes it."""
+        started, variants, notes = time.perf_counter(), list(self.variants), dict.fromkeys(self.variants, "")
+        with closing(streamed(self.engine, prompt, variants, sampling, seed)) as answers:
+            for row in answers:
+                seconds = time.perf_counter() - started
+                for variant, answer in zip(variants, row, strict=True):
+                    if ended := ending(answer, seconds):
+                        notes[variant] = notes[variant] or f"{ended} Seed {seed}."
+                texts = zip(variants, row, strict=True)
+                draft = {variant: DraftReply(answer.text, notes[variant]) for variant, answer in texts}
+                now = [*history[:-1], history[-1].with_draft(draft)]
+                tokens = sum(answer.tokens for answer in row)
+                note = (
+                    f"All {'three ' if len(variants) > 2 else ''}have answered: {tokens} tokens in {seconds:.1f} s."
+                    if whole_draft(draft)
+                    else ""
+                )
+                yield gr.skip(), latest_turn(now), gr.skip(), note, now
 
 
 def streamed(
@@ -116,24 +139,23 @@ def streamed(
         raise gr.Error(reason, title="Not there", print_exception=False) from None
 
 
-def undo(history: list[Message]) -> tuple[Any, ...]:
-    """Takes back the latest line and its answer. Returns (messages to show, note, history)."""
-    left = up_to_latest_line(history)[:-1]
-    return as_script(left), "", left
+def undo(history: list[Exchange]) -> tuple[Any, ...]:
+    """Takes back the latest line and its answers. Returns (conversation before, latest turn, note, history)."""
+    left = [*history[:-2], replace(history[-2], chosen="")] if len(history) > 1 else []
+    return past_turns(left), latest_turn(left), "", left
 
 
-def edit(history: list[Message]) -> tuple[Any, ...]:
-    """As `undo`, with the line in the text box: returns (messages to show, text box, note, history)."""
-    turns = up_to_latest_line(history)
-    if not turns:
-        return as_script([]), gr.skip(), "", []
-    return as_script(turns[:-1]), turns[-1]["content"], "", turns[:-1]
+def edit(history: list[Exchange], draft: str) -> tuple[Any, ...]:
+    """As `undo`, with the line in the text box, unless something else stands there.
 
-
-def up_to_latest_line(history: list[Message]) -> list[Message]:
-    """The conversation without what came after the visitor's latest line; [] where there is none."""
-    last = max((place for place, turn in enumerate(history) if turn["role"] == "user"), default=-1)
-    return history[: last + 1]
+    Returns (conversation before, latest turn, text box, note, history).
+    """
+    if not history:
+        return (gr.skip(),) * 5
+    if (draft or "").strip():
+        return gr.skip(), gr.skip(), gr.skip(), HALF_WRITTEN, gr.skip()
+    before, latest, note, left = undo(history)
+    return before, latest, history[-1].line, note, left
 
 
 def visitor_line(message: str) -> str:
@@ -165,26 +187,15 @@ def visitor_sampling(temperature: float, top_k: int, top_p: float) -> Sampling:
         raise gr.Error(str(error), title="Sampling", print_exception=False) from None
 
 
-def seed_of(seed: float | None) -> int | None:
-    """The visitor's seed, if there is one; raises gr.Error for what is none."""
-    if seed is None:
+def seed_of(seed: str | float | None) -> int | None:
+    """The seed that a visitor typed or a program sent, None where there is none; raises gr.Error for what is none."""
+    text = "" if seed is None else str(seed).strip()
+    if not text:
         return None
-    if int(seed) != seed or not 0 <= seed <= MAX_SEED:
-        reason = f"A seed is a whole number from 0 to {MAX_SEED}, or nothing."
+    if not re.fullmatch(r"[0-9]{1,10}(\.0)?", text, re.ASCII) or int(float(text)) > MAX_SEED:
+        reason = f"seed is {text[:20]}; it takes a whole number from 0 to {MAX_SEED}, or nothing."
         raise gr.Error(reason, title="Seed", print_exception=False)
-    return int(seed)
-
-
-def as_script(history: list[Message]) -> list[dict[str, str]]:
-    """The conversation as a page of a script: each reply under the name of the variant that gave it.
-
-    The component shows text as HTML even when Markdown is off, and would load a visitor's image: so all is escaped.
-    """
-    cues = (f"<small>{VARIANT_LABELS[turn['voice']]}</small>\n" if "voice" in turn else "" for turn in history)
-    return [
-        {"role": turn["role"], "content": cue + escape(turn["content"], quote=False)}
-        for cue, turn in zip(cues, history, strict=True)
-    ]
+    return int(float(text))
 
 
 def ending(answer: Partial, seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -10,20 +11,17 @@ import gradio as gr
 from chat.sampling import Sampling
 from space.chat_handlers import MAX_CHARACTERS, MAX_SCENE, MAX_SEED
 
-EXAMPLE_LINES = {
-    "Drama": ["You said you would never come back.", "Mother sold the house.", "I did not do it for the money."],
-    "Crime": ["Where were you last night?", "Put the bag on the table.", "Nobody saw us leave."],
-    "Romance": ["Why did you keep my letters?", "Dance with me.", "I am getting married on Sunday."],
-    "Comedy": ["There is a goat in the kitchen.", "You call that a moustache?", "I told them you are a doctor."],
-    "Thriller": ["I think somebody is following us.", "Do not open that door.", "The phone has been dead for an hour."],
-    "Science fiction": ["The ship is not responding.", "What year is it?", "They look just like us."],
-}
+EXAMPLE_LINES: dict[str, list[str]] = json.loads(Path(__file__).with_name("examples.json").read_text("utf-8"))
+"""By genre."""
 EXAMPLES_OF_GENRE = "genre => (%s)[genre]"
+ANSWERING = "(...given) => { repartee.answering('%s'); return given; }"
+AT_REST = "() => repartee.atRest()"
+"""What page.js does while an answer is written, and afterwards: Stop stands in the place of Send."""
 HELP = {
     "temperature": "0 always takes the likeliest token, 2 is wild.",
     "top_k": "Choose among this many of the likeliest tokens.",
     "top_p": "Choose among the likeliest tokens that make up this share of the probability.",
-    "seed": "A whole number makes an answer repeatable. Empty: every answer is drawn anew.",
+    "seed": "A whole number makes a chat answer repeatable. Empty: drawn anew, as blind comparisons always are.",
     "scene": "Where we are, and who speaks. It joins the system prompt; no model was trained with one.",
 }
 MODEL: dict[str, Any] = {"concurrency_id": "model", "show_progress": "minimal"}  # `build_page` says how many at once
@@ -36,7 +34,7 @@ class SamplingControls(NamedTuple):
     temperature: gr.Slider
     top_k: gr.Slider
     top_p: gr.Slider
-    seed: gr.Number
+    seed: gr.Textbox
     scene: gr.Textbox
 
 
@@ -47,9 +45,9 @@ def make_sampling_controls() -> SamplingControls:
         gr.Slider(0, 2, start.temperature, step=0.05, label="Temperature", info=HELP["temperature"], render=False),
         gr.Slider(1, 100, start.top_k, step=1, precision=0, label="Top-k", info=HELP["top_k"], render=False),
         gr.Slider(0.05, 1, start.top_p, step=0.05, label="Top-p", info=HELP["top_p"], render=False),
-        gr.Number(
-            None, label="Seed (optional)", info=HELP["seed"], precision=0, minimum=0, maximum=MAX_SEED, render=False,
-            elem_id="seed",
+        gr.Textbox(
+            "", label="Seed (optional)", info=HELP["seed"], placeholder="new each time", lines=1, max_lines=1,
+            max_length=len(str(MAX_SEED)), render=False, elem_id="seed",
         ),
         gr.Textbox(
             "", label="Scene (optional)", info=HELP["scene"], placeholder="A railway station at night.", lines=1,
@@ -65,31 +63,49 @@ def draw_sampling_controls(controls: SamplingControls) -> None:
             control.render()
         start = Sampling()
         reset = gr.Button("Back to the defaults", size="sm", elem_id="sampling-reset")
-        reset.click(lambda: (start.temperature, start.top_k, start.top_p, None, ""), None, list(controls), **QUIET)
+        reset.click(lambda: (start.temperature, start.top_k, start.top_p, "", ""), None, list(controls), **QUIET)
+
+
+class Examples(NamedTuple):
+    """Lines to start from."""
+
+    cards: list[gr.Button]
+    """Each says its line when it is clicked."""
 
 
 def line_and_buttons(name: str, verb: str) -> tuple[gr.Textbox, gr.Button, gr.Button]:
-    """The text box for a line, the button that sends it and the one that stops the answer."""
-    with gr.Row(equal_height=True):
+    """The text box for a line, the button that sends it and the one that stops the answer, in the same place."""
+    with gr.Row(equal_height=True, elem_classes="asking"):
         line = gr.Textbox(
             label="Your line", placeholder="Type a line of dialogue", show_label=False, lines=1, max_lines=4, scale=6,
-            max_length=MAX_CHARACTERS, container=False, min_width=220, elem_id=f"{name}-line", autofocus=name == "chat",
+            max_length=MAX_CHARACTERS, container=False, min_width=180, elem_id=f"{name}-line", elem_classes="line",
         )  # fmt: skip
-        send = gr.Button(verb, variant="primary", scale=1, min_width=150, elem_id=f"{name}-send")
-        return line, send, gr.Button("Stop", scale=0, min_width=80, elem_id=f"{name}-stop")
+        send = gr.Button(verb, variant="primary", scale=1, min_width=110, elem_id=f"{name}-send")
+        stop = gr.Button("Stop", scale=1, min_width=110, elem_id=f"{name}-stop", elem_classes="stop")
+        return line, send, stop
 
 
-def example_buttons(line: gr.Textbox) -> None:
-    """Lines to start from, by genre; a click puts one in the text box, and nothing is asked of the server."""
-    with gr.Row(elem_classes="words"):
-        genre = gr.Dropdown(
-            list(EXAMPLE_LINES), value="Drama", label="Genre of the examples", show_label=False, container=False,
-            scale=0, min_width=140, filterable=False,
-        )  # fmt: skip
-        buttons = [gr.Button(example, size="sm", scale=0, min_width=0) for example in EXAMPLE_LINES["Drama"]]
-    for button in buttons:
-        button.click(None, button, line, js="example => example", **QUIET)
-    genre.change(None, genre, buttons, js=EXAMPLES_OF_GENRE % json.dumps(EXAMPLE_LINES), **QUIET)
+def open_scene(name: str, line: gr.Textbox, scene: gr.Textbox) -> None:
+    """The button that opens a scene out of a file, which a drop anywhere on the page presses too.
+
+    The browser reads the file and fills in line and scene; the server takes no files.
+    """
+    with gr.Row(elem_classes="opening"):
+        button = gr.Button("Open a scene", size="sm", scale=0, min_width=0, elem_id=f"{name}-open")
+        gr.Markdown("or drop a text or Fountain file: its last line is yours.", elem_classes="small")
+    both = [line, scene]
+    button.click(None, both, both, js=f"(line, scene) => repartee.openScene('{name}', line, scene)", **QUIET)
+
+
+def example_cards(name: str, words: str) -> Examples:
+    """The first screen: genres as chips, and three lines of the chosen one as cards; gone once something is said."""
+    with gr.Column(elem_classes="cards", elem_id=f"{name}-cards"):
+        gr.Markdown(words)
+        genre = gr.Radio(list(EXAMPLE_LINES), value="Drama", label="Genre", elem_classes="chips", container=False)
+        with gr.Row():
+            cards = [gr.Button(line, elem_classes="card", min_width=180) for line in EXAMPLE_LINES["Drama"]]
+    genre.change(None, genre, cards, js=EXAMPLES_OF_GENRE % json.dumps(EXAMPLE_LINES), **QUIET)
+    return Examples(cards)
 
 
 def quiet_note(name: str) -> gr.Markdown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -10,12 +11,16 @@ from starlette.middleware import Middleware
 from hub.names import Names
 from space.about_tab import about_tab, results_tab
 from space.chat_handlers import ChatHandlers
-from space.chat_tab import chat_tab
+from space.chat_tab import FOCUS_ON_DESKTOPS, chat_tab
 from space.compare_handlers import CompareHandlers
 from space.compare_tab import compare_tab
 from space.components import QUIET, draw_sampling_controls, make_sampling_controls
+from space.endpoints import Endpoints, add_endpoints
+from space.log_filter import keep_words_out
+from space.queue_share import share_queue
 from space.request_guard import RequestGuard, TokenBucket
 from space.results import ModelFacts, PublishedResults
+from space.slow_connections import limit_slow_connections
 from space.theme import theme
 
 AT_ONCE = 4  # which the engine answers in one batch where it can
@@ -24,10 +29,15 @@ MAX_THREADS = 128  # each answer that streams takes one
 HEADER = """
 <header>
   <h1>Repartee</h1>
-  <p>Say a line of film dialogue and a small language model answers with the next one. Hear the same model before
-  training, after fine-tuning on film dialogue, and after learning which of two replies is the better one (DPO).</p>
+  <p>Say a line of film dialogue and a small language model answers with the next one. Hear the same model %s.</p>
 </header>
 """
+HEARD = {
+    2: "before training and after fine-tuning on film dialogue",
+    3: "before training, after fine-tuning on film dialogue, and after learning which of two replies is the better one "
+    "(DPO)",
+}
+"""When the model is heard, by the number of variants that answer."""
 
 
 def build_page(
@@ -50,19 +60,23 @@ def build_page(
     """
     controls = make_sampling_controls()
     with gr.Blocks(title="Repartee", analytics_enabled=False) as page:
-        gr.HTML(HEADER, elem_id="masthead")
+        gr.HTML(HEADER % HEARD[len(handlers.variants)], elem_id="masthead")
         with gr.Tab("Chat"):
-            chat_tab(handlers, controls)
+            chat_line = chat_tab(handlers, controls)
         with gr.Tab("Compare"):
-            standing = compare_tab(comparing, controls)
-        with gr.Tab("Results"):
-            results_tab(results)
+            compare_line, standing = compare_tab(comparing, controls)
+        with gr.Tab("Results") as results_drawn:
+            chosen = results_tab(results)
         with gr.Tab("About"):
             about_tab(models, names)
         draw_sampling_controls(controls)
         gr.Markdown(model_links(models), elem_classes="small")
+        add_endpoints(Endpoints(handlers.engine, handlers.context_turns, handlers.variants))
         page.load(comparing.standing, None, standing, **QUIET)
-    return page.queue(max_size=WAITING, default_concurrency_limit=at_once)
+        results_drawn.select(comparing.standing, None, chosen, **QUIET)
+        page.load(None, None, [chat_line, compare_line, controls.seed, controls.scene], js="() => repartee.opened()")
+        page.load(None, js=FOCUS_ON_DESKTOPS)
+    return page.queue(max_size=WAITING, default_concurrency_limit=at_once, api_open=False)
 
 
 def model_links(models: ModelFacts) -> str:
@@ -76,7 +90,21 @@ def model_links(models: ModelFacts) -> str:
     return f"{', '.join(links)}. Replies are at most 64 tokens long; they are inventions, and can be rude or wrong."
 
 
-def launch(page: gr.Blocks, host: str, port: int, a_session: float, an_address: float, mcp: bool = False) -> str:
+def script() -> str:
+    """What the browser does by itself, for the head of the page."""
+    files = (Path(__file__).with_name(name) for name in ("scene_file.js", "page.js"))
+    return "".join(f"<script>{file.read_text('utf-8')}</script>" for file in files)
+
+
+def launch(
+    page: gr.Blocks,
+    host: str,
+    port: int,
+    a_session: float,
+    an_address: float,
+    mcp: bool = False,
+    root_path: str = "",
+) -> str:
     """Serve the page from a thread of its own and return its address; no analytics, no share link.
 
     Args:
@@ -86,12 +114,19 @@ def launch(page: gr.Blocks, host: str, port: int, a_session: float, an_address: 
         a_session: requests a minute that one session may make.
         an_address: requests a minute that one address may make.
         mcp: also serve `/gradio_api/mcp/`, whose tools are the named endpoints.
+        root_path: path or whole address that a proxy serves the page under.
     """
-    guard = Middleware(RequestGuard, sessions=TokenBucket(a_session), addresses=TokenBucket(an_address), mcp=mcp)
+    keep_words_out()
+    limit_slow_connections()
+    share_queue(page._queue)
+    inputs = {number: len(function.inputs) for number, function in page.fns.items()}
+    rates = {"sessions": TokenBucket(a_session), "addresses": TokenBucket(an_address)}
+    guard = Middleware(RequestGuard, **rates, inputs=inputs, mcp=mcp, prefix=urlsplit(root_path).path)
     _, address, _ = page.launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, ssr_mode=False,
         run_history=False, show_error=True, footer_links=[], theme=theme(), max_threads=MAX_THREADS,
-        mcp_server=mcp,
-        css_paths=Path(__file__).with_name("page.css"), app_kwargs={"middleware": [guard]},
+        mcp_server=mcp, root_path=root_path,
+        css_paths=[Path(__file__).with_name(name) for name in ("look.css", "page.css")], head=script(),
+        app_kwargs={"middleware": [guard]},
     )  # fmt: skip
     return address

@@ -1,4 +1,4 @@
-"""Request guard (ASGI middleware): allowed paths, size limit, and rate limits by token bucket.
+"""Request guard (ASGI middleware): allowed paths, size limit, rate limits by token bucket, and whose a session is.
 
 It sees every request before Gradio does. The address is the one that uvicorn found: that of the peer, or what a proxy
 wrote into X-Forwarded-For where that proxy is one that the settings trust.
@@ -11,7 +11,11 @@ import re
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs
+
+from space.session_owners import SessionOwners, cookie_of, network_of, new_cookie, with_cookie
 
 MAX_BODY_BYTES = 64 * 1024  # of one request; a line has at most a few kilobytes
 MAX_DRAINED_BYTES = 4 * 1024 * 1024  # bytes; of a larger request the connection is closed
@@ -26,7 +30,13 @@ PATHS = re.compile(
 MCP = re.compile(r"/gradio_api/mcp(/(http|messages|schema))?/?")
 """What an MCP client needs, where the settings want it."""
 RATE_LIMITED = re.compile(r"/gradio_api/(queue/join|(api|run|call)/[^/]+|call/v2/[^/]+)/?")
+STREAM = re.compile(r"/gradio_api/(queue/data|call/[^/]+/[^/]+)/?")
+"""Where answers are read: within the same rates, counted apart from the questions."""
+HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([^/]+)/?")
+JOIN = re.compile(r"/gradio_api/queue/join/?")
 TOO_LARGE = "That is too long: a line has at most 500 characters."
+NOT_ASKED_SO = "There is no such function of the page, or it takes other values."
+NOT_YOURS = "This conversation was begun in another browser. Please reload the page."
 TOO_OFTEN = "That was a lot of requests in a short time. Please wait {} seconds and ask again."
 
 
@@ -53,40 +63,86 @@ class TokenBucket:
 class RequestGuard:
     """ASGI middleware. Raises nothing: what it refuses gets a status and one clear line, which the page shows."""
 
-    def __init__(self, app: Any, sessions: TokenBucket, addresses: TokenBucket, mcp: bool = False) -> None:
-        self.app, self.sessions, self.addresses, self.mcp = app, sessions, addresses, mcp
+    def __init__(
+        self,
+        app: Any,
+        sessions: TokenBucket,
+        addresses: TokenBucket,
+        inputs: Mapping[int, int],
+        mcp: bool = False,
+        prefix: str = "",
+    ) -> None:
+        """Takes the buckets, of each function of the page how many values it takes, and the path of the page."""
+        self.app, self.sessions, self.addresses, self.inputs = app, sessions, addresses, inputs
+        self.mcp, self.prefix, self.owners = mcp, prefix, SessionOwners()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answers a request with an error, or hands it to the page."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        scope = without_prefix(scope, self.prefix)
         path, method = scope["path"], scope["method"]
         by_mcp = self.mcp and MCP.fullmatch(path)
         known = PATHS.fullmatch(path) or by_mcp
         if known and method in ("GET", "HEAD", "OPTIONS"):
-            return await self.app(scope, receive, send)
+            session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
+            if STREAM.fullmatch(path) and (seconds := self.seconds(scope, session, "reads ")):
+                return await send_error(send, 429, TOO_OFTEN.format(int(seconds) + 1))
+            beating = HEARTBEAT.fullmatch(path)
+            return await self.hand_on(scope, receive, send, beating[1] if beating else session)
         body = await read_body(receive)
         if not known:
             return await send_error(send, 404, "There is no such page.")
         if body is None:
             return await send_error(send, 413, TOO_LARGE)
-        if (RATE_LIMITED.fullmatch(path) or by_mcp) and (seconds := self.seconds(scope, body)):
+        sent = parsed(body)
+        session = str(sent.get("session_hash") or "")
+        if (RATE_LIMITED.fullmatch(path) or by_mcp) and (seconds := self.seconds(scope, session)):
             return await send_error(send, 429, TOO_OFTEN.format(int(seconds) + 1))
-        return await self.app(scope, replay(body, receive), send)
+        if JOIN.fullmatch(path) and not self.is_asked_rightly(sent):
+            return await send_error(send, 400, NOT_ASKED_SO)
+        return await self.hand_on(scope, replay(body, receive), send, session, bool(RATE_LIMITED.fullmatch(path)))
 
-    def seconds(self, scope: Any, body: bytes) -> float:
-        """How long the session or the address of a request has to wait."""
-        now, host = time.monotonic(), (scope.get("client") or ("unknown",))[0]
-        session = session_of(body)
-        return self.addresses.wait(host, now) or (self.sessions.wait(f"{host} {session}", now) if session else 0.0)
+    async def hand_on(self, scope: Any, receive: Any, send: Any, session: str, begins: bool = False) -> None:
+        """Hands a request to the page, unless it names a session that is somebody else's."""
+        known = cookie_of(scope)
+        cookie = known or new_cookie()
+        if session and not self.owners.allow(session, cookie, bool(known), network_of(scope.get("client")), begins):
+            return await send_error(send, 403, NOT_YOURS)
+        gives = not known and (begins or scope["path"] == "/")
+        return await self.app(scope, receive, with_cookie(send, cookie, scope) if gives else send)
+
+    def seconds(self, scope: Any, session: str, kind: str = "") -> float:
+        """How long the session or the address of a request of this kind has to wait."""
+        now, host = time.monotonic(), network_of(scope.get("client"))
+        by_address = self.addresses.wait(f"{kind}{host}", now)
+        return by_address or (self.sessions.wait(f"{kind}{host} {session[:64]}", now) if session else 0.0)
+
+    def is_asked_rightly(self, sent: Mapping[str, Any]) -> bool:
+        """Whether a request names a function of the page and has as many values as it takes.
+
+        Gradio would write what else was sent into the log.
+        """
+        function, values = sent.get("fn_index"), sent.get("data")
+        takes = self.inputs.get(function) if isinstance(function, int) else None
+        return takes is not None and isinstance(values, list) and len(values) == takes
 
 
-def session_of(body: bytes) -> str | None:
-    """The session that a request's JSON names; None where it names none."""
+def without_prefix(scope: Any, prefix: str) -> Any:
+    """A request's scope without the path that a proxy serves the page under, where the proxy has kept it."""
+    path, raw = scope["path"], scope.get("raw_path") or scope["path"].encode()
+    if not prefix or not (path == prefix or path.startswith(f"{prefix}/")):
+        return scope
+    return {**scope, "path": path[len(prefix) :] or "/", "raw_path": raw[len(prefix) :] or b"/"}
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """The JSON object of a request; an empty one where it is none."""
     try:
-        return str(json.loads(body)["session_hash"])[:64]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+        sent = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return sent if isinstance(sent, dict) else {}
 
 
 async def read_body(receive: Any) -> bytes | None:

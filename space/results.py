@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from chat.variants import ModelRef
 from hub.errors import explain
 from hub.lineage import Lineage, fetch_lineage, unchanged
 from hub.names import Names
-from hub.results_table import fetch_results, table
-from space.chat_handlers import VARIANT_LABELS
+from hub.results_table import TITLES, fetch_results, metric_rows, table
+from space.conversation import VARIANT_LABELS
+from space.script_page import Bar, panel
 
-PLOT_FILES = ("report/means.png", "metrics.png")
 REPORT_PAGE = "report/report.html"
-MAX_PICTURE_BYTES = 2 * 1024 * 1024  # bytes; it goes into the page itself, so that no file needs to be served
+MAX_PANELS = 8  # of the first figures; the table has them all
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class PublishedResults:
 
     text: str
     """Markdown."""
-    pictures: tuple[str, ...] = ()
-    """PNGs as data addresses."""
+    panels: str = ""
+    """HTML: one panel a figure, in the page's own colours and at any width."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class ModelFacts:
 
 def find_results(names: Names, revisions: Mapping[str, str]) -> PublishedResults:
     """Looks for the evaluation on the Hub. Never raises for what the Hub does or has not: the page says so instead."""
-    from huggingface_hub import constants, hf_hub_download, list_repo_files
+    from huggingface_hub import constants, list_repo_files
 
     repo = names.evaluation
     try:
@@ -50,11 +49,9 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> PublishedResults
                 f"No evaluation of these models is published yet: there is no dataset `{repo}` on the Hub."
             )
         sha, lineage = found
-        results_table = table(fetch_results(repo, sha))
+        results = fetch_results(repo, sha)
+        results_table, panels = table(results), panels_of(results)
         there = list_repo_files(repo, repo_type="dataset", revision=sha)
-        drawn = [name for name in PLOT_FILES if name in there]
-        paths = [Path(hf_hub_download(repo, name, repo_type="dataset", revision=sha)) for name in drawn]
-        pictures = tuple(map(data_address, filter(small, paths)))
     except Exception as error:  # a page without its figures is better than no page
         reason = explain(error) or f"it cannot be read: {type(error).__name__}"
         return PublishedResults(f"The evaluation `{repo}` cannot be shown: {reason}.")
@@ -62,17 +59,28 @@ def find_results(names: Names, revisions: Mapping[str, str]) -> PublishedResults
     source = f"From [{repo} @ {sha[:7]}]({files}/tree/{sha}), 95% intervals in brackets."
     if REPORT_PAGE in there:
         source += f" [The whole report]({files}/resolve/{sha}/{REPORT_PAGE}), with examples, is one page to download."
-    return PublishedResults(f"{measured_on(lineage, revisions)}\n\n{results_table}\n\n{source}", pictures)
+    return PublishedResults(f"{measured_on(lineage, revisions)}\n\n{results_table}\n\n{source}", panels)
 
 
-def small(path: Path) -> bool:
-    """Whether a picture is small enough to go into the page itself."""
-    return path.stat().st_size <= MAX_PICTURE_BYTES
+def panels_of(results: Mapping[str, Any]) -> str:
+    """The first figures as bars with their 95% intervals, one panel each."""
+    return "".join(
+        panel(
+            row.title.replace("`", ""),
+            [
+                Bar(TITLES.get(name, name), one["value"], one["low"], one["high"], with_interval(row.form, one))
+                for name, one in row.values.items()
+            ],
+            row.note,
+        )
+        for row in metric_rows(dict(results))[:MAX_PANELS]
+    )
 
 
-def data_address(path: Path) -> str:
-    """Encodes a PNG as a data URL."""
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def with_interval(form: str, estimate: Mapping[str, float]) -> str:
+    """A figure and its interval, in the figure's own form."""
+    value, low, high = (form.format(estimate[end]) for end in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def measured_on(lineage: Lineage, revisions: Mapping[str, str]) -> str:

@@ -16,33 +16,9 @@ from typing import Any
 
 from chat.variants import PRECISIONS, VARIANTS
 from hub.errors import UserError
+from space.setting_readers import read_number, read_port, read_root_path, read_switch, read_text
 
 SPACES_NETWORK = "10.0.0.0/8"  # from where the proxy of Hugging Face Spaces asks; unrun
-
-
-def read_number(text: str, variable: str) -> float:
-    """Reads a number. Raises UserError for what is none."""
-    try:
-        return float(text)
-    except ValueError:
-        raise UserError(f"{text!r} is not a number: set {variable} to one above 0") from None
-
-
-def read_port(text: str, variable: str) -> int:
-    """Reads a port. Raises UserError for what is none."""
-    if not text.isdecimal():
-        raise UserError(f"{text!r} is not a port: choose one from 1 to 65535 with --port")
-    return int(text)
-
-
-def read_switch(text: str, variable: str) -> bool:
-    """Reads a switch, which an empty value and 0 turn off."""
-    return text not in ("", "0")
-
-
-def read_text(text: str, variable: str) -> str:
-    """Takes a text as it is."""
-    return text
 
 
 @dataclass(frozen=True)
@@ -77,7 +53,7 @@ class Settings:
     )
     size: str = setting(
         "REPARTEE_SIZE", default="starter", flag=True,
-        help="which family of adapters answers, NAMESPACE/repartee-SIZE-sft and -dpo",
+        help="which family of adapters answers, NAMESPACE/repartee-SIZE-sft and, where there is one, -dpo",
     )
     base: str | None = setting(
         "REPARTEE_BASE", default=None, help="Hub id of the base model; else the one that the adapters name",
@@ -91,6 +67,11 @@ class Settings:
     )
     dpo_revision: str | None = setting(
         "REPARTEE_DPO_REVISION", default=None, help="the same for the DPO adapter; else main",
+    )
+    root_path: str = setting(
+        "GRADIO_ROOT_PATH", default="", read=read_root_path,
+        help="path that a proxy serves the page under, like /repartee, or its whole address; the proxy may keep the "
+        "path in what it passes on, or take it off",
     )
     host: str = setting("GRADIO_SERVER_NAME", default="127.0.0.1", help="address to listen on; Spaces set it")
     port: int = setting(
@@ -208,7 +189,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         if text is None and environment.get("SPACE_ID"):
             text = source.on_spaces
         if text is not None:
-            found[name] = source.read(text, source.variables[0])
+            found[name] = source.read(text.strip(), source.variables[0])  # pasted, it may end in a line break
     return Settings(**{"namespace": "", **found})
 
 
@@ -234,9 +215,9 @@ def settings_table() -> str:
 def by_variant(name: str, text: str) -> dict[str, str]:
     """A setting of `variant=value` with commas between. Raises UserError for what is none, without repeating it."""
     parts = [part.strip().partition("=") for part in text.split(",") if part.strip()]
-    if not all(variant in VARIANTS and value for variant, _, value in parts):
+    if not all(variant.strip() in VARIANTS and value.strip() for variant, _, value in parts):
         raise UserError(f"{name} takes variant=value with commas between; the variants are {', '.join(VARIANTS)}")
-    return {variant: value for variant, _, value in parts}
+    return {variant.strip(): value.strip() for variant, _, value in parts}
 
 
 if __name__ == "__main__":

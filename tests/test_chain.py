@@ -59,9 +59,12 @@ def test_results_stand_in_the_cards_and_verify(chain):
 
     for kind in ("sft", "dpo"):
         card = ModelCard.load(f"{chain[0]}/repartee-starter-{kind}")
-        assert {result.metric_name for result in card.data.eval_results} >= {"Reply perplexity", "Distinct-2"}
+        assert {result.metric_name for result in card.data.eval_results} >= {
+            "Reply loss, text alone",
+            "Distinct-2, equal budget",
+        }
         assert "## Results" in card.text
-        assert "| Reply perplexity (per token, lower is better) |" in card.text
+        assert "| Reply loss, text alone (nats per byte without the end, lower is better) |" in card.text
     command = [sys.executable, "-m", "hub.lineage", "--verify", f"{chain[0]}/repartee-starter-dpo"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert f"dataset {chain[0]}/repartee-dialogue" in said
@@ -118,19 +121,16 @@ def test_datasets_load_by_name(chain):
 def test_adapters_answer_from_a_fresh_process(chain, kind):
     said = fresh(f"""
 from peft import AutoPeftModelForCausalLM
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, GenerationConfig
 name = "{chain[0]}/repartee-starter-{kind}"
 model = AutoPeftModelForCausalLM.from_pretrained(name)
 tokenizer = AutoTokenizer.from_pretrained(name)
-prompt = tokenizer.apply_chat_template(
-    [{{"role": "user", "content": "Where were you last night?"}}],
-    add_generation_prompt=True,
-    return_tensors="pt",
-    return_dict=True,
-)
-reply = model.generate(**prompt)[0, prompt["input_ids"].shape[1]:]
+line = [{{"role": "user", "content": "Where were you last night?"}}]
+prompt = tokenizer.apply_chat_template(line, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+settings = GenerationConfig.from_pretrained(name)
+reply = model.generate(**prompt, generation_config=settings)[0, prompt["input_ids"].shape[1]:]
 assert 1 <= len(reply) <= 64
-assert len(reply) == 64 or tokenizer.decode(reply[-1:]) == "<|im_end|>", tokenizer.decode(reply)
+assert len(reply) == 64 or int(reply[-1]) in settings.eos_token_id, tokenizer.decode(reply)
 print(model.peft_config["default"].base_model_name_or_path)
 """)
     assert said.strip().endswith(f"{chain[0]}/repartee-starter")
@@ -145,14 +145,14 @@ def test_published_trees_are_exact(chain):
         )
 
 
-def test_no_secret_lies_in_any_repository_log_or_card(chain, hub_data):
-    """The token that everything was published with is in nothing that the Hub keeps or that was printed."""
+def test_no_secret_and_no_address_of_the_day_is_published(chain, hub_data):
+    """The token is in nothing that the Hub keeps or that was printed; the Hub's address in no repository."""
     from tests.support.hub_scan import everything
 
-    token, places = os.environ["HF_TOKEN"].encode(), 0
+    token, address, places = os.environ["HF_TOKEN"].encode(), os.environ["HF_ENDPOINT"].encode(), 0
     for place, content in everything(hub_data, chain[1]):
         places += 1
-        assert token not in content, place
+        assert not any(word in content for word in ([token, address] if ".git " in place else [token])), place
         assert not re.search(rb"hf_[A-Za-z]{20,}|sk-[A-Za-z0-9]{20,}", content), place
     assert places > 100
     assert any(token in content for _, content in everything(hub_data, chain[1], kept_secrets=True))  # it can find it

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = {
     "training": [
         *("pipeline", "prepare", "packing", "base", "pretrain", "sft", "dpo", "reward", "rl", "merge", "sweep"),
-        *("prompts", "preferences", "jobs"),
+        *("prompts", "preferences", "jobs", "ship", "shipped"),
     ],
     "hub": ["local", "lineage", "release", "space", "gguf"],
     "eval": ["evaluation", "geval", "report", "human", "agreement", "judge.stub"],

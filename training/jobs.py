@@ -12,11 +12,12 @@ from pathlib import Path
 
 from hub.deploy.jobs import Job, preview_job, run_job
 from hub.errors import UserError, one_line_errors
+from hub.text_file import read_text_file
 from training.finetune import merge
-from training.pipeline import ONLINE, TRAINING
+from training.pipeline import ONLINE, REALISM, TO_DPO, TO_SFT
 from training.recipe import load
 
-JOB_STAGES = ("pipeline", *TRAINING, *ONLINE, "merge")
+JOB_STAGES = ("pipeline", *TO_SFT, *REALISM, *TO_DPO, *ONLINE, "merge")
 
 
 def job_of(stage: str, path: Path, words: list[str]) -> Job:
@@ -39,7 +40,7 @@ def job_of(stage: str, path: Path, words: list[str]) -> Job:
     return Job(
         module=f"training.{stage}",
         arguments=[*kind, "--recipe", "recipe.yaml", *overrides],
-        recipe=path.read_text("utf-8"),
+        recipe=read_text_file(path),
         code=recipe.names.code,
         flavor=recipe.jobs.flavor,
         timeout=recipe.jobs.timeout,

@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.judge.names import REALISM_FORMS, full_name
 from training.base import publish
 from training.data import prepare
 from training.feedback import preferences
-from training.finetune import dpo, reward, rl, sft
+from training.finetune import dpo, realism, reward, rl, sft
 from training.recipe import Recipe
 from training.stage import CustomStage, Stage, base_input, command
 
@@ -38,7 +39,7 @@ def study(recipe: Recipe) -> Study:
         adapters,
         sampling=Sampling(),
         four_bit=recipe.model.four_bit,
-        **vars(recipe.eval),
+        **vars(recipe.eval) | {"judge": full_name(recipe.eval.judge, names)},
     )
 
 
@@ -51,25 +52,25 @@ def evaluate_variants(recipe: Recipe, work: Path) -> str:
 
 def preview_evaluation(recipe: Recipe, work: Path) -> None:
     """Prints what the evaluation would make, from what and why."""
-    study(recipe).task().preview()
+    study(recipe).task().preview(recipe.hub.private)
 
 
-TRAINING: dict[str, Stage | CustomStage] = {
-    "prepare": prepare.STAGE,
-    "base": publish.STAGE,
-    "sft": sft.STAGE,
-    "preferences": preferences.STAGE,
-    "dpo": dpo.STAGE,
-}
-"""The stages of the chain up to the adapters, each a module of `training` of the same name."""
+TO_SFT: dict[str, Stage | CustomStage] = {"prepare": prepare.STAGE, "base": publish.STAGE, "sft": sft.STAGE}
+"""The stages of the chain up to the SFT adapter, each a module of `training` of the same name;"""
+TO_DPO: dict[str, Stage | CustomStage] = {"preferences": preferences.STAGE, "dpo": dpo.STAGE}
+"""and from there to the DPO adapter."""
+REALISM: dict[str, Stage | CustomStage] = {"realism": realism.STAGE}
+"""The namespace's own judge, where the recipe has it label or evaluate."""
 ONLINE: dict[str, Stage | CustomStage] = {"reward": reward.STAGE, "rl": rl.STAGE}
 """The other way than DPO, where the recipe's rl.in_chain asks for it: many times its time."""
 
 
 def stages(recipe: Recipe) -> dict[str, Stage | CustomStage]:
     """Stages of a recipe's chain by name, in the order in which they run."""
+    judges = REALISM if {recipe.preferences.source, recipe.eval.judge} & {*REALISM_FORMS} else {}
     online = ONLINE if recipe.rl.in_chain else {}
-    return {**TRAINING, **online, "evaluation": CustomStage(evaluate_variants, preview_evaluation)}
+    evaluation: dict[str, Stage | CustomStage] = {"evaluation": CustomStage(evaluate_variants, preview_evaluation)}
+    return {**TO_SFT, **judges, **TO_DPO, **online, **evaluation}
 
 
 def run_chain(recipe: Recipe, work: Path) -> str:

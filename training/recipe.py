@@ -17,6 +17,8 @@ from typing import Any, Literal
 from eval.judge.settings import JudgeSettings
 from hub.errors import UserError
 from hub.names import Names
+from training.recipe_file import read_recipe_file
+from training.recipe_preferences import Preferences
 from training.recipe_schema import (
     Data,
     Dpo,
@@ -24,7 +26,7 @@ from training.recipe_schema import (
     Hub,
     Jobs,
     Model,
-    Preferences,
+    Realism,
     Reward,
     Rl,
     Sft,
@@ -49,12 +51,18 @@ class Recipe:
     judge: JudgeSettings = field(default_factory=JudgeSettings)
     second_judge: JudgeSettings = field(default_factory=JudgeSettings)
     preferences: Preferences = field(default_factory=Preferences)
+    realism: Realism = field(default_factory=Realism)
     dpo: Dpo = field(default_factory=Dpo)
     reward: Reward = field(default_factory=Reward)
     rl: Rl = field(default_factory=Rl)
     sweep: Sweep = field(default_factory=Sweep)
     eval: Evaluation = field(default_factory=Evaluation)
     jobs: Jobs = field(default_factory=Jobs)
+
+    def __post_init__(self) -> None:
+        for key, value in (("source", self.preferences.source), ("prompts_from", self.preferences.prompts_from)):
+            if value == "judge" and not self.judge.model:
+                raise ValueError(f"preferences.{key} is judge and judge.model is not given; name the LLM that is asked")
 
     @property
     def names(self) -> Names:
@@ -70,41 +78,23 @@ def load(path: str | Path, overrides: typing.Sequence[str] = ()) -> Recipe:
         overrides: `section.key=value`, values in YAML.
 
     Raises:
-        UserError: the file is not there, is not YAML, or says something that cannot be.
+        UserError: the file is not there, is not YAML, has a key twice, or says something that cannot be.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(Path(path).read_text()) or {}
-        for override in overrides:
-            key, sign, value = override.partition("=")
-            if not sign:
-                raise UserError(f"'{override}' is not an override; write section.key=value")
-            *sections, last = key.split(".")
-            mapping = content
-            for section in sections:
-                mapping = mapping.setdefault(section, {})
-            mapping[last] = yaml.safe_load(value)
-    except OSError as error:
-        raise UserError(
-            f"recipe {path} cannot be read ({error.strerror}); there are some in training/recipes"
-        ) from error
-    except (yaml.YAMLError, AttributeError, TypeError, UnicodeDecodeError) as error:
-        raise UserError(f"recipe {path} is not sections of keys in YAML: {' '.join(str(error).split())}") from error
-    return build_section(Recipe, content, "")
+    return build_section(Recipe, read_recipe_file(path, overrides), "")
 
 
 def build_section(cls: type, content: Any, path: str) -> Any:
     """Dataclass `cls` from a mapping of its fields, sections within it included.
 
     Args:
-        cls: a section of `training.recipe_schema`, or `Recipe` itself.
-        content: what YAML has for it.
+        cls: a section of `training.recipe_schema` or `training.recipe_preferences`, or `Recipe` itself.
+        content: what YAML has for it; an empty section (null) is its defaults.
         path: its keys from the top, for the messages: "model.lora.".
 
     Raises:
         UserError: a key is unknown or missing, or a value does not fit; the message names the key.
     """
+    content = {} if content is None else content
     if not isinstance(content, dict):
         raise UserError(f"recipe: {path or 'the file'} takes a mapping of keys, not {content!r}")
     annotations = typing.get_type_hints(cls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from chat.sampling import Sampling
+from eval.judge.names import EMBEDDED_NAMES, is_embedded
 
 
 @dataclass(frozen=True)
@@ -130,38 +130,19 @@ class Sft(Trainer):
 
 
 @dataclass(frozen=True)
-class Preferences:
-    """Prompts answered twice by the SFT model, and judged."""
+class Realism:
+    """The realism judge: heads on what the fine-tuned model computes (`eval.judge.realism`)."""
 
-    prompts: int = 10_000
-    """Prompts, drawn by seed from the train split."""
-    source: Literal["pmi", "judge", "corpus", "votes"] = "pmi"
-    """Who prefers: `pmi`, PMI under the base; `judge`, the LLM of the recipe's `judge` section; `corpus`, the film,
-    against a sampled reply (SPIN, Chen et al., 2024); `votes`, the visitors of the page (`repartee-votes`)."""
-    prompts_from: Literal["films", "judge"] = "films"
-    """`films`: lines of the train films; `judge`: lines that the `judge` section's LLM writes (training.prompts)."""
-    redraws: int = 2
-    """How often two replies are drawn anew where one is empty, did not end, or is like the other."""
-    server: str | None = None
-    """OpenAI-compatible server that samples the replies, up to and with `/v1`; null samples on this machine."""
-    server_model: str = "sft"
-    """What the SFT model is called there."""
-    allow_disagreement: bool = False
-    """Keep pairs whose preferred reply changes with the order in which the two are shown."""
-    min_margin: float = 0.02
-    """Drop pairs whose probability is nearer to one half than this; of PMI, 0.02 is 0.08 nats per token."""
-    temperature: float = Sampling.temperature
-    top_k: int = Sampling.top_k
-    top_p: float = Sampling.top_p
+    prompts: int = 2_000
+    """Prompts of the train films, each with the film's reply and four others."""
+    l2: float = 3e-4
+    """Penalty of the probe's squared weights."""
     seed: int = 1
 
     def __post_init__(self) -> None:
-        at_least(self, "prompts", 1)
-        at_least(self, "redraws", 0)
-        if (self.source, self.prompts_from) == ("corpus", "judge"):
-            raise ValueError("source corpus needs prompts_from films: a line that no film has has no reply in one")
-        if not 0 <= self.min_margin < 0.5:
-            raise ValueError(f"min_margin is {self.min_margin}; it takes a number from 0 to below 0.5")
+        at_least(self, "prompts", 2)
+        if self.l2 <= 0:
+            raise ValueError(f"l2 is {self.l2}; it takes a number above 0")
 
 
 @dataclass(frozen=True)
@@ -224,11 +205,16 @@ class Evaluation:
     prompts: int = 2_000
     distractors: int = 19
     per_film: int = 20
+    format_pairs: int = 100
+    judge: str = "pmi"
+    """Embedded judge of the replies in pairs; another than the one that labelled the preferences says more."""
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("prompts", "distractors", "per_film"):
+        for name in ("prompts", "distractors", "per_film", "format_pairs"):
             at_least(self, name, 1)
+        if not is_embedded(self.judge):
+            raise ValueError(f"judge is {self.judge!r}; it takes one of {EMBEDDED_NAMES}")
 
 
 @dataclass(frozen=True)
@@ -245,6 +231,5 @@ class Jobs:
 
 def at_least(section: Any, name: str, least: int) -> None:
     """Raises ValueError where a number of a section is below `least`; None passes."""
-    value = getattr(section, name)
-    if value is not None and value < least:
+    if (value := getattr(section, name)) is not None and value < least:
         raise ValueError(f"{name} is {value}; it takes a number from {least} up")

@@ -7,6 +7,8 @@ A stage finds its inputs on the Hub, pinned by commit, and leaves there what it 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +29,7 @@ __all__ = [
 
 WORK = Path(".repartee/work")
 Files = dict[str, Any]
-"""Path in the repository to bytes or a file on this machine."""
+"""Path in the repository to a file on this machine; a card's is its bytes."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Stage:
     """Cached build step: makes and publishes an artifact, unless the one of this very lineage is published already.
 
     task -> up to date? -> make(recipe, *inputs, folder) -> card -> one commit
+
+    What was made is kept until then: where publishing failed, the next start publishes it and makes nothing again.
     """
 
     name: str
@@ -52,24 +56,32 @@ class Stage:
     task: Callable[[Recipe], Task]
     """Repository and lineage (inputs pinned by commit, settings) of what a recipe asks for."""
     make: Callable[..., tuple[Files, dict[str, Any]]]
-    """Recipe, each input of the task and a work folder, to the files and the facts of the run. The folder is named by
-    the fingerprint, so that a killed run finds its checkpoints there."""
+    """Recipe, each input of the task and a work folder, to the files (paths on this machine) and the facts of the run.
+    The folder is named by the fingerprint, so that a killed run finds its checkpoints there."""
     card: Callable[[Recipe, str, Lineage], bytes]
     """README.md of the recipe's repository with this lineage, facts included."""
 
     def run(self, recipe: Recipe, work: Path) -> str:
         """Publishes the artifact where it is not up to date, and returns its full commit sha."""
         task = self.task(recipe)
-        if revision := task.done():
+        if revision := task.done(recipe.hub.private):
             return revision
-        files, facts = self.make(recipe, *task.lineage.inputs, work_folder(work, task.lineage))
+        folder = work_folder(work, task.lineage)
+        record = folder.with_suffix(".json")
+        if made := read_result(record):
+            log_progress(task.lineage.stage, f"made already: {folder}")
+            files, facts = made
+        else:
+            record.unlink(missing_ok=True)
+            files, facts = self.make(recipe, *task.lineage.inputs, folder)
+            write_result(record, files, facts)
         lineage = replace(task.lineage, facts=facts)
         files["README.md"] = self.card(recipe, task.repo, lineage)
         return publish(task.repo, task.type, files, lineage, self.name, private=recipe.hub.private)
 
     def preview(self, recipe: Recipe, work: Path) -> None:
         """Prints what would be made, from what and why; makes nothing."""
-        self.task(recipe).preview()
+        self.task(recipe).preview(recipe.hub.private)
 
 
 def command(
@@ -109,6 +121,34 @@ def work_folder(work: Path, lineage: Lineage) -> Path:
     folder = work / f"{lineage.stage}-{lineage.fingerprint[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def write_result(record: Path, files: Files, facts: dict[str, Any]) -> None:
+    """Writes down what a stage has made, for a start after one that could not publish it."""
+    from training.data.corpus.sources import file_digest
+
+    content = {path: [str(Path(file).absolute()), file_digest(file)] for path, file in files.items()}
+    draft = record.with_suffix(".new")
+    draft.write_text(json.dumps({"files": content, "facts": facts}))
+    draft.replace(record)
+
+
+def read_result(record: Path) -> tuple[Files, dict[str, Any]] | None:
+    """What a stage has made, by its record; None where there is none, or where a file is not as it was left.
+
+    Of several processes of one launch, the first publishes and the others end here.
+    """
+    from training.data.corpus.sources import file_digest
+
+    if not record.exists():
+        return None
+    made = json.loads(record.read_text())
+    files = {path: Path(file) for path, (file, _) in made["files"].items()}
+    if any(not file.is_file() or file_digest(file) != made["files"][path][1] for path, file in files.items()):
+        return None
+    if int(os.environ.get("RANK", 0)) > 0:
+        raise SystemExit(0)
+    return files, made["facts"]
 
 
 def base_input(recipe: Recipe) -> Input:

@@ -27,6 +27,15 @@ class Sequence:
     """Asked once a token."""
     reply: list[int] = field(default_factory=list)
     done: bool = False
+    prefix: Tensor | None = None
+    """Keys and values of the prompt's first tokens, (layers, tokens, ...) as the cache has them, where they are known;
+    at least one token of the prompt is left to read."""
+
+    @property
+    def unread(self) -> list[int]:
+        """Tokens that the next step reads: the prompt after its prefix, then what was drawn last."""
+        known = 0 if self.prefix is None else self.prefix.shape[1]
+        return [self.reply[-1]] if self.reply else self.prompt[known:]
 
     def append(self, token: int, stops: set[int]) -> None:
         """Adds a token of the reply; it is done with one of `stops`, or at its full length."""
@@ -72,9 +81,12 @@ class ContinuousBatch:
 
     def step(self) -> None:
         """Runs one decode step: every sequence gets its next token. After an error `clear` makes the batch usable."""
-        new = [[row.reply[-1]] if row.reply else row.prompt for row in self.rows]
+        new = [row.unread for row in self.rows]
         past = [len(row.prompt) + len(row.reply) - len(tokens) for row, tokens in zip(self.rows, new, strict=True)]
         cache = self._reserve(max(start + len(tokens) for start, tokens in zip(past, new, strict=True)))
+        for slot, row in enumerate(self.rows):
+            if row.prefix is not None and not row.reply:
+                cache[:, slot, : row.prefix.shape[1]] = row.prefix
         logits = self.decoder(cache, new, past, [row.variant for row in self.rows])
         drawn = sample_next_tokens(logits, [row.sampling for row in self.rows], [row.rng for row in self.rows])
         for row, token in zip(self.rows, drawn, strict=True):

@@ -58,6 +58,9 @@ class DecoderModel(nn.Module):
     sin: Tensor
     trained_rows: Tensor
     trained_tokens: Tensor
+    head_rows: Tensor
+    head_tokens: Tensor
+    """Trained tokens of a head that is untied."""
 
     def __init__(self, variants: ModelVariants, spec: DecoderSpec, precision: str) -> None:
         super().__init__()
@@ -74,6 +77,10 @@ class DecoderModel(nn.Module):
         self.trained, rows = trained_tokens(body.embed_tokens, adapters, dtype)
         self.register_buffer("trained_rows", rows)
         self.register_buffer("trained_tokens", torch.tensor(self.trained, dtype=torch.long, device=rows.device))
+        if not spec.tied:
+            of_head, rows = trained_tokens(model.lm_head, adapters, dtype)
+            self.register_buffer("head_rows", rows)
+            self.register_buffer("head_tokens", torch.tensor(of_head, dtype=torch.long, device=rows.device))
         rotary = body.rotary_emb
         angles = torch.arange(spec.max_length)[:, None] * rotary.original_inv_freq.float().cpu()
         self.register_buffer("cos", (angles.cos() * rotary.attention_scaling).to(embedding.device, dtype))
@@ -135,9 +142,12 @@ class DecoderModel(nn.Module):
 
     def _logits(self, x: Tensor, adapter_ids: Tensor | None) -> Tensor:
         logits: Tensor = self.head(x).float()
-        if self.spec.tied and self.trained and adapter_ids is not None:
-            own = (x[:, None] * self.trained_rows[adapter_ids]).sum(-1).float()  # (rows, trained tokens)
-            logits = logits.index_copy(1, self.trained_tokens, own)
+        of_tokens, tokens = (
+            (self.trained_rows, self.trained_tokens) if self.spec.tied else (self.head_rows, self.head_tokens)
+        )
+        if len(tokens) and adapter_ids is not None:
+            own = (x[:, None] * of_tokens[adapter_ids]).sum(-1).float()  # (rows, trained tokens)
+            logits = logits.index_copy(1, tokens, own)
         return logits
 
 

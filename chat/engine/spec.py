@@ -12,6 +12,7 @@ from typing import Any
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
 ROPE_TYPES = ("default", "linear", "llama3", "yarn", "dynamic")
 """Rotary embeddings whose angles stay the same up to the model's length (dynamic ones change beyond it)."""
+TOKEN_ROWS = ("embed_tokens", "lm_head")
 LINEARS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 
 
@@ -114,6 +115,6 @@ def _other_adapters(model: Any) -> str | None:
         if any(getattr(module, "lora_bias", {}).values()) or getattr(module, "lora_variant", None):
             return f"an adapter is more than plain LoRA at {name}"
         tokens = getattr(module, "token_adapter", None)
-        if tokens is not None and not tokens.tied_adapter and not name.endswith("embed_tokens"):
+        if tokens is not None and not tokens.tied_adapter and name.split(".")[-1] not in TOKEN_ROWS:
             return f"an adapter changes tokens of {name}"
     return None

@@ -19,6 +19,7 @@ from eval.rows import load_responses
 from hub.errors import UserError, one_line_errors
 from hub.lineage import pin
 from hub.names import Names
+from stats.style import style_of
 
 SHEET_VARIANTS = ("base", "sft", "dpo")
 
@@ -43,25 +44,31 @@ def make_study(arguments: argparse.Namespace) -> None:
     if len(set(raters)) < len(raters):
         raise UserError("--raters: two have one name; give each a name of their own")
     evaluation = pin(Names(arguments.namespace, arguments.size).evaluation, "dataset")
-    items = load_sheet_items(evaluation.repo, evaluation.revision, arguments.prompts)
+    items = load_sheet_items(evaluation.repo, evaluation.revision, arguments.prompts, arguments.controls)
+    responses = load_responses(evaluation.repo, evaluation.revision, arguments.prompts)
     try:
         sheets = sheet.make_sheets(items, raters, secrets.token_hex(8), arguments.repeats)
     except ValueError as error:
         raise UserError(f"{evaluation.repo}: {error}") from error
     facts = {"evaluation": evaluation.repo, "revision": evaluation.revision, "prompts": len(items)}
+    facts["films"] = {response.sheet_id: response.movie_id for response in responses}
+    facts["styles"] = {
+        item.id: {name: style_of(reply, item.lines) for name, reply in item.replies.items()} for item in items
+    }
     for path in sheet.write_sheets(sheets, facts, arguments.out):
         print(path)
     print(f"{len(sheets.all_alike)} of {len(items)} prompts are not asked about: all variants answered alike")
     print("Send each rater their sheet and nothing else; key.json says whose reply is whose.")
 
 
-def load_sheet_items(repo: str, revision: str, count: int) -> list[sheet.SheetItem]:
-    """Sheet items of the first prompts of an evaluation set, which were drawn at random."""
+def load_sheet_items(repo: str, revision: str, count: int, controls: bool = True) -> list[sheet.SheetItem]:
+    """Sheet items of the first prompts of an evaluation set, which were drawn at random, with the controls' replies."""
     return [
         sheet.SheetItem(
             response.sheet_id,
             [message["content"] for message in response.prompt if message["role"] != "system"],
-            {name: response.variants[name].text for name in SHEET_VARIANTS if name in response.variants},
+            {name: response.variants[name].text for name in SHEET_VARIANTS if name in response.variants}
+            | (response.controls if controls else {}),
         )
         for response in load_responses(repo, revision, count)
     ]
@@ -72,10 +79,10 @@ def print_analysis(arguments: argparse.Namespace) -> None:
     given, counts, facts = sheet_votes.read_votes(arguments.votes, arguments.key)
     print(", ".join(f"{name}: {count:,}" for name, count in counts.items()) + "\n")
     try:
-        found = analysis.analyse(given, arguments.seed)
+        found = analysis.analyse(given, facts.pop("films", None))
     except ValueError as error:
         raise UserError(f"{error}; collect more before analysing") from error
-    print(analysis.study_table(found))
+    print("\n".join([analysis.study_table(found), *analysis.difference_lines(found)]))
     if arguments.out:
         arguments.out.write_text(json.dumps({**facts, "counts": counts, **found}, indent=2) + "\n")
 
@@ -104,13 +111,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     step.add_argument("--size", default="starter", help="of the models (default: %(default)s)")
     step.add_argument("--raters", required=True, help="names, with commas between")
     step.add_argument("--prompts", type=int, default=300, help="the first so many (default: %(default)s)")
+    step.add_argument(
+        "--controls",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="also the film's own reply and another film's (default: yes)",
+    )
     step.add_argument("--repeats", type=float, default=0.1, help="share shown twice (default: %(default)s)")
     step.add_argument("--out", type=Path, required=True, help="a new folder")
     step.set_defaults(run=make_study)
     step = steps.add_parser("analyse", help="shares, tests and agreement")
     step.add_argument("votes", type=Path, nargs="+", help="CSV files of raters")
     step.add_argument("--key", type=Path, required=True, help="key.json of the sheets")
-    step.add_argument("--seed", type=int, default=0, help="of bootstrap and tests (default: %(default)s)")
     step.add_argument("--out", type=Path, help="also write the findings here, as JSON")
     step.set_defaults(run=print_analysis)
     arguments = parser.parse_args(argv)

@@ -1,30 +1,33 @@
-"""Analysis of a blind study: shares of choices, pairwise tests (Holm), and agreement between raters (kappa)."""
+"""Analysis of a blind study: shares of choices, pairwise tests (Holm), and agreement between raters (kappa).
+
+Controls (the film's own reply, another film's) are tested apart, so that they cost the variants' tests nothing.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from eval.human.sheet_votes import SheetVote
-from stats.intervals import Estimate, bootstrap_ratio, holm_correction, sign_flip_test
+from eval.human.win_rates import in_order, vote_win_rates, win_rate_lines
+from eval.rows import CONTROLS, compared_pairs
+from hub.comparisons import comparisons
+from hub.results_table import format_cell
+from stats.clustered import clustered_mean, paired_difference
 from stats.kappa import cohen_kappa, fleiss_kappa
 
 
-class ShareDifference(NamedTuple):
-    """Difference of two variants' shares of the choices."""
-
-    difference: Estimate
-    p_value: float
-    """Of the sign-flip test over prompts, adjusted for the number of pairs (Holm)."""
-
-
-def analyse(votes: Sequence[SheetVote], seed: int = 0) -> dict[str, Any]:
-    """Shares, pairwise tests and agreement, as plain JSON.
+def analyse(votes: Sequence[SheetVote], films: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Shares, pairwise tests and agreement, as plain JSON; `study_table` and `hub.comparisons` read it.
 
     A choice of a reply that several variants gave is shared by them. Ties stand apart: shares are of the choices.
-    Repeats count for self-consistency alone. Prompts are the clusters of every interval and test.
+    Repeats count for self-consistency alone.
+
+    Args:
+        votes: of the raters.
+        films: of each item, its film, the cluster of every interval and test; where not known, prompts are.
 
     Raises:
         ValueError: nobody has chosen anything.
@@ -33,27 +36,29 @@ def analyse(votes: Sequence[SheetVote], seed: int = 0) -> dict[str, Any]:
     choices = [vote for vote in first if vote.chosen]
     if not choices:
         raise ValueError("no choice among the votes")
-    variants = sorted({variant for vote in first for variant in vote.shown})
+    there = {variant for vote in first for variant in vote.shown}
+    variants = in_order(there)
     by_item = votes_by_item(choices)
     made = [float(len(own)) for own in by_item.values()]
     credit = {variant: [credits(own, variant) for own in by_item.values()] for variant in variants}
-    shares = {variant: bootstrap_ratio(credit[variant], made, seed) for variant in variants}
-    apart = {
-        (one, other): [a - b for a, b in zip(credit[one], credit[other], strict=True)]
-        for one, other in itertools.combinations(variants, 2)
-    }
-    adjusted = holm_correction([sign_flip_test(differences, seed) for differences in apart.values()])
-    pairs = {
-        f"{one} - {other}": ShareDifference(bootstrap_ratio(differences, made, seed), p)
-        for ((one, other), differences), p in zip(apart.items(), adjusted, strict=True)
-    }
+    clusters, unit = [(films or {}).get(item, item) for item in by_item], "films" if films else "prompts"
+
+    def differences(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+        return {
+            f"{one} - {other}": paired_difference(credit[one], credit[other], clusters, made)._asdict() | {"unit": unit}
+            for one, other in pairs
+        }
+
+    own = [name for name in variants if name not in CONTROLS]
     return {
         "prompts": len(by_item),
         "raters": len({vote.rater for vote in first}),
         "choices": len(choices),
         "ties": len(first) - len(choices),
-        "shares": {variant: share._asdict() for variant, share in shares.items()},
-        "pairs": {name: {"difference": pair.difference._asdict(), "p": pair.p_value} for name, pair in pairs.items()},
+        "shares": {name: clustered_mean(one, clusters, made)._asdict() for name, one in credit.items()},
+        "pairs": differences((later, earlier) for earlier, later in itertools.combinations(own, 2)),
+        "controls": differences(pair for pair in compared_pairs(variants) if set(pair) & set(CONTROLS)),
+        "win_rates": vote_win_rates(first, films),
         "agreement": rater_agreement(first),
         "self_consistency": self_consistency(votes),
     }
@@ -97,21 +102,28 @@ def self_consistency(votes: Sequence[SheetVote]) -> dict[str, Any]:
 
 
 def study_table(found: dict[str, Any]) -> str:
-    """Markdown table of the shares, with tests and agreement below it."""
+    """Markdown table of the shares, with agreement and win rates below it."""
     lines = ["| variant | share of choices |", "|---|---:|"]
     for variant, share in sorted(found["shares"].items(), key=lambda entry: -entry[1]["value"]):
-        lines.append(f"| {variant} | {share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%}) |")
+        lines.append(f"| {variant} | {format_cell(share, '{:.1%}')} |")
     counted = f"{found['choices']:,} choices and {found['ties']:,} ties"
     lines += ["", f"{counted} by {found['raters']} raters on {found['prompts']:,} prompts"]
-    for name, pair in found["pairs"].items():
-        difference = pair["difference"]
-        lines.append(
-            f"{name}: {100 * difference['value']:+.1f} points ({100 * difference['low']:+.1f} to "
-            f"{100 * difference['high']:+.1f}), p = {pair['p']:.4f}"
-        )
     kappa, consistent = found["agreement"], found["self_consistency"]
     if kappa["kappa"] is not None:
         lines.append(f"{kappa['method']}'s kappa {kappa['kappa']:.2f} over {kappa['items']:,} items")
     if consistent["repeats"]:
         lines.append(f"the same choice on {consistent['same']:.0%} of {consistent['repeats']:,} repeats")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *win_rate_lines(found["win_rates"])])
+
+
+def difference_lines(found: dict[str, Any]) -> list[str]:
+    """Lines of the differences between variants, with p-values adjusted for the study's own pairs (Holm); and controls.
+
+    The controls are a family of their own, so that they cost the variants' tests nothing.
+    """
+    families = (found["pairs"], found.get("controls", {}))
+    return [
+        f"{' - '.join(one.pair)}: {one.interval()}, {one.chance()}"
+        for pairs in families
+        for one in comparisons({"people": {"all": {"pairs": pairs}}})
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eval.rows import CONTROLS
 from hub.errors import UserError
 from hub.votes.ballot import hash_of, options
 
@@ -14,12 +15,17 @@ SHEET_TEMPLATE = Path(__file__).with_name("sheet.html")
 
 
 class SheetItem(NamedTuple):
-    """Item of a sheet: a prompt and what the variants answered to it."""
+    """Item of a sheet: a prompt, and what the variants and controls answered to it."""
 
     id: str
     lines: list[str]
     """The dialogue so far, one line a turn."""
     replies: dict[str, str]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the variants, controls aside, answered differently: otherwise nobody is asked about them."""
+        return len(options({name: text for name, text in self.replies.items() if name not in CONTROLS})) > 1
 
 
 class Sheets(NamedTuple):
@@ -44,7 +50,7 @@ def make_sheets(items: Sequence[SheetItem], raters: Sequence[str], seed: str, re
     """
     if len({item.id for item in items}) < len(items):
         raise ValueError("two items have one id")
-    differing = [item for item in items if len(options(item.replies)) > 1]
+    differing = [item for item in items if item.differs]
     if not differing:
         raise ValueError("all variants answered every item alike; there is nothing to choose")
     pages: dict[str, list[dict[str, Any]]] = {}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eval.spreadsheet import plain_number, read_table
 from hub.errors import UserError
+from hub.text_file import read_text_file
 from hub.votes.ballot import SKIP, TIE
+from stats.style import Style
 
 COLUMNS = ["rater", "id", "choice", "seconds"]
+ID_LENGTH = 16
+"""Digits of a showing's id, in hex (`eval.human.sheet`)."""
 
 
 class SheetVote(NamedTuple):
@@ -26,6 +31,8 @@ class SheetVote(NamedTuple):
     """The variants behind the chosen option; none for a tie."""
     shown: tuple[str, ...]
     """All variants on the ballot."""
+    styles: Mapping[str, Style] | None = None
+    """By variant, of what was shown; None where it is not known."""
 
 
 def read_votes(paths: Iterable[Path], key: Path) -> tuple[list[SheetVote], Counter[str], dict[str, Any]]:
@@ -38,43 +45,44 @@ def read_votes(paths: Iterable[Path], key: Path) -> tuple[list[SheetVote], Count
         UserError: the key or a file cannot be read.
     """
     try:
-        facts = json.loads(key.read_text("utf-8"))
+        facts = json.loads(read_text_file(key))
         shown = facts.pop("shown")
-    except (OSError, ValueError, KeyError) as error:
+        styles = {
+            item: {name: Style(*one) for name, one in own.items()} for item, own in facts.pop("styles", {}).items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{key} is no key of sheets ({error}); it is written beside them") from error
     counts: Counter[str] = Counter()
     votes: dict[str, SheetVote] = {}
     for path in paths:
-        for row in csv_rows(path):
+        for _, row in read_table(path, COLUMNS[:3], "file of votes"):
             counts["rows"] += 1
-            entry = shown.get(row["id"])
-            if entry is None or entry["rater"] != row["rater"]:
+            shown_id, choice = id_of(row["id"]), plain_number(row["choice"]).casefold()
+            entry = shown.get(shown_id)
+            if entry is None and re.fullmatch(r"\d+([.,]\d+)?e\+?\d+", row["id"].casefold()):
+                counts["ids that a spreadsheet made numbers"] += 1
+            elif entry is None or entry["rater"] != row["rater"]:
                 counts["of another sheet"] += 1
-            elif row["choice"] == SKIP:
+            elif choice == SKIP:
                 counts["skipped"] += 1
-                votes.pop(row["id"], None)
-            elif (chosen := chosen_variants(row["choice"], entry["voices"])) is None:
+                votes.pop(shown_id, None)
+            elif (chosen := chosen_variants(choice, entry["voices"])) is None:
                 counts["not a choice"] += 1
             else:
-                counts["replaced by a later vote"] += row["id"] in votes
+                counts["replaced by a later vote"] += shown_id in votes
                 on_ballot = tuple(sorted(variant for option in entry["voices"] for variant in option))
-                votes[row["id"]] = SheetVote(entry["rater"], entry["item"], entry["copy"], chosen, on_ballot)
+                item = entry["item"]
+                votes[shown_id] = SheetVote(entry["rater"], item, entry["copy"], chosen, on_ballot, styles.get(item))
     counts["votes"] = len(votes)
     counts["ties"] = sum(not vote.chosen for vote in votes.values())
     counts["items alike, not shown"] = len(facts["all_alike"])
     return list(votes.values()), counts, facts
 
 
-def csv_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV file; one that is cut off has empty columns."""
-    try:
-        content = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    reader = csv.DictReader(content.splitlines(), restval="")
-    if list(reader.fieldnames or [])[:3] != COLUMNS[:3]:
-        raise UserError(f"{path} is no file of votes; its first line is {','.join(COLUMNS)}")
-    return [{name: row.get(name) or "" for name in COLUMNS} for row in reader]
+def id_of(cell: str) -> str:
+    """Id of a showing. One of digits alone, which a spreadsheet takes for a number, gets its leading zeros back."""
+    number = plain_number(cell)
+    return number.zfill(ID_LENGTH) if number.isdecimal() else cell
 
 
 def chosen_variants(choice: str, options: list[list[str]]) -> tuple[str, ...] | None:

@@ -12,11 +12,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from eval.judge.budget import Budget
+from eval.judge.api_errors import MalformedResponse, PromptRejected, permanent_error
+from eval.judge.budget import Budget, Use
 from eval.judge.cache import Cache
 from eval.judge.endpoint import Endpoint
 from eval.judge.messages import Answer, Request
-from eval.judge.protocol import CHARACTERS_A_TOKEN, MalformedResponse, parse_response, request_parameters
+from eval.judge.protocol import CHARACTERS_A_TOKEN, answer_to_rejection, parse_response
+from eval.judge.settings import JudgeSettings
 from hub.errors import UserError
 
 MAX_BATCH_REQUESTS = 50_000  # in one batch (OpenAI)
@@ -67,7 +69,7 @@ def send_batch(endpoint: Endpoint, budget: Budget, requests: Mapping[str, Reques
                 "custom_id": key,
                 "method": "POST",
                 "url": "/v1/chat/completions",
-                "body": request_parameters(request, endpoint.settings),
+                "body": endpoint.parameters(request),
             }
         )
         for key, request in requests.items()
@@ -82,7 +84,7 @@ def send_batch(endpoint: Endpoint, budget: Budget, requests: Mapping[str, Reques
     except openai.NotFoundError as error:
         raise UserError(f"the judge at {endpoint.url} has no Batch API; leave judge.batch out") from error
     finally:
-        budget.settle(reserved, 0, 0)
+        budget.settle(reserved, Use(0, 0))
     return str(batch.id)
 
 
@@ -100,28 +102,34 @@ def collect_batch(
         done = f"{counts.completed:,} of {counts.total:,}" if counts else "some"
         raise BatchPending(f"batch {batch_id} is {batch.status}, {done} calls done; start again later to collect it")
     found: dict[str, Answer] = {}
-    if batch.output_file_id:
-        for line in endpoint.openai.files.content(batch.output_file_id).text.splitlines():
-            if parsed := parse_batch_line(line, requests):
+    for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):  # what was rejected lies in the second
+        for line in endpoint.openai.files.content(file_id).text.splitlines():
+            if parsed := parse_batch_line(line, requests, endpoint.settings):
                 key, answer = parsed
                 cache.put(key, answer)
-                budget.settle(0.0, answer.prompt_tokens, answer.answer_tokens)
+                budget.settle(0.0, Use(answer.prompt_tokens, answer.answer_tokens, answer.estimated))
                 found[key] = answer
     counted = f"{len(found):,} answers, {len(requests) - len(found):,} still open"
     print(f"[judge] batch {batch_id} {batch.status}: {counted}", flush=True)
     return found
 
 
-def parse_batch_line(line: str, requests: Mapping[str, Request]) -> tuple[str, Answer] | None:
-    """Key and answer of one JSONL line of a batch's output; None for one that went wrong or that nobody asked."""
+def parse_batch_line(line: str, requests: Mapping[str, Request], settings: JudgeSettings) -> tuple[str, Answer] | None:
+    """Key and answer of one JSONL line of a batch's output; None for one that went wrong or that nobody asked.
+
+    A prompt that the endpoint rejects is answered as refused.
+    """
     from openai.types.chat import ChatCompletion
 
     try:
         entry: dict[str, Any] = json.loads(line)
         key, response = entry["custom_id"], entry["response"]
-        if key not in requests or response is None or response["status_code"] != 200:
+        if key not in requests or response is None:
             return None
-        answer = parse_response(ChatCompletion.model_validate(response["body"]))
-    except (ValueError, KeyError, TypeError, MalformedResponse):
+        if (status := int(response["status_code"])) != 200:
+            rejected = isinstance(permanent_error(status, response["body"], settings), PromptRejected)
+            return (key, answer_to_rejection(requests[key])) if rejected else None
+        answer = parse_response(ChatCompletion.construct(**response["body"]), requests[key], settings)
+    except (ValueError, KeyError, TypeError, AttributeError, MalformedResponse, UserError):
         return None
-    return None if requests[key].logprobs and not answer.first else (key, answer)
+    return None if requests[key].logprobs and not answer.first and not answer.refused else (key, answer)

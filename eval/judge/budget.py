@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import NamedTuple
 
 from eval.judge.prices import Price
 from hub.errors import UserError
@@ -28,6 +29,17 @@ class RateLimiter:
         time.sleep(max(0.0, start - now))
 
 
+class Use(NamedTuple):
+    """Tokens that a call took; zeros for one that was not answered."""
+
+    prompt_tokens: int
+    answer_tokens: int
+    estimated: bool = False
+    """Whether nobody counted them, and they are the most that it could take."""
+    lost: bool = False
+    """Whether its answer was of no use or came too late; the endpoint may have charged it."""
+
+
 class Budget:
     """Budget in US dollars, with reservations: a call that could pass it is refused before it is made.
 
@@ -45,7 +57,7 @@ class Budget:
                 "judge.budget is set and this model's price is not known; give judge.price_in and price_out"
             )
         self.price, self.limit = price, limit
-        self.calls = self.prompt_tokens = self.answer_tokens = 0
+        self.calls = self.prompt_tokens = self.answer_tokens = self.estimated = 0
         self._reserved = 0.0
         self._lock = threading.Lock()
 
@@ -67,13 +79,14 @@ class Budget:
             self._reserved += most
         return most
 
-    def settle(self, reserved: float, prompt_tokens: int, answer_tokens: int) -> None:
-        """Releases a reservation and counts the tokens that the call took; zeros for one that was not answered."""
+    def settle(self, reserved: float, used: Use) -> None:
+        """Releases a reservation and counts what the call took."""
         with self._lock:
             self._reserved -= reserved
-            self.calls += bool(prompt_tokens or answer_tokens)
-            self.prompt_tokens += prompt_tokens
-            self.answer_tokens += answer_tokens
+            self.calls += bool(used.prompt_tokens or used.answer_tokens) and not used.lost
+            self.estimated += used.estimated
+            self.prompt_tokens += used.prompt_tokens
+            self.answer_tokens += used.answer_tokens
 
     def _spent(self) -> float:
         return self.price.of(self.prompt_tokens, self.answer_tokens) if self.price else 0.0
@@ -85,4 +98,6 @@ class Budget:
     def summarize(self) -> str:
         """Calls, tokens and US dollars so far, in words."""
         tokens = f"{self.calls:,} calls, {self.prompt_tokens:,} + {self.answer_tokens:,} tokens"
+        if self.estimated:
+            tokens += f" ({self.estimated:,} calls without usage, or whose answer was lost, count as their most)"
         return f"{tokens}, ${self._spent():.4f}" if self.price else f"{tokens}, price unknown"

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+MASS_FLOOR = 0.5  # of the probability seen; labels with less together are the tail of another answer: unscored
+LOW_MASS = 0.9  # below it the model would have liked to say something else: counted
 TopLogprobs = Iterable[tuple[str, float]]
 """Tokens that could have stood at one place, with their log-probabilities in nats."""
+_REFUSAL = re.compile(r"\W*(I|I['\u2019]m|As|Sorry|Unfortunately|Apologies)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,12 @@ class Answer:
     """Top log-probabilities of the first text's first token, in nats, as they came."""
     prompt_tokens: int = 0
     answer_tokens: int = 0
+    estimated: bool = False
+    """Whether the endpoint did not count the tokens: they are the most that the request could take."""
     model: str = ""
     """As the endpoint names what answered."""
+    refused: bool = False
+    """Whether the endpoint itself marked it as a refusal or filtered it."""
 
     def to_json(self) -> str:
         """The answer as one JSON object."""
@@ -85,3 +93,17 @@ def distribution(top_logprobs: TopLogprobs, labels: Sequence[str]) -> Distributi
             sums[label] += math.exp(value)
     mass = sum(sums.values())
     return Distribution({label: p / mass for label, p in sums.items()}, mass) if mass > 0 else None
+
+
+def read_label(text: str, labels: Sequence[str]) -> str | None:
+    """The label that a text is, with signs and white space around it; None where it is none of them."""
+    found = re.fullmatch(rf"\W*({'|'.join(map(re.escape, labels))})\W*", text)
+    return found[1] if found else None
+
+
+def begins_refusal(text: str) -> bool:
+    """Whether a text, or its first token, begins as refusals do: I, I'm, As, Sorry, Unfortunately, Apologies.
+
+    For answers that were to be a label alone. One token cannot tell "I can't" from "I would say": either is no label.
+    """
+    return bool(_REFUSAL.match(text))

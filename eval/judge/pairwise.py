@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 
 from chat.template import Message
-from eval.judge.capabilities import Capabilities, probe
+from eval.judge.capabilities import LABEL_TOKENS, Capabilities, probe
 from eval.judge.client import Client
 from eval.judge.comparison import Comparison
-from eval.judge.messages import Answer, Request, distribution
+from eval.judge.messages import LOW_MASS, MASS_FLOOR, Answer, Request, distribution, read_label
 
-LOW_LETTER_MASS = 0.9  # of the probability seen; below it the judge wanted to say something else
 SYSTEM = "You read film scripts and judge single lines of dialogue."
 PAIRWISE_QUESTION = """\
 A character in a film has just said the last of these lines:
@@ -31,21 +29,24 @@ Answer with the letter A or the letter B and nothing else."""
 class LLMJudge:
     """Pairwise judge by a chat model, which answers with the letter A or B.
 
-    P(A) is read from the log-probabilities of the answer's first token. Where the endpoint gives none, the letter
-    counts as certain; what the endpoint gives is printed when it is probed. An answer that is neither letter is
-    unscored: NaN, never one half.
+    P(A) is read from the log-probabilities of the answer's first token. Where the endpoint gives none, or the judge
+    thinks first, the letter counts as certain; what the endpoint gives is printed when it is probed. An answer that is
+    neither letter, or whose letters have less mass together than MASS_FLOOR, is unscored: NaN, never one half or a
+    guess from the tail.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.capabilities: Capabilities = probe(client)
         self.name = str(client.settings.model)
-        self.unscored = self.low_mass = 0
+        self.unscored = self.refused = self.low_mass = 0
 
     @property
     def summary(self) -> str:
         """The endpoint's capabilities, and how often they did not serve."""
-        counts = f"{self.unscored:,} unscored, {self.low_mass:,} of less mass than {LOW_LETTER_MASS}"
+        counts = (
+            f"{self.unscored:,} unscored ({self.refused:,} refused), {self.low_mass:,} of less mass than {LOW_MASS}"
+        )
         return f"{self.capabilities.summarize()}; {counts}"
 
     @property
@@ -63,7 +64,7 @@ class LLMJudge:
         text = PAIRWISE_QUESTION.format(lines=quoted_turns(prompt), first=one_line(first), second=one_line(second))
         return Request(
             (("system", SYSTEM), ("user", text)),
-            max_tokens=1 if self.capabilities.alternatives else 4,
+            max_tokens=1 if self.capabilities.alternatives else LABEL_TOKENS + self.capabilities.thinking,
             temperature=0.0 if self.capabilities.temperature else -1.0,
             logprobs=self.capabilities.alternatives,
         )
@@ -72,14 +73,15 @@ class LLMJudge:
         """P(the reply shown first is better) of one answer; NaN, and counted, where it is neither letter."""
         if self.capabilities.alternatives:
             found = distribution(answer.first, "AB")
-            if found:
-                self.low_mass += found.mass < LOW_LETTER_MASS
+            if found and found.mass >= MASS_FLOOR:
+                self.low_mass += found.mass < LOW_MASS
                 return found.probabilities["A"]
         else:
-            letter = re.fullmatch(r"\W*([AB])\W*", answer.texts[0])
+            letter = read_label(answer.texts[0], "AB")
             if letter:
-                return float(letter[1] == "A")
+                return float(letter == "A")
         self.unscored += 1
+        self.refused += answer.refused
         return math.nan
 
 

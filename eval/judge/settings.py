@@ -12,6 +12,7 @@ import inspect
 import itertools
 import typing
 from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class JudgeSettings:
     """The environment variable that holds the key; the key itself never stands in a recipe."""
     effort: str | None = None
     """Of a reasoning model: none, low, medium, high. Most give log-probabilities with `none` alone."""
+    thinking_tokens: int = 2048
+    """At most, before the answer of a judge that thinks first; an answer that is cut off is unscored."""
     in_flight: int = 64
     """Calls at one time."""
     requests_per_minute: int | None = None
@@ -44,7 +47,13 @@ class JudgeSettings:
     """Through the Batch API: half the price, within a day. Start again to collect."""
 
     def __post_init__(self) -> None:
-        for name in ("in_flight", "requests_per_minute", "tokens_per_minute", "timeout", "budget"):
+        for name in ("model", "base_url", "key_env", "effort"):  # pasted by people, with a line break at the end
+            if (text := getattr(self, name)) is not None:
+                object.__setattr__(self, name, text.strip())
+        address = urlsplit(self.base_url or "https://api.openai.com/v1")
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ValueError(f"base_url is {self.base_url}; it takes a whole address, like https://example.com/v1")
+        for name in ("thinking_tokens", "in_flight", "requests_per_minute", "tokens_per_minute", "timeout", "budget"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} is {value}; it takes a number above 0")

@@ -1,8 +1,8 @@
 """Stub judge server: `python -m eval.judge.stub --latency 0.5 --faults 0.05`, for tests and trials of cost.
 
 Speaks OpenAI's chat protocol over real HTTP. What it says hangs on the request and the seed alone: of two replies it
-prefers one by a quality hidden in their text, with a bias for the first that is known; a score is spread over 1 to 5
-around that quality. Faults are those that real endpoints have.
+prefers one by a quality hidden in their text, with a bias for the first that is known; a score is spread over the
+scale around that quality. It refuses a share that is known. Faults are those that real endpoints have.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ class Stub(StubOpinion):
     """Parameters that it leaves out of account in silence."""
     always: str = ""
     """What it answers to everything: a status (`401`) or a code (`insufficient_quota`)."""
+    rejects: Callable[[dict[str, Any]], tuple[int, Any] | None] = lambda request: None
+    """Status and body of its own for a request; None where it is answered as usual."""
     calls: int = 0
     """Chat requests so far."""
     seen: Counter[str] = field(default_factory=Counter)
     """Answered calls by request."""
     highest: int = 0
-    """Most calls at one time."""
+    """Most chat requests at one time."""
     files: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     _now: int = 0
@@ -59,12 +61,16 @@ class Stub(StubOpinion):
         texts, tops = [], []
         rng = random.Random(f"{self.seed}:{prompt}:{body.get('seed')}")
         for _ in range(1 if "n" in self.ignores else body.get("n") or 1):
-            if labels:
+            if labels and self.refuses_to(prompt):
+                text, top = self.refusal(labels)
+                texts.append(text)
+                tops.append(top)
+            elif labels:
                 texts.append(rng.choices(list(labels), list(labels.values()))[0])
                 tops.append(self.tops(labels))
             else:
                 texts.append(self.prose(prompt, body, rng))
-                tops.append([(f"word{n}", -1.0 - n) for n in range(25)])
+                tops.append([((texts[-1].split() or [""])[0], -0.1), *((f"word{n}", -3.0 - n) for n in range(25))])
         given = min(body.get("top_logprobs") or 0, self.alternatives) if body.get("logprobs") else 0
         choices = []
         for index, (text, top) in enumerate(zip(texts, tops, strict=True)):
@@ -92,13 +98,8 @@ class Stub(StubOpinion):
                 method, path, _ = request.split(" ", 2)
                 headers = {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                self._now += 1
-                self.highest = max(self.highest, self._now)
-                try:
-                    if not await self.respond(writer, method, path, body):
-                        break
-                finally:
-                    self._now -= 1
+                if not await self.respond(writer, method, path, body):
+                    break
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the client has gone, or the server is told to go
         finally:
@@ -110,6 +111,15 @@ class Stub(StubOpinion):
             return await send(writer, 200, {"calls": self.calls, "twice": self.twice(), "highest": self.highest})
         if not path.endswith("/chat/completions"):
             return await send(writer, *self.other(method, path, body))
+        self._now += 1
+        self.highest = max(self.highest, self._now)
+        try:
+            return await self.chat(writer, body)
+        finally:
+            self._now -= 1
+
+    async def chat(self, writer: asyncio.StreamWriter, body: bytes) -> bool:
+        """Answers a chat request; False where the connection ends with it."""
         self.calls += 1
         fault = random.Random(f"{self.seed}:{self.calls}")
         await asyncio.sleep(self.latency)
@@ -121,6 +131,8 @@ class Stub(StubOpinion):
             code = self.always or "unsupported_parameter"
             status = int(code) if code.isdecimal() else 429 if code == "insufficient_quota" else 400
             return await send(writer, status, {"error": {"message": f"{refused or code}", "code": code}})
+        if rejected := self.rejects(request):
+            return await send(writer, *rejected)
         kind = fault.choice(self.kinds) if fault.random() < self.faults else ""
         if kind in ("429", "500"):
             return await send(writer, int(kind), {"error": {"message": "busy"}}, {"Retry-After": "0.1"})
@@ -155,8 +167,11 @@ class Stub(StubOpinion):
             batch = self.batches[name]
             before = dict(batch)
             if "output_file_id" not in batch:
-                batch |= {"status": "completed", "output_file_id": f"out-{name}"}
-                self.files[f"out-{name}"] = [self.line(line) for line in self.files[batch["input_file_id"]]]
+                batch |= {"status": "completed", "output_file_id": f"out-{name}", "error_file_id": f"err-{name}"}
+                answered = [self.line(line) for line in self.files[batch["input_file_id"]]]
+                good = [line for line in answered if (line["response"] or {}).get("status_code") == 200]
+                self.files[f"out-{name}"] = good
+                self.files[f"err-{name}"] = [line for line in answered if line not in good]
             return 200, before
         if name == "content":
             return 200, "\n".join(map(json.dumps, self.files[path.split("/")[-2]])).encode()
@@ -168,8 +183,13 @@ class Stub(StubOpinion):
         if random.Random(f"{self.seed}:{self.calls}").random() < self.faults:
             error = {"code": "server_error", "message": "x"}
             return {"custom_id": entry["custom_id"], "response": None, "error": error}
-        answer = {"status_code": 200, "body": self.answer(entry["body"])}
-        return {"custom_id": entry["custom_id"], "response": answer, "error": None}
+        status, body = self.rejects(entry["body"]) or (200, self.answer(entry["body"]))
+        return {"custom_id": entry["custom_id"], "response": {"status_code": status, "body": body}, "error": None}
+
+
+def content_type(body: bytes) -> str:
+    """Media type of a body."""
+    return "text/html" if body.startswith(b"<") else "application/json"
 
 
 async def send(
@@ -177,7 +197,7 @@ async def send(
 ) -> bool:
     """Writes one answer, half of it where it is to be cut; returns whether the connection lives on."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    lines = [f"HTTP/1.1 {status} X", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines = [f"HTTP/1.1 {status} X", f"Content-Type: {content_type(body)}", f"Content-Length: {len(body)}"]
     lines += [f"{key}: {value}" for key, value in (headers or {}).items()]
     writer.write("\r\n".join([*lines, "", ""]).encode() + (body[: len(body) // 2] if cut else body))
     await writer.drain()
@@ -199,9 +219,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds to each answer")
     parser.add_argument("--faults", type=float, default=0.0, help="share of calls that go wrong")
     parser.add_argument("--bias", type=float, default=0.5, help="P(it prefers the first of two equally good replies)")
+    parser.add_argument("--refusals", type=float, default=0.0, help="share of judgements that it refuses")
     parser.add_argument("--seed", type=int, default=0, help="of opinions and faults")
     arguments = parser.parse_args(argv)
-    names = ("latency", "faults", "bias", "seed")
+    names = ("latency", "faults", "bias", "refusals", "seed")
     stub = Stub(**{name: getattr(arguments, name) for name in names})
     asyncio.run(serve_stub(stub, arguments.port, lambda port: print(f"http://127.0.0.1:{port}/v1", flush=True)))
 

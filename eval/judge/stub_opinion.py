@@ -13,6 +13,8 @@ from typing import Any
 
 _REPLIES = re.compile(r"^Reply A: (.*)\nReply B: (.*)$", re.MULTILINE)
 _REPLY = re.compile(r"^Reply: (.*)$", re.MULTILINE)
+_SCALE = re.compile(r"from (\d+) \(worst\) to (\d+) \(best\)")
+_SAY = re.compile(r"^Answer with the (?:number|one letter) (\w+)")
 _SEVERAL = re.compile(r"^Write (\d+) ", re.MULTILINE)
 # fmt: off
 _WORDS = [
@@ -40,6 +42,14 @@ class StubOpinion:
     opinion: Callable[[str], float] = quality
     """Quality of a reply, from 0 to 1."""
     seed: int = 0
+    refusals: float = 0.0
+    """Share of the questions that offer labels which it refuses to answer."""
+    digits: bool = False
+    """Whether a number of several digits is a token for each, as in some tokenizers."""
+
+    def refuses_to(self, prompt: str) -> bool:
+        """Whether it refuses a question: by its text, so that the same question is always refused."""
+        return quality(prompt, self.seed + 1) < self.refusals
 
     def labels(self, prompt: str) -> dict[str, float]:
         """Label distribution of the answer to a question that offers labels; empty for one that asks for prose."""
@@ -48,9 +58,11 @@ class StubOpinion:
             odds += math.log(self.bias / (1 - self.bias))
             return {"A": 1 / (1 + math.exp(-odds)), "B": 1 / (1 + math.exp(odds))}
         if found := _REPLY.search(prompt):
-            centre = 1 + 4 * self.opinion(found[1])
-            weights = [math.exp(-((score - centre) ** 2)) for score in range(1, 6)]
-            return {str(score): weight / sum(weights) for score, weight in enumerate(weights, 1)}
+            scale = _SCALE.search(prompt)
+            low, high = map(int, scale.groups()) if scale else (1, 5)
+            centre, width = low + (high - low) * self.opinion(found[1]), (high - low) / 4
+            weights = {n: math.exp(-(((n - centre) / width) ** 2)) for n in range(low, high + 1)}
+            return {str(n): weight / sum(weights.values()) for n, weight in weights.items()}
         return {}
 
     def tops(self, labels: dict[str, float]) -> list[tuple[str, float]]:
@@ -60,11 +72,22 @@ class StubOpinion:
         else:
             found = [(label, 0.7 * 0.97 * p) for label, p in labels.items()]
             found += [(f" {label}", 0.3 * 0.97 * p) for label, p in labels.items()]
-            found += [("The", 0.02), ("10", 0.01)]
+            found += [("The", 0.02)] + ([("10", 0.01)] if "10" not in labels else [])
+        return self.sorted_logprobs(found)
+
+    def refusal(self, labels: dict[str, float]) -> tuple[str, list[tuple[str, float]]]:
+        """A refusal and its first token's top log-probabilities: the labels are in their tail, the first most."""
+        tail = [(label, 1e-3 / 10**place) for place, label in enumerate(labels)]
+        return "I'm sorry, but I can't rate that.", self.sorted_logprobs([("I", 0.9), ("Sorry", 0.08), *tail])
+
+    def sorted_logprobs(self, found: list[tuple[str, float]]) -> list[tuple[str, float]]:
+        """Tokens with their log-probabilities, likeliest first."""
         return [(token, math.log(max(p, 1e-30))) for token, p in sorted(found, key=lambda entry: -entry[1])]
 
     def prose(self, prompt: str, body: dict[str, Any], rng: random.Random) -> str:
-        """A text: numbered steps, JSON lines where a schema is asked for, or a sentence."""
+        """A text: a number, numbered steps, JSON lines where a schema is asked for, or a sentence."""
+        if asked := _SAY.match(prompt):
+            return asked[1][0] if self.digits and body.get("max_completion_tokens") == 1 else asked[1]
         if "numbered steps" in prompt:
             return "\n".join(f"{n}. Look at {word}." for n, word in enumerate(_WORDS[:6], 1))
         if body.get("response_format"):

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from eval import mauve, plots
-from eval.compute import to_plain
 from eval.evaluation import push_results
 from eval.geval import summary
 from eval.human import analysis
 from eval.judge_overlap import warning
 from eval.report import judges, tables
-from eval.report.evidence import Evidence, weigh_evidence
+from eval.report.evidence import Evidence, evidence_facts, score_differences, weigh_evidence, with_scores
 from eval.report.gather import JudgeScores, Material, gather
 from eval.report.page import data_urls, render_report
 from hub.errors import UserError, one_line_errors
@@ -31,6 +30,8 @@ from hub.model_index import BEGIN, publish_report, replace_between_marks
 from hub.names import Names
 from hub.results_table import TITLES, table
 from hub.trace import commit_url, lineage_tree
+from hub.write_access import require_no_private_source
+from stats.clustered import MIN_CLUSTERS, too_few
 
 HTML = "report.html"
 
@@ -40,6 +41,7 @@ class Report:
     """Report as it lies in its folder."""
 
     results: dict[str, Any]
+    evidence: list[Evidence]
     files: dict[str, Path]
     """By name."""
 
@@ -47,21 +49,24 @@ class Report:
 def make_report(made: Material, out: Path) -> Report:
     """Computes and draws everything, and writes the report's files into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    people = {who: analysis.analyse(choices.votes) for who, choices in made.people.items()}
-    found = weigh_evidence(made)
+    films = {response.sheet_id: response.movie_id for response in made.responses}
+    of_raters = {"raters": films}  # visitors type prompts of their own
+    people = {who: analysis.analyse(choices.votes, of_raters.get(who)) for who, choices in made.people.items()}
     results = {
         **made.results,
+        "paired": with_scores(made.results, score_differences(made)),
         "revision": made.evaluation.revision,
         "judges": [{**judge.facts, "repo": judge.repo, "revision": judge.revision} for judge in made.judges],
         "people": {who: {**study, "counts": made.people[who].counts} for who, study in people.items()},
-        "evidence": list(map(evidence_facts, found)),
     }
+    found = weigh_evidence(made, results)
+    results["evidence"] = list(map(evidence_facts, found))
     pictures = draw_plots(made, people, out)
     page = render_report(**template_values(made, results, found, pictures))
     files = {HTML: out / HTML, "results.json": out / "results.json", **{path.name: path for path in pictures.values()}}
     files[HTML].write_text(page, "utf-8")
     files["results.json"].write_text(json.dumps(results, indent=2) + "\n", "utf-8")
-    return Report(results, files)
+    return Report(results, found, files)
 
 
 def add_mauve(made: Material) -> None:
@@ -82,8 +87,8 @@ def draw_plots(made: Material, people: dict[str, Any], out: Path) -> dict[str, P
     if made.judges or people:
         pictures["means"] = plots.means_figure([judge.facts for judge in made.judges], people, out / "means.png")
     for number, judge in enumerate(made.judges, 1):
-        name = f"distributions-{number}"
-        pictures[name] = plots.distributions_figure(judge.name, judge.rows, out / f"{name}.png")
+        for name, draw in (("boxes", plots.boxes_figure), ("distributions", plots.distributions_figure)):
+            pictures[f"{name}-{number}"] = draw(judge.facts, judge.rows, out / f"{name}-{number}.png")
     return pictures
 
 
@@ -103,18 +108,20 @@ def template_values(
         "code": VERSION,
         "evidence": tables.evidence_table(found),
         "films": films,
-        "few": films < tables.FEW_FILMS,
+        "few": too_few(films) if films < MIN_CLUSTERS else "",
+        "tested": sum(one.comparison.p_value is not None for one in found),
         "warnings": list(map(warning, labelled)),
         "missing": made.missing,
         "plots": {
             "means": data.get("means"),
             "metrics": data["metrics"],
+            "boxes": [data[name] for name in data if name.startswith("boxes")],
             "distributions": [data[name] for name in data if name.startswith("distributions")],
         },
         "judges": [judge_section(made, judge) for judge in made.judges],
         "judge_agreement": tables.agreement_table(judges.pair_judges(*made.judges)) if both else "",
         "people": [{"who": who, "table": analysis.study_table(study)} for who, study in results["people"].items()],
-        "metrics": table(made.results),
+        "metrics": table(results),
         "examples": {"by": by, "best": best, "worst": worst, "titles": TITLES},
         "counts": tables.count_table(made),
         "costs": tables.cost_table(made),
@@ -128,19 +135,8 @@ def judge_section(made: Material, judge: JudgeScores) -> dict[str, Any]:
         "name": judge.name,
         "table": summary.geval_table(judge.facts),
         "steps": judge.facts["steps"],
+        "written_by": judge.facts["rubric"]["written_by"],
         "agreement": tables.agreement_table(judges.pair_with_people(made, judge)),
-    }
-
-
-def evidence_facts(one: Evidence) -> dict[str, Any]:
-    """Evidence as plain JSON."""
-    return {
-        "measure": one.measure.title,
-        "pair": " - ".join(one.pair),
-        "prompts": one.prompts,
-        **to_plain(one.paired),
-        "equal_length": to_plain(one.equal_length),
-        "verdict": one.verdict,
     }
 
 
@@ -150,10 +146,14 @@ def source_link(source: Input) -> tuple[str, str]:
 
 
 def push_report(made: Material, report: Report) -> str | None:
-    """Publishes the report beside its evaluation set, and pushes all results into the models' cards."""
+    """Publishes the report beside its evaluation set, and pushes all results into the models' cards.
+
+    Raises UserError where it draws on a private dataset and the evaluation set is public.
+    """
     from huggingface_hub import hf_hub_download
 
     repo, revision = made.evaluation.repo, made.head
+    require_no_private_source(made.sources, repo, "dataset")
     files = {f"{REPORT}{name}": path.read_bytes() for name, path in report.files.items()}
     old = Path(hf_hub_download(repo, "README.md", repo_type="dataset", revision=revision)).read_text("utf-8")
     if BEGIN in old:
@@ -186,10 +186,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.mauve:
             mauve.require_package()  # before anything that takes time
         made = gather(Names(arguments.namespace, arguments.size), arguments.votes, arguments.key)
+        if not arguments.dry_run:
+            require_no_private_source(made.sources, made.evaluation.repo, "dataset")
         if arguments.mauve:
             add_mauve(made)
         report = make_report(made, arguments.out)
-        print(f"{tables.evidence_table(weigh_evidence(made))}\n\n{arguments.out / HTML}", flush=True)
+        print(f"{tables.evidence_table(report.evidence)}\n\n{arguments.out / HTML}", flush=True)
         if not arguments.dry_run:
             push_report(made, report)
 

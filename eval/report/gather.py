@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from eval.geval.summary import on_one_scale
 from eval.human.sheet_votes import SheetVote, read_votes
 from eval.judge_overlap import labellers
 from eval.rows import RESPONSE_VARIANTS, Response, ScoreRow, load_responses
@@ -33,6 +34,11 @@ class JudgeScores:
     def name(self) -> str:
         """The judge, as its endpoint calls it."""
         return str(self.facts["judge"])
+
+    @property
+    def comparable(self) -> list[ScoreRow]:
+        """Rows whose scores may be averaged over criteria."""
+        return on_one_scale(self.rows, self.facts)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Material:
     """Who labelled the preferences that the models were trained on."""
     missing: list[str] = field(default_factory=list)
     """What the report has nothing of, and why: a sentence each."""
+    sources: list[str] = field(default_factory=list)
+    """Hub ids of the datasets beside the evaluation set that something was taken from."""
     head: str = ""
     """The newest commit of the evaluation set, on which the report will stand."""
 
@@ -121,8 +129,12 @@ def add_judge(made: Material, repo: str, needed: bool) -> None:
             f"{repo} scores another evaluation set than this one, and is left out: run eval.geval again."
         )
         return
+    if "refused" not in lineage.facts:
+        made.missing.append(f"{repo} was made when refusals could be scores, and is left out: run eval.geval again.")
+        return
     rows = load_dataset(repo, "scores", split="test", revision=revision).to_list()
     made.judges.append(JudgeScores(repo, revision, lineage.facts, rows))
+    made.sources.append(repo)
 
 
 def read_raters(evaluation: Input, votes: Sequence[Path], key: Path) -> Choices:
@@ -151,7 +163,7 @@ def add_visitors(made: Material, repo: str) -> None:
         return
     models = dict(zip(made.variants, made.lineage.inputs, strict=False))
     counts: Counter[str] = Counter(rows=len(found))
-    given = []
+    given, voted = [], set[tuple[str, str]]()
     same: dict[tuple[str, str], bool] = {}
     for vote in found:
         for variant, revision in vote.revisions.items():
@@ -160,11 +172,16 @@ def add_visitors(made: Material, repo: str) -> None:
         if not all(same[place] for place in vote.revisions.items()):
             counts["of other models"] += 1
             continue
+        if vote.rater_and_line in voted:
+            counts["again on the same line"] += 1
+            continue
+        voted.add(vote.rater_and_line)
         shown = tuple(sorted(variant for option in vote.shown for variant in option))
         item = hash_of(*(message["content"] for message in vote.prompt))
-        given.append(SheetVote(vote.comparison, item, 0, tuple(vote.chosen), shown))
+        given.append(SheetVote(vote.rater, item, 0, tuple(vote.chosen), shown, vote.styles()))
     counts["votes"] = len(given)
     if any(vote.chosen for vote in given):
         made.people["visitors"] = Choices(given, counts)
+        made.sources.append(repo)
     else:
         made.missing.append(f"None of the {len(found):,} votes in {repo} is a choice among these models.")

@@ -30,7 +30,7 @@ def pair_with_people(made: Material, judge: JudgeScores) -> dict[str, list[Paire
         if item in choices
         for variant in shown_variants(choices[item])
     }
-    return pair_scores(shares, judge.rows)
+    return pair_scores(shares, judge.comparable)
 
 
 def shown_variants(votes: Sequence[SheetVote]) -> list[str]:
@@ -40,7 +40,7 @@ def shown_variants(votes: Sequence[SheetVote]) -> list[str]:
 
 def pair_judges(first: JudgeScores, second: JudgeScores) -> dict[str, list[PairedScore]]:
     """Paired scores of two judges, means over the criteria; the first stands where `eval.agreement` has people."""
-    return {ALL_CRITERIA: pair_scores(overall_scores(first.rows), second.rows)[ALL_CRITERIA]}
+    return {ALL_CRITERIA: pair_scores(overall_scores(first.comparable), second.comparable)[ALL_CRITERIA]}
 
 
 def pair_scores(scores: Mapping[tuple[int, str], float], rows: Sequence[ScoreRow]) -> dict[str, list[PairedScore]]:
@@ -78,7 +78,7 @@ def best_and_worst(made: Material, pair: tuple[str, str] = ("dpo", "sft")) -> tu
     """
     if not set(pair) <= set(made.variants):
         return "", [], []
-    scores = overall_scores(made.judges[0].rows) if made.judges else {}
+    scores = overall_scores(made.judges[0].comparable) if made.judges else {}
     if scores:
         by = f"the mean G-Eval score by {made.judges[0].name}"
         gains = {
@@ -86,7 +86,7 @@ def best_and_worst(made: Material, pair: tuple[str, str] = ("dpo", "sft")) -> tu
         }
     else:
         by = str(made.results["judge"])
-        won = preference_values(made.responses, *pair).first
+        won = preference_values(made.responses, *pair)
         gains = {index: 2 * value - 1 for index, value in enumerate(won) if value == value}
     order = sorted(gains, key=lambda index: (-gains[index], index))
     best = [index for index in order if gains[index] > 0][:EXAMPLES_SHOWN]

@@ -24,6 +24,7 @@ def render_report(**values: Any) -> str:
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["zip"] = zip
     environment.filters["markdown"] = lambda text: Markup(scrolling_tables(markdown.render(text)))
     return environment.from_string(REPORT_TEMPLATE.read_text("utf-8")).render(**values)
 

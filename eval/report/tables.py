@@ -6,41 +6,44 @@ from collections.abc import Sequence
 
 from eval import agreement
 from eval.agreement import PairedScore
+from eval.report.controls import Controlled
 from eval.report.evidence import Evidence
 from eval.report.gather import Material
+from hub.comparisons import VariantComparison, format_interval
 from hub.results_table import TITLES
-
-FEW_FILMS = 20  # with fewer, intervals over films are too narrow to be believed
 
 
 def evidence_table(found: Sequence[Evidence]) -> str:
-    """Markdown table of the evidence, a row a measure and pair."""
+    """Markdown table of the evidence, a row a comparison."""
     lines = [
-        "| measure | pair | prompts | difference | p | at equal length | verdict |",
-        "|---|---|---:|---:|---:|---:|---|",
+        "| measure | pair | prompts | first over second | p | at equal length | at equal style | verdict |",
+        "|---|---|---:|---:|---:|---:|---:|---|",
     ]
     for one in found:
-        first, second = one.pair
-        equal = format_estimate(one.equal_length, one) if one.equal_length else "-"
-        better = {"better": f"**{TITLES[first]}**", "worse": f"**{TITLES[second]}**", "open": "open"}[one.verdict]
+        compared = one.comparison
+        first, second = compared.pair
+        verdict = {"better": f"**{TITLES[first]}**", "worse": f"**{TITLES[second]}**"}
+        unit = f" ({compared.format.unit})" if compared.format.unit else ""
         cells = [
-            f"{one.measure.title} ({one.measure.unit})",
+            f"{compared.title}{unit}",
             f"{TITLES[first]} over {TITLES[second]}",
             f"{one.prompts:,}",
-            format_estimate(one.paired.difference, one),
-            f"{one.paired.p_value:.4f}",
-            equal,
-            better,
+            format_interval(compared.estimate, compared.format),
+            "-" if compared.p_value is None else f"{compared.p_value:.4f}",
+            controlled_cell(one.equal_length, compared),
+            controlled_cell(one.equal_style, compared),
+            verdict.get(compared.verdict, compared.verdict),
         ]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 
 
-def format_estimate(estimate: Sequence[float], one: Evidence) -> str:
-    """Estimate with its interval, in the unit that the measure is shown in."""
-    form = "{:+.1f}" if one.measure.scale > 1 else "{:+.3f}"
-    value, low, high = (form.format(one.measure.scale * number) for number in estimate)
-    return f"{value} ({low} to {high})"
+def controlled_cell(one: Controlled | None, compared: VariantComparison) -> str:
+    """Controlled comparison with its interval, and a warning where it is extrapolated."""
+    if one is None:
+        return "-"
+    shown = format_interval(one.estimate._asdict(), compared.format)
+    return f"{shown}, **extrapolated** ({', '.join(one.extrapolated)})" if one.extrapolated else shown
 
 
 def agreement_table(scores: dict[str, list[PairedScore]]) -> str:

@@ -49,7 +49,7 @@ def card_templates(path: Path) -> Iterator[str]:
 def shipped(root: Path = ROOT) -> dict[str, Path]:
     """The app and every file of ours that it needs, by path in the Space.
 
-    Style sheets lie beside their code; a card that a module renders by name has its template in `hub/templates`.
+    Style sheets and tables lie beside their code; a card rendered by name has its template in `hub/templates`.
     """
     found: dict[str, Path] = {}
     waiting = [root / APP]
@@ -62,7 +62,7 @@ def shipped(root: Path = ROOT) -> dict[str, Path]:
         found |= {
             beside.relative_to(root).as_posix(): beside
             for beside in path.parent.iterdir()
-            if path.parent != root and beside.suffix in (".css", ".js", ".svg", ".html")
+            if path.parent != root and beside.suffix in (".css", ".js", ".json", ".svg", ".html")
         }
         for card in card_templates(path):
             found[f"hub/templates/{card}.md.jinja"] = root / "hub" / "templates" / f"{card}.md.jinja"

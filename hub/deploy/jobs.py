@@ -6,7 +6,6 @@ Unrun on the real service so far; `training.jobs` is its command line.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,15 @@ from typing import Any
 
 from hub.errors import NO_TOKEN, UserError
 from hub.lineage import Lineage
+from hub.pasted import pasted_secret
 from hub.publish import publish
 
 ROOT = Path(__file__).parents[2]
 CODE_FOLDERS = ("chat", "eval", "hub", "stats", "training")
 SCRIPT = Path(__file__).with_name("job_entrypoint.py")
 EXCLUDED_SUFFIXES = (".pyc", ".pt")
+EXCLUDED_FOLDERS = {"__pycache__", "adapters"}
+"""Caches, and the adapters that are shipped for the page."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ def requirements(root: Path = ROOT) -> list[str]:
 def code_files(root: Path = ROOT) -> dict[str, bytes | Path]:
     """Our code and the small files beside it, by path."""
     found = [path for room in CODE_FOLDERS for path in sorted((root / room).rglob("*")) if path.is_file()]
-    kept = [path for path in found if path.suffix not in EXCLUDED_SUFFIXES and "__pycache__" not in path.parts]
-    return {path.relative_to(root).as_posix(): path for path in [*kept, root / "requirements.txt"]}
+    files = {path.relative_to(root): path for path in [*found, root / "requirements.txt"]}
+    kept = [at for at in files if at.suffix not in EXCLUDED_SUFFIXES and not EXCLUDED_FOLDERS & {*at.parts}]
+    return {at.as_posix(): files[at] for at in kept}
 
 
 def secrets_of(job: Job) -> dict[str, str]:
@@ -67,9 +70,9 @@ def secrets_of(job: Job) -> dict[str, str]:
 
     if (token := get_token()) is None:
         raise UserError(NO_TOKEN)
-    if missing := [name for name in job.secrets if not os.environ.get(name)]:
+    if missing := [name for name in job.secrets if not pasted_secret(name)]:
         raise UserError(f"jobs.secrets names {missing[0]}, which is not in the environment; export it first")
-    return {"HF_TOKEN": token, **{name: os.environ[name] for name in job.secrets}}
+    return {"HF_TOKEN": token, **{name: pasted_secret(name) for name in job.secrets}}
 
 
 def run_job(job: Job) -> str:

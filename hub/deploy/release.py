@@ -72,6 +72,9 @@ def release(names: Names, dry_run: bool = False, private: bool = False) -> str:
         names: of the family.
         dry_run: print what would be tagged, and change nothing.
         private: make the collection private, where it is not there yet.
+
+    Raises:
+        UserError: nothing is published, or the collection is public and `private` asks for another.
     """
     from huggingface_hub import HfApi
 
@@ -83,8 +86,6 @@ def release(names: Names, dry_run: bool = False, private: bool = False) -> str:
     if dry_run:
         return tag
     api = HfApi()
-    for member in lacking:
-        api.create_tag(member.repo, tag=tag, revision=member.head, repo_type=member.type, exist_ok=True)
     collection = api.create_collection(
         COLLECTION,
         namespace=names.namespace,
@@ -92,6 +93,13 @@ def release(names: Names, dry_run: bool = False, private: bool = False) -> str:
         private=private,
         exists_ok=True,
     )
+    if private and not collection.private:
+        raise UserError(
+            f"the collection {collection.slug} is public, and private was asked for; make it private first: "
+            f'HfApi().update_collection_metadata("{collection.slug}", private=True)'
+        )
+    for member in lacking:
+        api.create_tag(member.repo, tag=tag, revision=member.head, repo_type=member.type, exist_ok=True)
     for member in members:
         api.add_collection_item(collection.slug, member.repo, member.type, exists_ok=True)  # type: ignore[arg-type]
     print(f"released {tag}: {len(members)} repositories, collection {collection.slug}", flush=True)

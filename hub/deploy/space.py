@@ -21,6 +21,7 @@ from hub.errors import UserError, one_line_errors
 from hub.lineage import Input, Lineage, pin
 from hub.names import Names
 from hub.publish import preview_publish, publish
+from hub.write_access import require_write_access
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -80,6 +81,7 @@ def deploy(deployment: Deployment, minutes: float = 20, interval: float = 2) -> 
     from huggingface_hub.errors import HfHubHTTPError
 
     api, repo = HfApi(), deployment.names.space
+    require_write_access(repo, "space", deployment.private)
     secrets = {name: secret_from_environment(name) for name in deployment.secrets}
     inputs = deployment.inputs()
     variables = check_public(deployment.variables(inputs), secrets)
@@ -176,7 +178,7 @@ def preview_deployment(deployment: Deployment) -> None:
         secret_from_environment(name)
         print(f"  secret {name} from the environment")
     files, lineage = deployment.files(inputs)
-    preview_publish(deployment.names.space, "space", files, lineage)
+    preview_publish(deployment.names.space, "space", files, lineage, deployment.private)
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hub.cards import model_card
-from hub.gguf.writer import write_adapter, write_model
+from hub.errors import UserError
+from hub.gguf.writer import lora_scales, write_adapter, write_model
 from hub.lineage import Input, Lineage, pin
 from hub.names import Names
 from hub.publish import preview_publish, publish
@@ -51,14 +52,14 @@ def export(names: Names, kind: str, types: list[str], private: bool = False, dry
     Raises UserError for a model that is not written, RepositoryNotFoundError where there is no such adapter.
     """
     made = gguf_task(names, kind, types)
-    if revision := made.done():
+    if revision := made.done(private):
         return revision
     if dry_run:
-        made.preview()
+        made.preview(private)
     with tempfile.TemporaryDirectory(prefix="repartee-gguf-") as folder:
         files = write_files(made, kind, types, Path(folder))
         if dry_run:
-            preview_publish(made.repo, made.type, files, made.lineage)
+            preview_publish(made.repo, made.type, files, made.lineage, private)
             return None
         return publish(made.repo, made.type, files, made.lineage, "GGUF files", private=private)
 
@@ -77,14 +78,17 @@ def write_files(made: Task, kind: str, types: list[str], folder: Path) -> dict[s
     model: Any = AutoModelForCausalLM.from_pretrained(base.repo, revision=base.revision, dtype=torch.float32)
     config: Any = PeftConfig.from_pretrained(adapter.repo, **pinned)
     trained = trained_token_ids(config)
+    add_empty_rows(model, 1 + max(trained, default=0))
     if kind != "base":
-        untrained = model.get_input_embeddings().weight.detach().clone()
-        model = PeftModel.from_pretrained(model, adapter.repo, **pinned).merge_and_unload()
-        added = model.get_input_embeddings().weight.detach() - untrained
-        rows = {token: added[token] for token in trained}
+        untrained = rows_of_tokens(model, trained)
+        tuned = PeftModel.from_pretrained(model, adapter.repo, **pinned)
+        scales = lora_scales(tuned)
+        model = tuned.merge_and_unload()
+        added = {part: rows - untrained[part] for part, rows in rows_of_tokens(model, trained).items()}
         tensors = adapter_tensors(adapter)
         path = folder / f"{name}-lora.gguf"
-        files[path.name] = write_adapter(path, tensors, float(config.lora_alpha), rows, model.config)
+        alpha = float(config.lora_alpha)
+        files[path.name] = write_adapter(path, tensors, alpha, scales, trained, added, model.config)
     for type in types:
         path = folder / f"{name}-{type.upper()}.gguf"
         files[path.name] = write_model(path, model, tokenizer, name, type, own_head=kind == "base")
@@ -97,17 +101,39 @@ def write_files(made: Task, kind: str, types: list[str], folder: Path) -> dict[s
 
 
 def trained_token_ids(config: Any) -> list[int]:
-    """The ids whose embeddings an adapter holds; none where it has none."""
-    given = config.trainable_token_indices or []
-    return next(iter(given.values())) if isinstance(given, dict) else given
+    """The ids whose rows an adapter holds, the same in the embedding and in an untied head; none where it has none.
+
+    Raises UserError where they are not the same.
+    """
+    given = getattr(config, "trainable_token_indices", None) or []
+    first, *others = given.values() if isinstance(given, dict) else [given]
+    if any(other != first for other in others):
+        raise UserError("the adapter trains some tokens in the embedding and others in the head, which is not written")
+    return list(first)
+
+
+def add_empty_rows(model: Any, wanted: int) -> None:
+    """Gives a model rows of zeros for tokens that its adapters have added behind its last; none where it has them."""
+    rows = model.get_input_embeddings().num_embeddings
+    if wanted > rows:
+        model.resize_token_embeddings(wanted, mean_resizing=False)
+        for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+            layer.weight.data[rows:] = 0
+
+
+def rows_of_tokens(model: Any, ids: list[int]) -> dict[str, Any]:
+    """Rows of tokens by llama.cpp's name of the tensor: (tokens, width) of the embedding and of the head."""
+    layers = {"token_embd": model.get_input_embeddings(), "output": model.get_output_embeddings()}
+    return {name: layer.weight.detach()[ids].clone() for name, layer in layers.items()}
 
 
 def adapter_tensors(adapter: Input) -> dict[str, Any]:
-    """The tensors of an adapter's safetensors file, by PEFT's names."""
+    """The tensors of an adapter's safetensors file in float32, by PEFT's names."""
     from huggingface_hub import hf_hub_download
     from safetensors.torch import load_file
 
-    return load_file(hf_hub_download(adapter.repo, "adapter_model.safetensors", revision=adapter.revision))
+    file = hf_hub_download(adapter.repo, "adapter_model.safetensors", revision=adapter.revision)
+    return {name: value.float() for name, value in load_file(file).items()}
 
 
 def chat_settings(tokenizer: Any, settings: Any) -> ChatSettings:

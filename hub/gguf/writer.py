@@ -6,7 +6,7 @@ which says how an adapter's tensors are laid out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,20 +59,32 @@ def write_model(path: Path, model: Any, tokenizer: Any, name: str, type: str = "
     return _written(writer, path)
 
 
-def write_adapter(path: Path, tensors: Mapping[str, Any], alpha: float, rows: Mapping[int, Any], config: Any) -> Path:
-    """Writes a LoRA adapter, trained tokens as a rank-n update of the embedding and of a head that is tied to it.
+def write_adapter(
+    path: Path,
+    tensors: Mapping[str, Any],
+    alpha: float,
+    scales: Mapping[str, float],
+    ids: Sequence[int],
+    added: Mapping[str, Any],
+    config: Any,
+) -> Path:
+    """Writes a LoRA adapter, trained tokens as a rank-n update of the embedding and of the head.
 
-    What n trained tokens add to the embeddings is exactly a product of rank n: a matrix that picks their rows, times
+    What n trained tokens add to the rows of a matrix is exactly a product of rank n: one that picks the rows, times
     one that holds what is added. The base must have its head as a tensor of its own (`write_model` with `own_head`).
 
     Args:
         path: of the file to write.
         tensors: of PEFT's adapter_model.safetensors, float32.
-        alpha: llama.cpp multiplies each product with alpha over its rank, as PEFT does.
-        rows: what is added to the embedding of each trained token, (width,), by id.
+        alpha: llama.cpp multiplies each product with alpha over its rank.
+        scales: what PEFT multiplies the product of each module with (`lora_scales`). Where it is another number
+            (rsLoRA, ranks or alphas of some modules), what is missing is multiplied into B.
+        ids: of the trained tokens.
+        added: what is added to their rows, (tokens, width), by llama.cpp's name of the tensor; tensors that gain
+            nothing are left out.
         config: of the base.
 
-    Raises UserError where the base is of another architecture.
+    Raises UserError where the base is of another architecture, or the file has what is no LoRA of linear layers.
     """
     import numpy as np
     from gguf import MODEL_ARCH, GGUFWriter, get_tensor_name_map
@@ -87,17 +99,43 @@ def write_adapter(path: Path, tensors: Mapping[str, Any], alpha: float, rows: Ma
         module, _, kind = old.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
         if kind in ("lora_A", "lora_B"):
             values = tensor.float().numpy()
-            values = interleave(module, values, config) if kind == "lora_B" else values
+            if kind == "lora_B":
+                values = interleave(module, values, config) * np.float32(scales[module] * values.shape[1] / alpha)
             _add(writer, f"{names.get_name(module)}.weight.{kind.lower()}", values, "f32")
-    if rows:
-        picks = np.zeros((config.vocab_size, len(rows)), np.float32)
-        picks[list(rows), range(len(rows))] = 1
-        added = np.stack([row.float().numpy() for row in rows.values()]) * (len(rows) / alpha)
-        products = {"token_embd": (picks, added.T)} | ({"output": (added, picks)} if config.tie_word_embeddings else {})
-        for name, (first, second) in products.items():
+        elif kind != "trainable_tokens_delta":
+            raise UserError(
+                f"the adapter has {old}, which GGUF's adapters cannot hold; train it as LoRA of linear layers"
+            )
+    picks = np.zeros((config.vocab_size, len(ids)), np.float32)
+    picks[ids, range(len(ids))] = 1
+    for name, rows in added.items():
+        gained = rows.float().numpy() * (len(ids) / alpha)
+        if gained.any():
+            first, second = (picks, gained.T) if name == "token_embd" else (gained, picks)
             _add(writer, f"{name}.weight.lora_a", np.ascontiguousarray(first), "f32")
             _add(writer, f"{name}.weight.lora_b", np.ascontiguousarray(second), "f32")
     return _written(writer, path)
+
+
+def lora_scales(model: Any) -> dict[str, float]:
+    """Scale of each module's LoRA product, by the module's name in the base, of a PeftModel with one adapter.
+
+    Raises UserError for an adapter that is more than such products, or none of LoRA's.
+    """
+    for adapter in model.peft_config.values():
+        kind = str(getattr(adapter.peft_type, "value", adapter.peft_type))
+        if kind != "LORA":
+            raise UserError(f"the adapter is of the kind {kind}, which GGUF's adapters cannot hold; train it as LoRA")
+        for form, there in (
+            ("DoRA", adapter.use_dora),
+            ("biases", adapter.bias != "none" or adapter.lora_bias),
+            ("whole modules (modules_to_save)", adapter.modules_to_save),
+            ("new layers (layer_replication)", adapter.layer_replication),
+        ):
+            if there:
+                raise UserError(f"the adapter has {form}, which GGUF's adapters cannot hold; train it without")
+    layers = {name: layer for name, layer in model.base_model.model.named_modules() if hasattr(layer, "lora_B")}
+    return {name: float(next(iter(layer.scaling.values()))) for name, layer in layers.items() if layer.lora_B}
 
 
 def architecture_of(config: Any, name: str) -> str:

@@ -12,8 +12,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hub.local.tokens import token_of
+from hub.proxies import direct_environment
 
 DATA = Path(".repartee/hub")
 _ROOT = Path(__file__).parents[2]
@@ -25,15 +27,13 @@ class NotStarted(RuntimeError):
 
 def client_environment(url: str, data: Path) -> dict[str, str]:
     """What a client must have in its environment before it imports huggingface_hub."""
-    direct = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1,localhost"]))
     return {
         "HF_ENDPOINT": url,
         "HF_HUB_DISABLE_XET": "1",  # a server cannot ask for plain LFS where hf_xet is installed
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_OFFLINE": "0",
-        "HF_TOKEN": os.environ.get("HF_TOKEN") or token_of(data),
-        "NO_PROXY": direct,
-        "no_proxy": direct,
+        **dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"), "0"),
+        "HF_TOKEN": os.environ.get("HF_TOKEN", "").strip() or token_of(data),
+        **direct_environment(urlsplit(url).hostname or ""),
     }
 
 

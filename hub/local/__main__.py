@@ -16,6 +16,7 @@ from hub.errors import UserError, one_line_errors
 from hub.local import DATA, NotStarted, client_environment, running
 from hub.local.disk import exclusive
 from hub.local.tokens import ROLES, USER, Tokens, add_token, token_of, tokens_of
+from hub.proxies import unusable
 
 
 def serve(data: Path, port: int, attached: bool, run_spaces: bool, host: str) -> None:
@@ -81,6 +82,10 @@ def run_with_hub(data: Path, port: int, command: list[str], run_spaces: bool) ->
     Raises:
         UserError: the command cannot be started.
     """
+    if left_out := unusable(os.environ):
+        print(
+            f"{', '.join(left_out)}: httpx cannot use such a proxy; the command gets none", file=sys.stderr, flush=True
+        )
     with running(data, port, run_spaces) as url:
         try:
             child = subprocess.Popen(command, env=os.environ | client_environment(url, data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -19,12 +20,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.local import pages, space_state
+from hub.local.disk import is_full
 from hub.local.errors import HubError
 from hub.local.request import SLASH
 from hub.local.routes import ROUTES
 from hub.local.runner import Runner
+from hub.local.static_spaces import ServeStaticSpaces
 from hub.local.store import Store
-from hub.local.tokens import Tokens
+from hub.local.tokens import Tokens, signing_key
 
 MAX_HEADER_BYTES = 64 * 1024  # bytes of a request's address and headers
 
@@ -46,11 +49,11 @@ def build_app(store: Store, tokens: Tokens, runner: Runner | None = None, url: s
 
     app = Starlette(
         routes=ROUTES,
-        middleware=[Middleware(KeepSlashes)],
-        exception_handlers={HubError: _hub_error, HTTPException: _not_found, Exception: _internal_error},
+        middleware=[Middleware(KeepSlashes), Middleware(AnswerFailures), Middleware(ServeStaticSpaces)],
+        exception_handlers={HubError: _hub_error, HTTPException: _not_found},
         lifespan=lifespan,
     )
-    app.state.store, app.state.tokens, app.state.secret = store, tokens, secrets.token_bytes(32)
+    app.state.store, app.state.tokens, app.state.secret = store, tokens, signing_key(store.root)
     app.state.runner = runner
     return app
 
@@ -88,6 +91,42 @@ class KeepSlashes:
         await self.app(scope, receive, dated)
 
 
+class AnswerFailures:
+    """Answers a full disk, and a bug of ours, in the Hub's form. Starlette's own way breaks the connection after it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, as ASGI has it. Raises what arises once an answer has begun."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            await _failure(scope, error)(scope, receive, send)
+
+
+def _failure(scope: Scope, error: Exception) -> Response:
+    if is_full(error):
+        message = (
+            f"the disk of the local Hub is full ({scope['app'].state.store.root}); free some space and send it again"
+        )
+        print(message, file=sys.stderr, flush=True)
+        return JSONResponse({"error": message}, 507, _error_headers("DiskFull", message))
+    headers = _error_headers("InternalError", "the local Hub has failed; its traceback is on its stderr")
+    print(f"request {headers['X-Request-Id']}: {scope['method']} {scope['path']}", file=sys.stderr)
+    traceback.print_exception(error)
+    return JSONResponse({"error": headers["X-Error-Message"]}, 500, headers)
+
+
 def _hub_error(request: Request, error: Exception) -> Response:
     """An error in the real Hub's form; a handler may leave more for it in `request.state`."""
     assert isinstance(error, HubError)
@@ -104,13 +143,6 @@ def _not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = f"{error.detail}: the local Hub does not know {request.method} {request.url.path}"
     return JSONResponse({"error": message}, error.status_code, _error_headers("NotFound", message))
-
-
-def _internal_error(request: Request, error: Exception) -> Response:
-    """Our own bug: its traceback goes to the server's stderr, under the id that the client gets."""
-    headers = _error_headers("InternalError", "the local Hub has failed; its traceback is on its stderr")
-    print(f"request {headers['X-Request-Id']}: {request.method} {request.url.path}", file=sys.stderr, flush=True)
-    return JSONResponse({"error": headers["X-Error-Message"]}, 500, headers)
 
 
 def _error_headers(code: str, message: str) -> dict[str, str]:

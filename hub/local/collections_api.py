@@ -27,15 +27,14 @@ async def create(request: Request) -> Response:
     """Makes a collection; a second one of the same title in a namespace is refused, with the slug of the first."""
     user, body = require_writer(request), await json_body(request)
     title, owner = require_field(body, "title"), body.get("namespace") or user
-    words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
     folder = _folder(request, owner)
     with store_of(request).lock(folder):
-        for path in folder.glob(f"{words}-*.json"):
-            if json.loads(path.read_text())["title"] == title:
-                request.state.body = {"slug": f"{owner}/{path.stem}"}
-                raise HubError(409, "Conflict", f"You already created this collection: {owner}/{path.stem}")
+        for path in folder.glob("[!.]*.json"):
+            if (there := json.loads(path.read_text()))["title"] == title:
+                request.state.body = {"slug": there["slug"]}
+                raise HubError(409, "Conflict", f"You already created this collection: {there['slug']}")
         folder.mkdir(parents=True, exist_ok=True)
-        slug = f"{words}-{secrets.token_hex(12)}"
+        slug = _slug(title, secrets.token_hex(12))
         made = {
             "slug": f"{owner}/{slug}",
             "title": title,
@@ -49,6 +48,12 @@ async def create(request: Request) -> Response:
         }
         _save(folder / f"{slug}.json", made)
     return JSONResponse(made)
+
+
+def _slug(title: str, id: str) -> str:
+    """The words of a title and the id of the collection, which stays when its title changes."""
+    words = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    return f"{words}-{id}"
 
 
 def get(request: Request) -> Response:
@@ -85,13 +90,15 @@ def list_collections(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Changes title, description, privacy, theme or position; the address stays."""
+    """Changes title, description, privacy, theme or position; the old address stays good beside that of a new title."""
     require_writer(request)
     body = await json_body(request)
     with _changing(request) as collection:
         collection |= {
             key: body[key] for key in ("title", "description", "private", "theme", "position") if key in body
         }
+        owner, id = collection["owner"]["name"], collection["slug"].rsplit("-", 1)[1]
+        collection["slug"] = f"{owner}/{_slug(str(collection['title']), id)}"
     return JSONResponse({"success": True, "data": collection})
 
 
@@ -180,8 +187,11 @@ def _folder(request: Request, owner: str) -> Path:
 def collection_at(request: Request) -> Path:
     """The file of the collection that the address means. Raises HubError where this visitor may not know of it."""
     slug = path_part(request, "slug")
-    path = _folder(request, path_part(request, "ns")) / f"{slug}.json"
-    if not re.fullmatch(r"[a-z0-9-]+", slug) or not path.exists():
+    folder = _folder(request, path_part(request, "ns"))
+    if not re.fullmatch(r"[a-z0-9-]*-[0-9a-f]{24}", slug):
+        raise HubError(404, "NotFound", "Collection not found")
+    path = next(folder.glob(f"*-{slug[-24:]}.json"), None)
+    if path is None:
         raise HubError(404, "NotFound", "Collection not found")
     if json.loads(path.read_text())["private"] and user_of(request) is None:
         raise HubError(404, "NotFound", "Collection not found")

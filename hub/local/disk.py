@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hub.errors import UserError
@@ -16,12 +17,39 @@ from hub.errors import UserError
 def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Puts a file in place with its content on disk: a reader, or a restart, finds the old one or the new one."""
     draft = draft_path(path)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or a quota on it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def clear_locks(repository: Path) -> None:
+    """Removes the lock files that git leaves behind where a write fails; for whoever alone writes to a repository."""
+    for lock in repository.rglob("*.lock"):
+        with suppress(OSError):
+            lock.unlink()
+
+
+@contextmanager
+def one_at_a_time(data: Path) -> Iterator[None]:
+    """Holds a data folder for a short change of one of its files, by any process; others wait."""
+    folder = os.open(data, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def draft_path(path: Path) -> Path:

@@ -42,5 +42,5 @@ def safe_path(path: str) -> str:
     parts = path.split("/")
     strange = any(ord(letter) < 32 or letter == "\\" or 0xD800 <= ord(letter) < 0xE000 for letter in path)
     if strange or any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
-        raise HubError(400, "InvalidPath", f"'{path}' is not a path inside a repository")
+        raise HubError(422, "InvalidPath", f"'{path}' is not a path inside a repository")
     return path

@@ -15,6 +15,8 @@ from starlette.datastructures import QueryParams
 from hub.local.files import File, pointer
 
 Json = dict[str, Any]
+ONLY_EXPANDED = ("baseModels",)
+"""Fields that are given where they are named alone."""
 
 
 def card_data(readme: str) -> Json:
@@ -23,7 +25,7 @@ def card_data(readme: str) -> Json:
     Raises:
         yaml.YAMLError: it is not YAML.
     """
-    found = re.match(r"\ufeff?---[ \t]*\r?\n(.*?)\r?\n---", readme, re.DOTALL)
+    found = re.match(r"\ufeff?\s*---[ \t]*\r?\n(.*?)\r?\n---", readme, re.DOTALL)
     content = yaml.safe_load(found[1]) if found else None
     return content if isinstance(content, dict) else {}
 
@@ -56,7 +58,9 @@ def info(name: str, commit: Commit, card: Json, settings: Json, siblings: list[J
 def expanded(entry: Json, query: QueryParams) -> Json:
     """The fields that a request names with `expand`; all of them where it names none."""
     wanted = query.getlist("expand") + query.getlist("expand[]")
-    return {key: entry[key] for key in ("_id", "id", *wanted) if key in entry} if wanted else entry
+    if not wanted:
+        return {key: value for key, value in entry.items() if key not in ONLY_EXPANDED}
+    return {key: entry[key] for key in ("_id", "id", *wanted) if key in entry}
 
 
 def tags(card: Json) -> list[str]:

@@ -14,20 +14,6 @@ from hub.local.disk import draft_path, sync_folder
 from hub.local.errors import HubError
 
 LFS_THRESHOLD = 10 * 1024 * 1024  # bytes above which a file goes here
-LFS_SUFFIXES = (
-    ".parquet",
-    ".safetensors",
-    ".arrow",
-    ".bin",
-    ".gguf",
-    ".pt",
-    ".zip",
-)  # go here at any size, as on the real Hub
-
-
-def is_large(path: str, size: int) -> bool:
-    """Whether a file of this path and size (bytes) is stored by LFS."""
-    return size > LFS_THRESHOLD or path.endswith(LFS_SUFFIXES)
 
 
 class LargeFiles:

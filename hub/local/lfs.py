@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import hmac
+import time
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from hub.local.errors import HubError
+from hub.local.paging import query_number
 from hub.local.repository import Repository
 from hub.local.request import json_body, open_repo, path_part, require_field, require_writer, store_of, target
 
 _JSON = "application/vnd.git-lfs+json"
+VALID = 24 * 3600
+"""Seconds for which a signed address is good, also after a restart."""
+
+
+NO_XET = "/this-hub-has-no-Xet/set/HF_HUB_DISABLE_XET=1"
+"""Where a client that asks for Xet is sent: of the answer hf_xet shows the status and the address alone."""
+
+
+def xet_token(request: Request) -> Response:
+    """Sends a client that uploads by Xet to its refusal."""
+    return RedirectResponse(NO_XET)
+
+
+def refuse_xet(request: Request) -> Response:
+    """Says how large files come here. Raises HubError, always."""
+    raise HubError(
+        400,
+        "NotSupported",
+        "the local Hub takes large files by LFS, not by Xet; set HF_HUB_DISABLE_XET=1",
+    )
 
 
 async def batch(request: Request) -> Response:
@@ -55,19 +77,20 @@ def _holds(repo: Repository, oid: str) -> bool:
 
 
 def _action(request: Request, method: str, oid: str) -> dict[str, str]:
-    return {"href": f"{request.base_url}large/{oid}?signature={_signature(request, method, oid)}"}
+    end = int(time.time()) + VALID
+    return {"href": f"{request.base_url}large/{oid}?expires={end}&signature={_signature(request, method, oid, end)}"}
 
 
-def _signature(request: Request, method: str, oid: str) -> str:
-    """Opens one address for one purpose without a token, as the presigned addresses of the real Hub do."""
-    return hmac.new(request.app.state.secret, f"{method} {oid}".encode(), "sha256").hexdigest()
+def _signature(request: Request, method: str, oid: str, end: int) -> str:
+    """Opens one address for one purpose without a token until a time, as the real Hub's presigned addresses do."""
+    return hmac.new(request.app.state.secret, f"{method} {oid} {end}".encode(), "sha256").hexdigest()
 
 
 def _signed(request: Request, method: str) -> str:
-    oid = path_part(request, "oid")
+    oid, end = path_part(request, "oid"), query_number(request, "expires", 0, digits=12)
     signature = request.query_params.get("signature", "").encode()
-    if not hmac.compare_digest(signature, _signature(request, method, oid).encode()):
-        raise HubError(403, "Forbidden", "This address is not valid.")
+    if not hmac.compare_digest(signature, _signature(request, method, oid, end).encode()) or time.time() > end:
+        raise HubError(403, "Forbidden", "This address is not valid, or no longer; ask for a new one.")
     return oid
 
 

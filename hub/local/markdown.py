@@ -1,4 +1,4 @@
-"""Markdown rendering, safe to show: no scripts, no raw HTML, relative links that stay in the repository."""
+"""Markdown rendering, safe to show: no scripts, no raw HTML but <details>, links that stay in the repository."""
 
 from __future__ import annotations
 
@@ -16,9 +16,19 @@ _PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrou
 """Knows raw HTML for what it is, so that `_raw` can show it as text; javascript: and data: links it refuses itself."""
 
 
+FOLDED = re.compile(r"&lt;(details|/details|summary|/summary)&gt;")
+"""Raw HTML that is passed on: what a card folds away, by tags without attributes."""
+
+
 def _raw(renderer: Any, tokens: list[Token], index: int, options: Any, env: Any) -> str:
-    """Raw HTML as the text that it is; comments, which hold no text, not at all."""
-    return escape(re.sub(r"<!--.*?-->", "", tokens[index].content, flags=re.DOTALL))
+    """Raw HTML as the text that it is, but for what folds; comments, which hold no text, not at all."""
+    return FOLDED.sub(r"<\1>", escape(re.sub(r"<!--.*?-->", "", tokens[index].content, flags=re.DOTALL)))
+
+
+def _scrolling(html: str) -> str:
+    """Tables and code may be wider than the page, and so can be scrolled by keyboard."""
+    wide = html.replace("<table>", '<div class="scrolls" tabindex="0" role="region" aria-label="Table"><table>')
+    return wide.replace("</table>", "</table></div>").replace("<pre>", '<pre tabindex="0">')
 
 
 _PARSER.add_render_rule("html_block", _raw)
@@ -42,7 +52,7 @@ def render(text: str, repo_path: str, revision: str, folder: str = "") -> str:
             if isinstance(target, str) and _is_relative(target):
                 path = posixpath.normpath(posixpath.join("/", folder, target))  # cannot climb above the root
                 token.attrSet(attribute, f"{repo_path}/{view}/{quote(revision, safe='')}{path}")
-    return _PARSER.renderer.render(tokens, _PARSER.options, {})
+    return _scrolling(_PARSER.renderer.render(tokens, _PARSER.options, {}))
 
 
 def _is_relative(target: str) -> bool:

@@ -63,7 +63,10 @@ def error(status: int, message: str, headers: dict[str, str]) -> Response:
 
 def sign_in(request: Request) -> Response:
     """Lets a browser ask for a token, which it then sends to every page: they show the private repositories too."""
-    require_reader(request)
+    try:
+        require_reader(request)
+    except HubError:  # none, or one that nobody knows: the page stands behind the question, and says what to answer
+        return render_page("sign_in.html", 401, {"WWW-Authenticate": 'Basic realm="the local Hub"'})
     return RedirectResponse("/")
 
 
@@ -96,7 +99,7 @@ def start_page(request: Request) -> Response:
     return render_page("start.html", namespace=namespace, lists=lists, collections=families)
 
 
-def _frame(request: Request, tab: str) -> dict[str, Any]:
+def frame_of(request: Request, tab: str) -> dict[str, Any]:
     """What the head of every page of a repository needs."""
     (type, name), revision = target(request), path_part(request, "rev") or "main"
     private = store_of(request).settings(type, name)["private"]
@@ -106,14 +109,14 @@ def _frame(request: Request, tab: str) -> dict[str, Any]:
 
 def repository(request: Request) -> Response:
     """The card, rendered, beside what it says of itself."""
-    frame = _frame(request, "card")
+    frame = frame_of(request, "card")
     with open_repo(request) as repo:
         data = front_matter(repo)
         text = markdown.render(markdown.body_of(card_of(repo)), frame["repo_path"], "main")
         refs = [ref for ref, _ in repo.refs() if ref.startswith("refs/tags/")]
     runtime = None
     if frame["type"] == "space":
-        runtime = runtime_of(store_of(request), request.app.state.runner, frame["name"])
+        runtime = runtime_of(store_of(request), request.app.state.runner, frame["name"], frame["url"])
     return render_page(
         "card.html", card=text, tags=tags(data), versions=[ref[10:] for ref in refs], runtime=runtime, **frame
     )
@@ -121,7 +124,7 @@ def repository(request: Request) -> Response:
 
 def tree(request: Request) -> Response:
     """The files and folders in a folder."""
-    frame, below = _frame(request, "files"), path_part(request, "path").strip("/")
+    frame, below = frame_of(request, "files"), path_part(request, "path").strip("/")
     with open_repo(request) as repo:
         commit = repo.commit_at(frame["revision"])
         start = f"{below}/" if below else ""
@@ -135,7 +138,7 @@ def tree(request: Request) -> Response:
 
 def blob(request: Request) -> Response:
     """One file: text as it is, Markdown rendered, a picture; of anything else its size and address."""
-    frame, path = _frame(request, "files"), path_part(request, "path")
+    frame, path = frame_of(request, "files"), path_part(request, "path")
     with open_repo(request) as repo:
         file = repo.file(repo.commit_at(frame["revision"]), path)
         if file is None:
@@ -151,7 +154,7 @@ def blob(request: Request) -> Response:
 
 def history(request: Request) -> Response:
     """The commits of a branch, tag or sha, newest first."""
-    frame, first = _frame(request, "history"), query_number(request, "from", 0)
+    frame, first = frame_of(request, "history"), query_number(request, "from", 0)
     with open_repo(request) as repo:
         made = [commit_json(commit) for commit in repo.history(repo.commit_at(frame["revision"]))]
     more = first + COMMITS_PER_PAGE if first + COMMITS_PER_PAGE < len(made) else None
@@ -162,7 +165,7 @@ def history(request: Request) -> Response:
 
 def commit(request: Request) -> Response:
     """What one commit changed, line by line where it is text."""
-    frame = _frame(request, "history")
+    frame = frame_of(request, "history")
     with open_repo(request) as repo:
         made = repo.commit_at(frame["revision"])
         parent = repo.commit_at(made.parents[0].decode()) if made.parents else None

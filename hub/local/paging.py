@@ -21,8 +21,8 @@ def paginate(request: Request, items: Sequence[Any], size: int, largest: int = 1
     return JSONResponse(list(items[start : start + limit]), headers=headers)
 
 
-def query_number(request: Request, name: str, default: int) -> int:
-    """A number in the query.
+def query_number(request: Request, name: str, default: int, digits: int = 9) -> int:
+    """A number in the query, of at most so many digits.
 
     Raises:
         HubError: it is not one.
@@ -30,6 +30,6 @@ def query_number(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not text.isdecimal() or len(text) > 9:
+    if not text.isdecimal() or len(text) > digits:
         raise HubError(400, "BadRequest", f"'{name}' is '{text[:20]}', not a number")
     return int(text)

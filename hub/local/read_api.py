@@ -13,12 +13,17 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from hub.local import json_shapes
 from hub.local.card import front_matter
 from hub.local.errors import HubError
+from hub.local.model_files import model_facts
 from hub.local.paging import paginate
 from hub.local.repository import Repository
 from hub.local.request import is_true, json_body, open_repo, path_part, require_field, require_reader, store_of, target
 from hub.local.space_state import runtime_of
+from hub.local.static_spaces import subdomain
 
 _BYTES = "application/octet-stream"
+MAX_PATHS = 100_000  # of one request
+CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, X-Repo-Commit, X-Linked-Size"}
+"""Any page may download what anybody may: a browser sends no token along with such a request."""
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
@@ -36,9 +41,11 @@ def info(request: Request) -> Response:
     with store.open(type, name) as repo:
         blobs = is_true(request.query_params.get("blobs"))
         found = _info(repo, name, revision, store.settings(type, name), blobs)
+        if type == "model":
+            found |= model_facts(repo, repo.commit_at(revision), found["cardData"])
     if type == "space":
-        runtime = runtime_of(store, request.app.state.runner, name)
-        found |= {"runtime": runtime, "host": runtime.get("host"), "subdomain": re.sub(r"[\W_]+", "-", name.lower())}
+        runtime = runtime_of(store, request.app.state.runner, name, str(request.base_url))
+        found |= {"runtime": runtime, "host": runtime.get("host"), "subdomain": subdomain(name)}
     return JSONResponse(json_shapes.expanded(found, request.query_params))
 
 
@@ -73,7 +80,7 @@ async def paths_info(request: Request) -> Response:
         body = await json_body(request)
         names, expand = require_field(body, "paths", list), bool(body.get("expand"))
     else:
-        async with request.form() as form:
+        async with request.form(max_fields=MAX_PATHS) as form:
             names, expand = form.getlist("paths"), is_true(str(form.get("expand")))
     paths = {str(path).strip("/") for path in names}
     with open_repo(request) as repo:
@@ -102,7 +109,12 @@ def resolve(request: Request) -> Response:
     path = path_part(request, "path")
     with open_repo(request) as repo:
         commit = repo.commit_at(path_part(request, "rev"))
-        headers = {"X-Repo-Commit": commit.id.decode(), "Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
+        headers = {
+            "X-Repo-Commit": commit.id.decode(),
+            "Accept-Ranges": "bytes",
+            "X-Content-Type-Options": "nosniff",
+            **CORS,
+        }
         file = repo.file(commit, path)
         if file is None:
             request.state.headers = headers

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from hub.local.disk import draft_path, sync_folder, write_durably
+from hub.local.disk import sync_folder, write_durably
 from hub.local.errors import HubError
 from hub.local.json_shapes import timestamp
 from hub.local.request import (
@@ -51,7 +51,7 @@ def _move(store: Store, type: str, old: str, new: str) -> None:
         raise HubError(400, "BadRequest", f"{old} has this name already")
     with first, second:
         if destination.exists():
-            raise HubError(409, "Conflict", f"A {type} repo of this name exists already: {new}")
+            raise HubError(409, "Conflict", f"A {type} repository called {new} already exists")
         destination.parent.mkdir(parents=True, exist_ok=True)
         source.rename(destination)
         for folder in {source.parent, destination.parent, destination.parent.parent}:
@@ -76,15 +76,15 @@ def _copy(store: Store, type: str, old: str, new: str, body: dict[str, Any]) -> 
     with store.lock(destination):
         if destination.exists():
             return False
-        draft = draft_path(destination)
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        with store.lock(source):
-            shutil.copytree(source, draft, ignore=shutil.ignore_patterns(STATE_FILE))
-            settings = store.settings(type, old)
-        hidden = is_private(body) if {"visibility", "private"} & body.keys() else settings["private"]
-        settings |= {"private": hidden, "created": int(time.time())}
-        write_durably(draft / SETTINGS, json.dumps(settings).encode())
-        draft.rename(destination)
+        with store.draft(destination) as draft:
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            with store.lock(source):
+                shutil.copytree(source, draft, ignore=shutil.ignore_patterns(STATE_FILE))
+                settings = store.settings(type, old)
+            hidden = is_private(body) if {"visibility", "private"} & body.keys() else settings["private"]
+            settings |= {"private": hidden, "created": int(time.time())}
+            write_durably(draft / SETTINGS, json.dumps(settings).encode())
+            draft.rename(destination)
         for folder in (destination.parent, destination.parent.parent):
             sync_folder(folder)
     if type == "space":

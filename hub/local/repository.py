@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dulwich.objects import Blob, Commit, ObjectID
 from dulwich.refs import Ref, check_ref_format
 
 from hub.local import gitattributes
-from hub.local.disk import sync_folder
+from hub.local.disk import clear_locks, sync_folder
 from hub.local.errors import HubError
 from hub.local.files import Change, File, pointer, safe_path
 from hub.local.git_objects import Blobs, GitObjects
@@ -108,36 +109,67 @@ class Repository:
         Raises:
             HubError: `parent` is not the branch's head, or a change cannot be made. Nothing has changed then.
         """
-        with self._lock:
+        with self._writing():
             head = self.commit_at(branch)
             ref = Ref(f"refs/heads/{branch}".encode())
             if ref not in self.git.refs:
                 raise HubError(400, "NotABranch", f"{branch} is not a branch")
             if parent and parent != head.id.decode():
-                raise HubError(412, "PreconditionFailed", f"{branch} is at {head.id.decode()}, not at {parent}")
+                said = "The branch was updated since you opened this page. Please refresh and try again."
+                raise HubError(
+                    412, "PreconditionFailed", f"{said} ({branch} is at {head.id.decode()}, not at {parent})"
+                )
             return self._write(ref, head, changes, message, author)
 
     def squash(self, branch: str, message: str, author: str) -> str:
         """Puts one commit without history in place of a branch's head, with the same files; returns its sha."""
-        with self._lock:
+        with self._writing():
             head, ref = self.commit_at(branch), Ref(f"refs/heads/{branch}".encode())
             return self._move(ref, head, head.tree, [], message, author)
 
-    def add_ref(self, ref: str, revision: str) -> None:
-        """Makes a branch or tag where there is none of that name."""
-        name = self._checked(ref)
-        with self._lock:
-            if not self.git.refs.add_if_new(name, self.commit_at(revision).id):
-                raise HubError(409, "Conflict", f"Reference exists already: {ref}")
-            sync_folder((self.folder / ref).parent)
+    def add_ref(self, ref: str, revision: str | None, author: str, overwrite: bool = False) -> None:
+        """Makes a branch or tag where there is none of that name.
+
+        Args:
+            ref: its whole name.
+            revision: where; None: at a new commit without files.
+            author: of that commit.
+            overwrite: whether one that is there is moved, and no conflict.
+        """
+        try:
+            with self._writing():
+                sha = self.commit_at(self._whole(revision)).id if revision else self._empty_commit(author)
+                name = self._checked(ref)
+                if overwrite and name in self.git.refs:
+                    self.git.refs[name] = sha
+                elif not self.git.refs.add_if_new(name, sha):
+                    raise HubError(409, "Conflict", f"Reference {ref} already exists")
+                sync_folder((self.folder / ref).parent)
+        except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+            raise HubError(409, "Conflict", f"{ref} lies below or above another branch or tag") from error
 
     def remove_ref(self, ref: str) -> None:
         """Removes a branch or tag. Raises HubError where there is none of that name."""
         name = self._checked(ref)
-        with self._lock:
+        with self._writing():
             if name not in self.git.refs:
                 raise HubError(404, "RevisionNotFound", f"Invalid rev id: {ref}")
             self.git.refs.remove_if_equals(name, None)
+
+    def _empty_commit(self, author: str) -> ObjectID:
+        sha = self._objects.add_commit(self._objects.add_tree({}), [], "initial commit", author)
+        self._objects.sync()
+        return sha
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time. Git's lock files stay where a write fails (a full disk): they would refuse the next."""
+        with self._lock:
+            try:
+                yield
+            except OSError:
+                clear_locks(self.folder)
+                raise
 
     # ---- one commit
 
@@ -186,13 +218,22 @@ class Repository:
                 raise HubError(404, "EntryNotFound", f"A file with this name doesn't exist: {change.source}")
             files[path] = there[source]
         else:
-            gone = [name for name in files if name.startswith(path + b"/")] if change.folder else [path]
+            as_folder = change.folder or path not in files  # a path without a slash may mean a folder
+            gone = [name for name in files if name.startswith(path + b"/")] if as_folder else [path]
             if not gone or not all(name in files for name in gone):
                 raise HubError(404, "EntryNotFound", f"A file with this name doesn't exist: {change.path}")
             for name in gone:
                 del files[name]
             return False
         return True
+
+    def _whole(self, revision: str) -> str:
+        """The full sha of the one commit of this history that a short one begins; any other revision as it is."""
+        if not re.fullmatch("[0-9a-f]{7,39}", revision) or any(ref.endswith(f"/{revision}") for ref, _ in self.refs()):
+            return revision
+        every = {commit.id.decode() for _, head in self.refs() for commit in self.history(self.commit_at(head))}
+        found = [sha for sha in every if sha.startswith(revision)]
+        return found[0] if len(found) == 1 else revision
 
     def _checked(self, ref: str) -> Ref:
         if not check_ref_format(Ref(ref.encode())):

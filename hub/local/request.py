@@ -114,7 +114,7 @@ def target(request: Request) -> tuple[str, str]:
             request.state.headers = {"WWW-Authenticate": 'Basic realm="the local Hub"'}
             raise HubError(401, "RepoNotFound", "Invalid username or password.")
     store_of(request).existing(type, name)
-    return type, name
+    return type, store_of(request).canonical(type, name)
 
 
 def repo_type(body: dict[str, Any]) -> str:

@@ -6,7 +6,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hub.local import collections_api, git_http, lfs, pages, read_api, repo_admin, search, spaces, write_api
+from hub.local import (
+    collections_api,
+    git_http,
+    lfs,
+    lineage_page,
+    pages,
+    read_api,
+    repo_admin,
+    search,
+    spaces,
+    write_api,
+)
 from hub.local.errors import HubError
 from hub.local.store import TYPES
 
@@ -44,6 +55,7 @@ _GENERAL = [
     Route("/api/settings/repositories", search.storage),
     Route("/api/organizations/{user}/settings/repositories", search.storage),
     Route("/api/spaces/hardware", spaces.hardware),
+    Route(lfs.NO_XET, lfs.refuse_xet),
     Route("/large/verify", lfs.verify, methods=["POST"]),
     Route("/large/{oid}", lfs.put, methods=["PUT"]),
     Route("/large/{oid}", lfs.get, methods=["GET"]),
@@ -57,6 +69,7 @@ _REPOSITORIES = [
     Route(REPO + "/paths-info/{rev}", read_api.paths_info, methods=["POST"]),
     Route(REPO + "/commits/{rev}", read_api.commits),
     Route(REPO + "/refs", read_api.refs),
+    *(Route(f"{REPO}/xet-{kind}-token/{{rev}}", lfs.xet_token) for kind in ("read", "write")),
     Route(REPO + "/auth-check", repo_admin.auth_check),
     Route(REPO + "/auth-check/write", repo_admin.auth_check),
     Route(REPO + "/lfs-files", repo_admin.large_files),
@@ -103,6 +116,7 @@ _FILES = [
         Route(prefix + "/{ns}/{name}/tree/{rev}/{path:path}", pages.tree),
         Route(prefix + "/{ns}/{name}/blob/{rev}/{path:path}", pages.blob),
         Route(prefix + "/{ns}/{name}/commits/{rev}", pages.history),
+        Route(prefix + "/{ns}/{name}/lineage/{rev}", lineage_page.lineage_page),
         Route(prefix + "/{ns}/{name}/commit/{rev}", pages.commit),
     )
 ]

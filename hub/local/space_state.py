@@ -20,6 +20,7 @@ from hub.local.errors import HubError
 from hub.local.json_shapes import Json, timestamp
 from hub.local.request import require_field
 from hub.local.runner import ACTIVE, Run, Runner, SpaceSpec
+from hub.local.static_spaces import INDEX, sdk_of, static_host
 from hub.local.store import Store
 
 STATE_FILE = "space.json"
@@ -72,7 +73,7 @@ def start_space(store: Store, runner: Runner | None, url: str, name: str) -> Non
     with store.open("space", name) as repo:
         commit, card = repo.commit_at("main"), front_matter(repo)
         app_file = str(card.get("app_file") or "app.py")
-        if repo.file(commit, app_file) is None or _sdk(store, name, card) != "gradio":
+        if repo.file(commit, app_file) is None or sdk_of(store, name) != "gradio":
             runner.stop(name)
             return
 
@@ -102,12 +103,8 @@ def start_space(store: Store, runner: Runner | None, url: str, name: str) -> Non
     runner.start(SpaceSpec(name, commit.id.decode(), app_file, unpack, environment, secrets))
 
 
-def _sdk(store: Store, name: str, card: Json) -> str:
-    return str(card.get("sdk") or store.settings("space", name).get("sdk"))
-
-
-def runtime_of(store: Store, runner: Runner | None, name: str) -> Json:
-    """The runtime as clients read it, and where the app answers (`host`)."""
+def runtime_of(store: Store, runner: Runner | None, name: str, url: str) -> Json:
+    """The runtime as clients read it, and where the app answers (`host`); `url` is the Hub's own address."""
     state, run = read_state(store, name), runner.run(name) if runner else None
     stage, error = _stage(store, runner, name, state["paused"], run)
     hardware = state["hardware"] or HARDWARE
@@ -124,6 +121,9 @@ def runtime_of(store: Store, runner: Runner | None, name: str) -> Json:
     if run and stage in ACTIVE:
         ready = "READY" if stage == "RUNNING" else "PENDING"
         runtime |= {"sha": run.spec.sha, "host": run.host, "domains": [{"domain": run.host[7:], "stage": ready}]}
+    elif stage == "RUNNING":  # a static one, whose files are served as they are
+        host = static_host(url, name)
+        runtime |= {"host": host, "domains": [{"domain": host[7:], "stage": "READY"}]}
     return runtime | ({"errorMessage": error} if error else {})
 
 
@@ -134,9 +134,12 @@ def _stage(store: Store, runner: Runner | None, name: str, paused: bool, run: Ru
     if run:
         return run.stage(), run.error
     with store.open("space", name) as repo:
-        card = front_matter(repo)
-        if _sdk(store, name, card) != "gradio":
-            return "CONFIG_ERROR", f"the local Hub runs gradio Spaces only, not '{_sdk(store, name, card)}'"
+        card, sdk = front_matter(repo), sdk_of(store, name)
+        if sdk == "static":
+            there = repo.file(repo.commit_at("main"), INDEX) is not None
+            return "RUNNING" if there else "NO_APP_FILE", None
+        if sdk != "gradio":
+            return "CONFIG_ERROR", f"the local Hub serves gradio and static Spaces only, not '{sdk}'"
         if repo.file(repo.commit_at("main"), str(card.get("app_file") or "app.py")) is None:
             return "NO_APP_FILE", None
     return "STOPPED", NOT_RUN if runner is None else None

@@ -35,7 +35,9 @@ def space_name(request: Request) -> str:
 
 def runtime(request: Request) -> Response:
     """A Space's stage, hardware and host."""
-    return JSONResponse(runtime_of(store_of(request), request.app.state.runner, space_name(request)))
+    return JSONResponse(
+        runtime_of(store_of(request), request.app.state.runner, space_name(request), str(request.base_url))
+    )
 
 
 def variables(request: Request) -> Response:
@@ -93,7 +95,7 @@ async def control(request: Request) -> Response:
         await run_in_threadpool(runner.stop, name)
     elif verb in ("restart", "hardware", "volumes"):
         await restart_after_change(request, name)
-    return JSONResponse(await run_in_threadpool(runtime_of, store_of(request), runner, name))
+    return JSONResponse(await run_in_threadpool(runtime_of, store_of(request), runner, name, str(request.base_url)))
 
 
 def hardware(request: Request) -> Response:

@@ -7,23 +7,23 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from dulwich.repo import Repo
 
-from hub.local.disk import draft_path, sync_folder, write_durably
+from hub.local.disk import clear_locks, draft_path, sync_folder, write_durably
 from hub.local.errors import HubError
 from hub.local.files import Change, File
-from hub.local.large import LFS_SUFFIXES, LargeFiles
+from hub.local.gitattributes import GITATTRIBUTES, default_attributes
+from hub.local.large import LargeFiles
 from hub.local.repository import Repository
 
 TYPES = ("model", "dataset", "space")
 SETTINGS = "repartee.json"
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
-_ATTRIBUTES = "".join(f"*{ending} filter=lfs diff=lfs merge=lfs -text\n" for ending in LFS_SUFFIXES).encode()
 
 
 class Store:
@@ -42,8 +42,8 @@ class Store:
         for type in TYPES:
             for folder in self.root.glob(f"{type}s/*/.*"):
                 shutil.rmtree(folder)
-            for lock in self.root.glob(f"{type}s/*/*.git/**/*.lock"):
-                lock.unlink()
+            for repository in self.root.glob(f"{type}s/*/*.git"):
+                clear_locks(repository)
         for draft in [*self.root.glob("large/*/.*"), *self.root.glob("collections/*/.*")]:
             draft.unlink()
 
@@ -53,27 +53,43 @@ class Store:
             raise HubError(400, "InvalidRepoName", f"'{name}' is not a repository name; write namespace/name")
         return self.root / f"{type}s" / f"{name}.git"
 
+    def canonical(self, type: str, name: str) -> str:
+        """The name of the repository that `name` means, without regard to case; `name` itself where there is none."""
+        if self.folder(type, name).exists():
+            return name
+        return next((known for known in self.names(type) if known.lower() == name.lower()), name)
+
     def lock(self, path: Path) -> threading.Lock:
         """The one lock of a repository or file, for all threads."""
         with self._guard:
             return self._locks.setdefault(path, threading.Lock())
 
-    def create(self, type: str, name: str, settings: dict[str, Any], author: str) -> bool:
-        """Makes a repository with one first commit; False where it exists already."""
+    def create(self, type: str, name: str, settings: dict[str, Any], author: str, files: Iterable[Change] = ()) -> bool:
+        """Makes a repository with one first commit, of its attributes and files; False where it exists already."""
         folder = self.folder(type, name)
         with self.lock(folder):
-            if folder.exists():
+            if self.folder(type, self.canonical(type, name)).exists():
                 return False
-            draft = draft_path(folder)
-            draft.mkdir(parents=True)
-            Repo.init_bare(str(draft), default_branch=b"main").close()
-            write_durably(draft / SETTINGS, json.dumps({**settings, "created": int(time.time())}).encode())
-            with closing(Repository(draft, self.large, threading.Lock(), self._sizes)) as repo:
-                repo.start([Change(".gitattributes", _ATTRIBUTES)], author)
-            draft.rename(folder)  # from here on it exists, whole
+            with self.draft(folder) as draft:
+                draft.mkdir(parents=True)
+                Repo.init_bare(str(draft), default_branch=b"main").close()
+                write_durably(draft / SETTINGS, json.dumps({**settings, "created": int(time.time())}).encode())
+                with closing(Repository(draft, self.large, threading.Lock(), self._sizes)) as repo:
+                    repo.start([Change(GITATTRIBUTES, default_attributes(type)), *files], author)
+                draft.rename(folder)  # from here on it exists, whole
             for parent in (folder.parent, folder.parent.parent, self.root):
                 sync_folder(parent)
         return True
+
+    @contextmanager
+    def draft(self, folder: Path) -> Iterator[Path]:
+        """A hidden name beside a repository's folder, to make it under; what is half made when that fails goes away."""
+        draft = draft_path(folder)
+        try:
+            yield draft
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
 
     def delete(self, type: str, name: str) -> None:
         """Deletes a repository, whole: a kill leaves it there or gone."""
@@ -85,9 +101,9 @@ class Store:
 
     def existing(self, type: str, name: str) -> Path:
         """The folder of a repository. Raises HubError where there is none."""
-        folder = self.folder(type, name)
+        folder = self.folder(type, self.canonical(type, name))
         if not folder.exists():
-            raise HubError(404, "RepoNotFound", f"Repository not found: {type} {name}")
+            raise HubError(404, "RepoNotFound", "Repository not found")
         return folder
 
     @contextmanager

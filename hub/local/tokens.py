@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hub.local.disk import draft_path, write_durably
+from hub.local.disk import draft_path, one_at_a_time, write_durably
 
 USER = "repartee"
 ROLES = ("read", "write")
@@ -32,7 +32,7 @@ class Tokens:
 
     def __init__(self, data: Path, own: str | None = None) -> None:
         self._data, self._read_at = data, -1
-        self._own = {own: Access(USER)} if own else {}
+        self._own = {own.strip(): Access(USER)} if own and own.strip() else {}
         self._known: dict[str, Access] = {}
 
     def access(self, token: str) -> Access | None:
@@ -44,20 +44,29 @@ class Tokens:
 
 
 def _accesses(tokens: dict[str, str | dict[str, str]]) -> dict[str, Access]:
-    return {token: Access(who) if isinstance(who, str) else Access(**who) for token, who in tokens.items()}
+    return {token.strip(): Access(who) if isinstance(who, str) else Access(**who) for token, who in tokens.items()}
 
 
 def tokens_of(data: Path) -> dict[str, str | dict[str, str]]:
     """What is in the file; the first run makes one token, readable by the owner alone."""
-    path = data / "tokens.json"
+    return json.loads(_made_once(data / "tokens.json", json.dumps({_new(): USER}).encode()))
+
+
+def signing_key(data: Path) -> bytes:
+    """What addresses of large files are signed by: kept, so that a push goes on after a restart."""
+    return _made_once(data / "signing.key", secrets.token_bytes(32))
+
+
+def _made_once(path: Path, content: bytes) -> bytes:
+    """The content of a file, readable by the owner alone; the first who asks writes it."""
     if not path.exists():
-        data.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         draft = draft_path(path)
-        write_durably(draft, json.dumps({_new(): USER}).encode(), mode=0o600)
+        write_durably(draft, content, mode=0o600)
         with suppress(FileExistsError):  # somebody else was first: theirs counts
             os.link(draft, path)
         draft.unlink()
-    return json.loads(path.read_text())
+    return path.read_bytes()
 
 
 def token_of(data: Path) -> str:
@@ -68,8 +77,10 @@ def token_of(data: Path) -> str:
 def add_token(data: Path, user: str, role: str) -> str:
     """Makes one more token; a running server knows it at once."""
     token = _new()
-    tokens = tokens_of(data) | {token: {"user": user, "role": role}}
-    write_durably(data / "tokens.json", json.dumps(tokens).encode(), mode=0o600)
+    tokens_of(data)
+    with one_at_a_time(data):
+        tokens = tokens_of(data) | {token: {"user": user, "role": role}}
+        write_durably(data / "tokens.json", json.dumps(tokens).encode(), mode=0o600)
     return token
 
 

@@ -7,14 +7,17 @@ import json
 from typing import Any
 
 import yaml
+from dulwich.ignore import IgnoreFilter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from hub.local import json_shapes
+from hub.local import gitattributes
+from hub.local.card import CARD_FILE, new_space_metadata
+from hub.local.card_check import check_card
 from hub.local.errors import HubError
 from hub.local.files import Change, safe_path
-from hub.local.large import is_large
+from hub.local.large import LFS_THRESHOLD
 from hub.local.request import (
     is_private,
     json_body,
@@ -36,11 +39,12 @@ COMMIT_LIMIT = 512 * 1024 * 1024
 
 
 async def create(request: Request) -> Response:
-    """Makes a repository; 409 where it exists."""
+    """Makes a repository, with a README where a license or a Space asks for one, and files; 409 where it exists."""
     user, body = require_writer(request), await json_body(request)
     type, name = _named(body, user)
     settings = {"private": is_private(body), "sdk": body.get("sdk")}
-    if await run_in_threadpool(store_of(request).create, type, name, settings, user):
+    files = first_files(type, name, body)
+    if await run_in_threadpool(store_of(request).create, type, name, settings, user, files):
         if type == "space":
             configure(store_of(request), name, body)
         return JSONResponse({"url": repo_url(request, type, name), "name": name, "id": name})
@@ -69,33 +73,70 @@ async def settings(request: Request) -> Response:
     return JSONResponse(changes)
 
 
+def first_files(type: str, name: str, body: dict[str, Any]) -> list[Change]:
+    """Files of a new repository: a README that its license, or its being a Space, makes; then those that are sent.
+
+    Raises:
+        HubError: one of them cannot be, or the license is unknown.
+    """
+    metadata = {"license": body["license"]} if body.get("license") else {}
+    if type == "space":
+        metadata = new_space_metadata(name, str(body.get("sdk") or "gradio")) | metadata
+    readme = f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)}---\n"
+    try:
+        sent = [_change("file", **file) for file in body.get("files") or []]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HubError(400, "BadRequest", f"the files cannot be read: {error}") from error
+    changes = [*([Change(CARD_FILE, content=readme.encode())] if metadata else []), *sent]
+    check_cards(changes, type)
+    return changes
+
+
+def check_cards(changes: list[Change], type: str) -> None:
+    """Refuses a commit whose README has metadata that the real Hub refuses. Raises HubError with what is wrong."""
+    for change in changes:
+        if change.path == CARD_FILE and change.content is not None:
+            errors, _ = check_card(change.content.decode("utf-8", "replace"), type)
+            if errors:
+                raise HubError(400, "BadRequest", "Invalid metadata in README.md. " + "; ".join(errors))
+
+
 def _named(body: dict[str, Any], user: str) -> tuple[str, str]:
     return repo_type(body), f"{body.get('organization') or user}/{require_field(body, 'name')}"
 
 
 async def validate_yaml(request: Request) -> Response:
-    """Checks the YAML at the head of a card."""
-    content = require_field(await json_body(request), "content")
-    try:
-        json_shapes.card_data(content)
-    except yaml.YAMLError as error:
-        return JSONResponse({"errors": [{"message": " ".join(str(error).split())}], "warnings": []}, 400)
-    return JSONResponse({"errors": [], "warnings": []})
+    """Checks the YAML at the head of a card; as text for a client that takes no JSON."""
+    body = await json_body(request)
+    errors, warnings = check_card(require_field(body, "content"), str(body.get("repoType") or "model"))
+    status = 400 if errors else 200
+    if request.headers.get("accept", "").startswith("text/plain"):
+        lines = [f"- {kind}: {said}" for kind, all in (("Error", errors), ("Warning", warnings)) for said in all]
+        return PlainTextResponse("\n".join(lines), status)
+    found = {"errors": errors, "warnings": warnings}
+    return JSONResponse({kind: [{"message": said} for said in all] for kind, all in found.items()}, status)
 
 
 async def preupload(request: Request) -> Response:
     """Says of each file whether it comes with the commit or beforehand as a large one, and what is there now."""
     require_writer(request)
-    wanted = require_field(await json_body(request), "files", list)
-    answers = []
+    body = await json_body(request)
+    wanted, answers = require_field(body, "files", list), []
     with open_repo(request) as repo:
         commit = repo.commit_at(path_part(request, "rev"))
+        there = repo.file(commit, ".gitignore")
+        rules = body["gitIgnore"].encode() if body.get("gitIgnore") else repo.content(there) if there else b""
+        ignored = IgnoreFilter(rules.splitlines())
+        attributes = repo.file(commit, gitattributes.GITATTRIBUTES)
+        tracked = gitattributes.lfs_rules(repo.content(attributes) if attributes else b"")
         for entry in wanted:
             path = safe_path(require_field(entry, "path"))
             present = repo.file(commit, path)
-            mode = "lfs" if is_large(path, require_field(entry, "size", int)) else "regular"
+            mode = "lfs" if require_field(entry, "size", int) > LFS_THRESHOLD or tracked(path) else "regular"
             oid = (present.large or present.blob) if present else None
-            answers.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
+            answers.append(
+                {"path": path, "uploadMode": mode, "shouldIgnore": bool(ignored.is_ignored(path)), "oid": oid}
+            )
     return JSONResponse({"files": answers})
 
 
@@ -105,6 +146,7 @@ async def commit(request: Request) -> Response:
     if "create_pr" in request.query_params:
         raise HubError(400, "NotSupported", "the local Hub has no pull requests; commit to a branch")
     header, changes = read_commit(await read_limited(request, COMMIT_LIMIT))
+    check_cards(changes, type)
     message = "\n\n".join(filter(None, (header.get("summary"), header.get("description")))) or "commit"
 
     def write() -> str:
@@ -154,20 +196,25 @@ def _change(key: str, path: str, **value: Any) -> Change:
 
 
 async def add_branch(request: Request) -> Response:
-    """Makes a branch at a revision."""
-    require_writer(request)
-    start = (await json_body(request)).get("startingPoint") or "main"
+    """Makes a branch at a revision, or without files (`emptyBranch`).
+
+    `overwrite` moves one that is there, where it is said to what.
+    """
+    user, body = require_writer(request), await json_body(request)
+    ref, start, empty = f"refs/heads/{path_part(request, 'rev')}", body.get("startingPoint"), body.get("emptyBranch")
+    overwrite = bool(body.get("overwrite"))
     with open_repo(request) as repo:
-        repo.add_ref(f"refs/heads/{path_part(request, 'rev')}", start)
+        if not (overwrite and not start and not empty and ref in dict(repo.refs())):
+            repo.add_ref(ref, None if empty else start or "main", user, overwrite)
     return Response(status_code=201)
 
 
 async def add_tag(request: Request) -> Response:
     """Makes a tag at a revision."""
-    require_writer(request)
+    user = require_writer(request)
     tag = require_field(await json_body(request), "tag")
     with open_repo(request) as repo:
-        repo.add_ref(f"refs/tags/{tag}", path_part(request, "rev"))
+        repo.add_ref(f"refs/tags/{tag}", path_part(request, "rev"), user)
     return Response(status_code=201)
 
 
@@ -175,7 +222,7 @@ def remove_branch(request: Request) -> Response:
     """Removes a branch; main stays."""
     require_writer(request)
     if path_part(request, "rev") == "main":
-        raise HubError(403, "Forbidden", "The main branch stays.")
+        raise HubError(403, "Forbidden", "Cannot delete refs/heads/main: the main branch stays")
     with open_repo(request) as repo:
         repo.remove_ref(f"refs/heads/{path_part(request, 'rev')}")
     return Response()

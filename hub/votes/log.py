@@ -4,6 +4,9 @@ Every process appends to a file of its own, one JSON row a line, and holds a loc
 commit with the whole of every file that has grown, under the file's own name: sent twice, or after a lost answer, it
 changes nothing, so a row is in the dataset exactly once. Files without a lock are of processes that died; whoever
 starts next pushes them, and deletes what the Hub has confirmed.
+
+A deleted vote is a line more in the file of the process that was told so. The next push takes the vote out of the
+dataset's files and names it in `deleted/`, where readers, and processes that still have the row, look.
 """
 
 from __future__ import annotations
@@ -14,12 +17,23 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hub.cards import dataset_card
 from hub.errors import explain
-from hub.votes.vote import FOLDER, Vote, votes_in_file, whole_lines
+from hub.votes.vote import (
+    DELETED_FOLDER,
+    FOLDER,
+    Vote,
+    deleted_in,
+    deletion_line,
+    votes_in_file,
+    whole_lines,
+    without_deleted,
+)
+from hub.write_access import require_private
 
 PUSH_INTERVAL = 300.0  # seconds between two commits; the Hub asks for no more than one in five minutes
 METADATA = {
@@ -55,7 +69,13 @@ class VoteLog:
 
     def add(self, vote: Vote) -> None:
         """Appends a vote; when it returns, the vote is on the disk. Raises OSError where the disk does not take it."""
-        line = json.dumps(vote.to_row(), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        self._append(json.dumps(vote.to_row(), ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+
+    def delete(self, comparison: str) -> None:
+        """Deletes the vote on a comparison, here at once and in the dataset at the next push. Raises as `add` does."""
+        self._append(deletion_line(comparison))
+
+    def _append(self, line: bytes) -> None:
         with self._writing:
             if self._file is None:
                 self._file = create_locked(self._path)
@@ -69,15 +89,18 @@ class VoteLog:
                 raise
 
     def votes(self) -> list[Vote]:
-        """Every vote that is on this disk."""
+        """Every vote that is on this disk and was not deleted."""
         with self._writing:
-            return [vote for path in sorted(self.folder.glob("*.jsonl")) for vote in votes_in_file(path)]
+            paths = sorted(self.folder.glob("*.jsonl"))
+            gone = {id for path in paths for id in deleted_in(path.read_bytes())}
+            return [vote for path in paths for vote in votes_in_file(path) if vote.comparison not in gone]
 
     def push(self) -> int:
         """Brings what is new to the Hub, in one commit; returns how many files it took.
 
         Raises:
             HfHubHTTPError, httpx2.TransportError: the Hub refused or did not answer; nothing is lost.
+            UserError: the dataset is public, and shall be private.
         """
         with self._pushing:
             with self._writing:
@@ -120,17 +143,49 @@ class VoteLog:
             print(f"votes: kept on disk, not pushed yet ({reason})", flush=True)
 
     def _commit(self, files: Mapping[str, bytes]) -> None:
-        from huggingface_hub import CommitOperationAdd, HfApi
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
         api = HfApi()
         if not self._made:
             api.create_repo(self.repo, repo_type="dataset", private=self.private, exist_ok=True)
-        added = {f"{FOLDER}/{name}": content for name, content in files.items()}
-        if not self._made and not api.file_exists(self.repo, "README.md", repo_type="dataset"):
+            require_private(api.dataset_info(self.repo), self.repo, "dataset", self.private)
+        gone_now = {id for content in files.values() for id in deleted_in(content)}
+        there = api.list_repo_files(self.repo, repo_type="dataset")
+        gone = gone_now | self._deleted_there(there)
+        rows = {f"{FOLDER}/{name}": without_deleted(content, gone) for name, content in files.items()}
+        added = {path: content for path, content in rows.items() if content}
+        added |= {
+            f"{DELETED_FOLDER}/{name}": b"".join(map(deletion_line, sorted(ids)))
+            for name, content in files.items()
+            if (ids := deleted_in(content))
+        }
+        if gone_now:
+            added |= self._cleaned(there, gone, list(rows))
+        if "README.md" not in there:
             added["README.md"] = dataset_card("votes", METADATA, repo=self.repo).encode()
-        operations = [CommitOperationAdd(path, content) for path, content in added.items()]
+        operations: list[Any] = [CommitOperationAdd(path, content) for path, content in added.items() if content]
+        emptied = [path for path, content in added.items() if not content]
+        emptied += [path for path, content in rows.items() if not content and path in there]
+        operations += map(CommitOperationDelete, emptied)
         api.create_commit(self.repo, operations, commit_message="Votes", repo_type="dataset")
         self._made = True
+
+    def _deleted_there(self, there: Sequence[str]) -> set[str]:
+        """Comparisons whose votes the dataset says are deleted."""
+        paths = [path for path in there if path.startswith(f"{DELETED_FOLDER}/")]
+        return {id for path in paths for id in deleted_in(self._fetched(path))}
+
+    def _cleaned(self, there: Sequence[str], gone: set[str], ours: Sequence[str]) -> dict[str, bytes]:
+        """Files of the dataset, not ours, that hold a deleted vote, without it."""
+        others = [path for path in there if path.startswith(f"{FOLDER}/") and path not in ours]
+        contents = {path: self._fetched(path) for path in others}
+        cleaned = {path: without_deleted(content, gone) for path, content in contents.items()}
+        return {path: content for path, content in cleaned.items() if content != contents[path]}
+
+    def _fetched(self, path: str) -> bytes:
+        from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(self.repo, path, repo_type="dataset")).read_bytes()
 
 
 def create_locked(path: Path) -> int:

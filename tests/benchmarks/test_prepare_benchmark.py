@@ -19,7 +19,7 @@ def archive(tmp_path):
 
 def test_parts_are_whole_films(archive, tmp_path):
     whole, half = corpus_share(archive, 1, tmp_path / "whole"), corpus_share(archive, 0.5, tmp_path / "half")
-    assert len((half / cornell.TITLES_FILE).read_bytes().splitlines()) == 6
+    assert len((half / cornell.TITLES_FILE).read_bytes().splitlines()) == 23
     rows = (half / cornell.LINES_FILE).read_bytes().splitlines()
     assert set(rows) < set((whole / cornell.LINES_FILE).read_bytes().splitlines())
     assert {row.split(b" +++$+++ ")[2] for row in rows} == {
@@ -31,8 +31,8 @@ def test_parts_are_whole_films(archive, tmp_path):
 def test_what_is_timed_is_the_whole_dataset(archive, tmp_path):
     made = make_dataset(corpus_share(archive, 1, tmp_path / "whole"), tmp_path)
     assert {config: sum(map(len, splits.values())) for config, splits in made.items()} == {
-        "pairs": 345,
-        "conversations": 153,
+        "pairs": 955,
+        "conversations": 353,
         "dropped": 1,
     }
     assert sorted(path.name for path in (tmp_path / "parquet" / "pairs").iterdir()) == [

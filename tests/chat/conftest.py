@@ -31,5 +31,5 @@ def alone(starter, adapters):
 @pytest.fixture
 def endless(monkeypatch):
     """Replies that run to their full length: the stop tokens are ones that no reply holds."""
-    for room in ("generate", "engine.local"):
+    for room in ("reply_format", "engine.local"):
         monkeypatch.setattr(f"chat.{room}.stop_ids", lambda tokenizer: {"<|im_end|>": 8190, "<|endoftext|>": 8191})

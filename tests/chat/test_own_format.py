@@ -1,23 +1,28 @@
 """A base's own chat format: its template's ids, our system message, and visitors who write control tokens."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from chat.chat_format import ChatFormatError
 from chat.template import (
     CHAT_TEMPLATE,
     PAD,
+    START,
     STOP,
     SYSTEM_PROMPT,
     break_control_tokens,
     broken_messages,
+    build_prompt,
     chat_format,
     configure_tokenizer,
     encode_prompt,
     encode_reply,
     is_chatml,
+    missing_tokens,
     render_text,
     stop_ids,
 )
@@ -183,11 +188,37 @@ def test_a_template_that_renders_chatml_is_the_contract(starter):
     assert not is_chatml(tokenizer)
 
 
-def test_a_base_that_knows_no_turns_is_one_line(starter):
+def test_a_base_that_knows_no_turns_gets_chatml_s(starter):
     tokenizer = own_tokenizer(starter, "mistral", configured=False)
     tokenizer.chat_template = None
-    with pytest.raises(ChatFormatError, match=r"no chat template of its own, nor <\|im_start\|>.*instruct version"):
-        configure_tokenizer(tokenizer)
+    known = len(tokenizer)
+    assert missing_tokens(tokenizer) == [START, STOP]
+    assert tokenizer.convert_tokens_to_ids([START, STOP]) == [tokenizer.unk_token_id] * 2
+    assert configure_tokenizer(tokenizer).convert_tokens_to_ids([START, STOP]) == [known, known + 1]
+    assert len(configure_tokenizer(tokenizer)) == known + 2, "again, it changes nothing"
+    assert missing_tokens(tokenizer) == []
+    prompt = encode_prompt(tokenizer, build_prompt([{"role": "user", "content": "Who is it?"}], 1))
+    assert (prompt.count(known), prompt.count(known + 1)) == (3, 2)
+    assert (tokenizer.eos_token, encode_reply(tokenizer, "Me.")[-1]) == (STOP, known + 1)
+
+
+def test_tokens_that_would_take_the_number_of_another_are_not_added(starter):
+    from tokenizers import Tokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(starter)
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    content["added_tokens"] = []
+    content["model"]["vocab"] = {t: n for t, n in content["model"]["vocab"].items() if not t.startswith("<|im_")}
+    holed = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(content)))
+    with pytest.raises(
+        ChatFormatError, match=r"no <\|im_start\|> and <\|im_end\|>, and they cannot be added"
+    ) as caught:
+        configure_tokenizer(holed)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_template_that_renders_nothing_is_one_line(starter):
+    tokenizer = own_tokenizer(starter, "mistral", configured=False)
     tokenizer.chat_template = "{{ raise_exception('not for chat') }}"
     with pytest.raises(ChatFormatError, match="cannot render a user's and an assistant's turn"):
         configure_tokenizer(tokenizer)

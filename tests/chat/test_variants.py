@@ -9,6 +9,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, StoppingCriteria, StoppingCriteriaList
 
 from chat import variants as chat_variants
+from chat.adapter_check import AdapterError
 from chat.generate import generate, sample
 from chat.sampling import Sampling
 from chat.variants import ModelRef
@@ -77,7 +78,9 @@ def test_adapters_that_cannot_be_mixed_are_refused(starter, adapters, tmp_path):
     base = AutoModelForCausalLM.from_pretrained(starter)
     get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
     for trained, plain in (("sft", "dpo"), ("dpo", "sft")):
-        with pytest.raises(ValueError, match=f"{trained} has trained tokens and {plain} has none"):
+        places = {trained: "embed_tokens", plain: "no place"}
+        said = f"sft has trained tokens in {places['sft']} and dpo has trained tokens in {places['dpo']}: PEFT cannot"
+        with pytest.raises(ValueError, match=said):
             chat_variants.load_variants(ModelRef(str(starter)), refs(adapters | {plain: str(tmp_path)}))
 
 
@@ -93,3 +96,16 @@ def test_a_failed_batch_leaves_nothing_behind(variants):
         sample(variants, [[1, 5]], ["sft"], GREEDY, 0, stopping_criteria=StoppingCriteriaList([Failing()]))
     assert hooks(variants) == 0
     assert generate(variants, prompts, list(variants.names), GREEDY) == expected
+
+
+def test_matmul_precision_is_the_environments(monkeypatch):
+    was = torch.get_float32_matmul_precision()
+    try:
+        monkeypatch.setenv("REPARTEE_MATMUL", "medium")
+        chat_variants.set_matmul_precision()
+        assert torch.get_float32_matmul_precision() == "medium"
+        monkeypatch.setenv("REPARTEE_MATMUL", "low")
+        with pytest.raises(AdapterError, match="highest, high or medium"):
+            chat_variants.set_matmul_precision()
+    finally:
+        torch.set_float32_matmul_precision(was)

@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = (
     *("eval.evaluation", "eval.geval.__main__", "eval.report.__main__", "eval.human.__main__", "eval.agreement"),
-    *("eval.samples",),
+    *("eval.samples", "eval.qualify.__main__"),
     *("eval.judge.stub", "benchmarks.eval", "benchmarks.hub", "benchmarks.judge", "benchmarks.prepare"),
     *("benchmarks.serve", "benchmarks.starter", "benchmarks.train"),
 )

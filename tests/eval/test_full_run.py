@@ -1,6 +1,7 @@
 """The whole evaluation on the starter: answered, scored by a stub under SIGKILLs, reported, opened in a browser.
 
-`make proof` does it at full count, 2,000 prompts x 3 variants x 4 criteria; `make test` with 60, of as few as 20 films.
+`make proof` does it at full count, 2,000 prompts x 3 variants and 2 controls x 4 criteria; `make test` with 60, of as
+few as 20 films.
 `REPARTEE_SCREENSHOTS=FOLDER` keeps pictures of the page.
 """
 
@@ -22,7 +23,8 @@ from huggingface_hub import HfApi
 from chat.sampling import Sampling
 from chat.template import SYSTEM_PROMPT
 from eval import evaluation
-from eval.geval.run import CRITERIA
+from eval.geval.criteria import CRITERIA
+from eval.rows import CONTROLS
 from hub.lineage import fetch_lineage
 from hub.names import Names
 from tests.support.two_layers import two_layer_models
@@ -66,12 +68,12 @@ def names(namespace, starter, tmp_path):
 
 
 def planted(names: Names):
-    """An opinion by which DPO is better, but for every fifth film; of base and SFT the one is in every other film."""
+    """An opinion by which DPO is better, but for every tenth film; of base and SFT the one is in every other film."""
     known = {}
     for row in load_dataset(names.evaluation, "responses", split="test"):
         film = int(row["movie_id"][1:])
         swing = 0.1 if film % 2 else -0.1
-        for variant, quality in {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8 if film % 5 else 0.3}.items():
+        for variant, quality in {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8 if film % 10 else 0.3}.items():
             known[" ".join(row[variant]["text"].split())] = quality
     return lambda text: known.get(text, 0.5)
 
@@ -88,7 +90,7 @@ def test_answered_scored_under_kills_reported_and_looked_at(names, served, tmp_p
     where = ["--namespace", names.namespace, "--work", str(tmp_path / "work")]
     asked = ["--model", "stub", "--base-url", settings.base_url, "--key-env", settings.key_env]
     command = [sys.executable, "-m", "eval.geval", *where, *asked]
-    count = PROMPTS * len(VARIANTS) * len(CRITERIA)
+    count = PROMPTS * (len(VARIANTS) + len(CONTROLS)) * len(CRITERIA)
     for kill in range(1, KILLS + 1):
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             while stub.calls < kill * count / (KILLS + 2):
@@ -125,7 +127,7 @@ def looked_at(path: Path, browser) -> None:
         page.goto(path.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
-        assert page.locator("img").count() == 3
+        assert page.locator("img").count() == 4
         assert page.locator("article").count() == 10
         assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
         assert errors == []

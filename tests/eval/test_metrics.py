@@ -7,27 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval import metrics
-from stats.intervals import Z, wilson_interval
 
 
 def test_perplexity_is_over_tokens_not_over_replies():
     scores = [[math.log(0.5)] * 3, [math.log(0.25)]]  # 3 ln 2 + 2 ln 2 over 4 tokens
-    assert metrics.perplexity(scores).value == pytest.approx(2**1.25)
-    assert metrics.perplexity(scores).value != pytest.approx((2 + 4) / 2)
+    assert metrics.perplexity(scores, "mn").value == pytest.approx(2**1.25)
+    assert metrics.perplexity(scores, "mn").value != pytest.approx((2 + 4) / 2)
 
 
 def test_nats_per_byte_counts_utf8_bytes():
     scores = [[math.log(0.5), math.log(0.5)], [math.log(0.5)]]
-    assert metrics.loss_per_byte(scores, ["abc", "caf\u00e9"]).value == pytest.approx(3 * math.log(2) / 8)
+    assert metrics.loss_per_byte(scores, ["abc", "caf\u00e9"], "mn").value == pytest.approx(3 * math.log(2) / 8)
 
 
 def test_perplexity_per_byte_is_exp_of_the_loss_per_byte():
-    scores = [[math.log(0.5), math.log(0.5)], [math.log(0.5)]]
-    found = metrics.perplexity_per_byte(scores, ["abc", "caf\u00e9"], seed=3)
-    assert found.value == pytest.approx(2 ** (3 / 8))
-    assert [math.log(end) for end in found] == pytest.approx(
-        metrics.loss_per_byte(scores, ["abc", "caf\u00e9"], seed=3)
-    )
+    scores, replies = [[-n / 10, math.log(0.5)] for n in range(12)], ["abc", "caf\u00e9"] * 6
+    found = metrics.perplexity_per_byte(scores, replies, "abcdef" * 2)
+    loss = metrics.loss_per_byte(scores, replies, "abcdef" * 2)
+    assert [math.log(end) for end in found[:3]] == pytest.approx(loss[:3])
 
 
 def test_a_hit_is_strict():
@@ -60,32 +57,19 @@ def test_distractors_come_evenly_from_all_others():
     assert all(abs(share[reply] - 19 / 38) < 0.12 for reply in replies[2:])  # 4.8 standard errors
 
 
-def test_words():
-    assert metrics.tokenize_words("Don't! I\u2019m OK...") == ["don't", "!", "i\u2019m", "ok", ".", ".", "."]
-
-
 def test_distinct_by_hand():
     texts = ["the cat", "The dog ran", ""]
-    assert metrics.distinct(texts, 1).value == 4 / 5
-    assert metrics.distinct(texts, 2).value == 3 / 3
-    assert metrics.distinct(["no no no"], 1).value == 1 / 3
-    assert metrics.distinct(["", "a"], 2) == (0, 0, 0)
-
-
-def test_the_jackknife_of_distinct_by_hand():
-    # left out in turn: "a b" leaves {a} of 1 token; "a" leaves {a, b} of 2; both 1. Then "a" beside "a": 1 of 1 always
-    assert metrics.distinct(["a b", "a"], 1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
-    # "a" leaves {b} of 2: 1/2; each "b" leaves {a, b} of 2: 1. Mean 5/6, squares 1/9 + 2/36 = 1/6, error sqrt(2/3 / 6)
-    estimate = metrics.distinct(["a", "b", "b"], 1)
-    assert estimate.high == 1.0
-    assert estimate.low == pytest.approx(2 / 3 - Z / 3)
+    assert metrics.distinct(texts, 1) == 4 / 5
+    assert metrics.distinct(texts, 2) == 3 / 3
+    assert metrics.distinct(["no no no"], 1) == 1 / 3
+    assert metrics.distinct(["", "a"], 2) == 0
 
 
 def test_repeated_by_hand():
     # "no no no no": (no, no, no) twice, one of two repeated; "a b c": nothing; "a b": too short to repeat
-    assert metrics.repeated(["No no no no", "a b c", "a b"], 3).value == pytest.approx((1 / 2 + 0 + 0) / 3)
-    assert metrics.repeated(["a b a b a b"], 2).value == pytest.approx(1 - 2 / 5)
-    assert metrics.repeated(["", "  "], 3) == (0, 0, 0)
+    assert metrics.repeated(["No no no no", "a b c", "a b"], 3, "mmn").value == pytest.approx((1 / 2 + 0 + 0) / 3)
+    assert metrics.repeated(["a b a b a b"], 2, "m").value == pytest.approx(1 - 2 / 5)
+    assert metrics.repeated(["", "  "], 3, "mn").value == 0
 
 
 @pytest.mark.parametrize(
@@ -155,13 +139,13 @@ def test_what_stands_in_training_lines():
     texts = ["i told you, NOT tonight.", "Yes.", "He said you never loved me at dinner.", "Nothing of it is in there."]
     found = metrics.training_overlap(texts, lines)
     # 5 words or more: the first, the third, the fourth; "Yes." is everybody's
-    assert metrics.copied(texts, found) == wilson_interval(1, 3)
+    assert metrics.copied(texts, found, "mmnn") == (1 / 3, None, None, None, 2)
     # runs of five: "i told you , not" has 7 tokens and 3 runs, all in; the third 9 tokens and 5 runs, one in
     # ("you never loved me at"); the fourth 7 tokens and 3 runs, none
-    assert metrics.overlap(texts, found).value == pytest.approx((3 + 1 + 0) / (3 + 5 + 3))
-    assert metrics.copied(["Yes.", ""], found) is None
-    assert metrics.overlap(["Yes.", ""], found) is None
-    assert metrics.copied(texts, metrics.training_overlap(texts, [])).value == 0
+    assert metrics.overlap(texts, found, "mmnn").value == pytest.approx((3 + 1 + 0) / (3 + 5 + 3))
+    assert metrics.copied(["Yes.", ""], found, "mn") is None
+    assert metrics.overlap(["Yes.", ""], found, "mn") is None
+    assert metrics.copied(texts, metrics.training_overlap(texts, []), "mmnn").value == 0
 
 
 def test_length_quantiles():
@@ -169,15 +153,26 @@ def test_length_quantiles():
 
 
 def test_preference_counts_ties_as_half():
-    found = metrics.win_rate([0.9, 0.51, 0.2, 0.5, 0.99], [False, False, False, False, True])
+    found = metrics.win_rate([0.9, 0.51, 0.2, 0.5, 0.99], [False, False, False, False, True], "abcde")
     assert found.rate.value == pytest.approx((1 + 1 + 0 + 0.5 + 0.5) / 5)
     assert found.ties == 2 / 5
 
 
 def test_ties_neither_hide_nor_feign_a_preference():
-    decided, _ = metrics.win_rate([0.9] * 37 + [0.1] * 21, [False] * 58)
-    assert decided == wilson_interval(37, 58)
-    rate, ties = metrics.win_rate([0.9] * 37 + [0.1] * 21 + [0.7] * 42, [False] * 58 + [True] * 42)
+    films = [str(n % 20) for n in range(100)]
+    decided = metrics.win_rate(([0.9] * 37 + [0.1] * 21) * 1, [False] * 58, films[:58]).rate
+    rate, ties = metrics.win_rate([0.9] * 37 + [0.1] * 21 + [0.7] * 42, [False] * 58 + [True] * 42, films)
     assert (rate.value, ties) == (pytest.approx(0.58), 0.42)
-    assert (rate.low - 0.5) == pytest.approx(0.58 * (decided.low - 0.5))
-    assert metrics.win_rate([0.5, 0.9], [False, True]) == ((0.5, 0.5, 0.5), 1.0)
+    assert rate.p_value == decided.p_value  # ties have no side, whatever their number
+    alike = metrics.win_rate([0.5, 0.9] * 6, [False, True] * 6, films[:12])
+    assert alike == ((0.5, 0.5, 0.5, 1.0, 12), 1.0)
+    assert metrics.win_rate([0.9, 0.2], [False, False], ["m", "n"]).rate == (0.5, None, None, None, 2)
+
+
+def test_two_films_have_no_interval_and_six_have():
+    """Audit: intervals over 2 films covered 51%, and were printed bare."""
+    scores = [[-1.0 - n / 10, -2.0] for n in range(12)]
+    assert metrics.perplexity(scores, ["m", "n"] * 6)[1:] == (None, None, None, 2)
+    _, low, high, _, films = metrics.perplexity(scores, [str(n % 6) for n in range(12)])
+    assert films == 6
+    assert math.exp(1.5) < low < math.exp(1.5 + 0.55 / 2) < high < math.exp(1.5 + 1.1 / 2)

@@ -5,8 +5,10 @@ from collections import Counter
 import pytest
 
 from chat import resumable
+from chat.engine.bulk import BulkDecoder
+from chat.generate import Reply
 from chat.sampling import Sampling
-from eval.responses import held_out, respond, sample_indices, train_lines
+from eval.responses import cut_at_turn, held_out, respond, sample_indices, train_lines, validation_pairs
 from hub.errors import UserError
 from hub.lineage import pin
 
@@ -30,6 +32,19 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr("eval.responses.generate_resumable", lambda *arguments: whole(*arguments, chunk=2))
 
 
+@pytest.mark.parametrize(
+    ("said", "turn"),
+    [
+        ("At the pier.\nWhere were you?\nOut.", "At the pier."),
+        ("\n\n  No. \r\nJACK: Why?", "No."),
+        ("At the pier.", "At the pier."),
+        ("", ""),
+    ],
+)
+def test_a_reply_that_runs_on_is_cut_at_its_turn_and_still_did_not_end(said, turn):
+    assert cut_at_turn(Reply(said, "length", 64)) == Reply(turn, "length", 64)
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
@@ -48,9 +63,9 @@ def test_a_cut_run_carries_on_to_the_same_responses(variants, rows, tmp_path, sm
         "in the first line": lines[0][:5],
     }
     asked = []
-    whole = resumable.generate
+    whole = BulkDecoder.replies
     monkeypatch.setattr(
-        resumable, "generate", lambda variants, prompts, *rest: asked.append(prompts) or whole(variants, prompts, *rest)
+        BulkDecoder, "replies", lambda self, prompts, *rest: asked.append(prompts) or whole(self, prompts, *rest)
     )
     for name, content in cuts.items():
         folder = tmp_path / name
@@ -101,6 +116,8 @@ def test_a_missing_test_split_is_said_and_a_missing_train_split_is_no_lines(dial
     lines = train_lines(made)
     assert lines[:2] == ["Where were you?", "Who sent you?"]
     assert len(lines) == 2 * len(rows)
-    other = dialogue("test")
+    assert validation_pairs(made, 5, 5, seed=1) == []
+    other = dialogue("test", "validation")
+    assert len(validation_pairs(other, 4, 5, seed=1)) == 4
     assert train_lines(other) == []
     assert len(held_out(other, 5, 5, seed=1)) == 5

@@ -12,7 +12,8 @@ def response(number, text, ended="<|im_end|>"):
     prompt = [{"role": "system", "content": "s"}, {"role": "user", "content": f"Line {number}?"}]
     row = {"film_reply": "Film\nreply.", "movie_id": "m1", "movie_title": "A Film", "conversation_id": "c"}
     variants = {"base": reply, "sft": VariantResponse("Fine.", "<|im_end|>", 2, 1.0, 2, True, True)}
-    return Response(prompt=prompt, line_ids=["L1", "L2"], distractors=[], variants=variants, first_better={}, **row)
+    row |= {"line_ids": ["L1", "L2"], "distractors": [], "first_better": {}, "shuffled_reply": "Well."}
+    return Response(prompt=prompt, variants=variants, **row)
 
 
 def test_what_is_shown():
@@ -21,7 +22,8 @@ def test_what_is_shown():
         "1. **Line 1?** (A Film)",
         "   - base: \\*Turns\\* \\| away \u2026",
         "   - fine-tuned: Fine.",
-        "   - the film: Film reply.",
+        "   - the films' own: Film reply.",
+        "   - another film's: Well.",
     ]
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 from huggingface_hub import ModelCard
-from huggingface_hub.constants import ENDPOINT
 
 from hub.model_index import model_index, publish_results, with_results
 from hub.publish import publish
@@ -23,7 +22,7 @@ def test_results_go_to_the_text_and_to_the_model_index():
     [result] = card.data.eval_results
     assert (result.metric_type, result.metric_value) == ("hits_1_20_by_pmi", 0.25)
     assert (result.dataset_type, result.dataset_revision, result.dataset_split) == ("ns/data", "e" * 40, "test")
-    assert result.source_url == f"{ENDPOINT}/datasets/ns/evaluation"
+    assert result.source_url == "https://huggingface.co/datasets/ns/evaluation"
 
 
 def test_results_are_those_of_the_weights_that_were_measured(namespace, capsys):

@@ -1,6 +1,8 @@
 """Names of the published repositories."""
 
-from hub.names import Names
+import pytest
+
+from hub.names import Names, published_address
 
 
 def test_names():
@@ -12,3 +14,18 @@ def test_names():
         "me/repartee-qwen2.5-3b-evaluation",
     )
     assert (names.adapter("dpo"), names.space) == ("me/repartee-qwen2.5-3b-dpo", "me/repartee")
+
+
+@pytest.mark.parametrize(
+    ("address", "published"),
+    [
+        ("http://127.0.0.1:41234/v1", "http://localhost"),
+        ("http://localhost:8000/v1", "http://localhost"),
+        ("http://[::1]:8000/v1", "http://localhost"),
+        ("https://api.openai.com/v1", "https://api.openai.com/v1"),
+        ("http://judge.example:8000/v1", "http://judge.example:8000/v1"),
+        (None, None),
+    ],
+)
+def test_the_port_of_the_day_is_not_published(address, published):
+    assert published_address(address) == published

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.space_process import SLOWED, opened
-from tests.support.stage import publish_evaluation
+from tests.support.stage import playing, publish_evaluation
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +43,13 @@ def space(family, tmp_path_factory):
         from hub.votes.vote import votes
 
         assert sorted(vote.comparison for vote in votes(served.votes)) == sorted(row["comparison"] for row in kept)
+
+
+@pytest.fixture(scope="module")
+def stage():
+    """The page with an engine that says back what it is told, in this process; one for each file of tests."""
+    with playing() as stage:
+        yield stage
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,26 @@
-"""64 visitors at once, for five minutes (`make proof`) or twenty seconds: nobody hears another, nothing grows."""
+"""64 visitors at once, for five minutes (`make proof`) or twenty seconds: nobody hears another, nothing grows.
+
+In the proof also on SmolLM2 with the adapters of this repository, published as `make page` publishes them, where its
+wheel can be had; `REPARTEE_PROOF=1 python -m pytest tests/space/test_load.py -k smollm2` is that alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import statistics
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from chat.engine.threads import run_in_own_thread
+from hub.errors import UserError
 from space.page import WAITING
 from tests.support.crowd import VARIANTS, come
 from tests.support.space_process import opened
@@ -42,15 +49,49 @@ def memory_of(process: int):
         thread.join()
 
 
+def shipped_smollm2():
+    """Namespace of SmolLM2 with the shipped adapters, and its variants."""
+    from chat.variants import ModelRef, load_variants
+    from training.base.origin import find_origin
+    from training.recipe import load
+    from training.shipped import publish_shipped
+    from training.stage import WORK
+
+    recipe = load(Path("training/recipes/smollm2-135m.yaml"))
+    recipe = replace(recipe, hub=replace(recipe.hub, namespace=f"load-{secrets.token_hex(4)}"))
+    try:
+        find_origin(recipe.model, WORK / "downloads")
+    except UserError as error:
+        pytest.skip(f"SmolLM2 cannot be had: {error}")
+    revision = publish_shipped(recipe, WORK)
+    adapters = {kind: ModelRef(recipe.names.adapter(kind)) for kind in ("sft", "dpo")}
+    variants = run_in_own_thread(load_variants, ModelRef(recipe.names.base, revision), adapters)
+    return recipe.hub.namespace, variants
+
+
+@pytest.fixture(
+    scope="module",
+    params=["starter", pytest.param("smollm2-135m", marks=pytest.mark.skipif(not PROOF, reason="make proof"))],
+)
+def crowded(request):
+    """Size, namespace and variants of the models that are visited."""
+    if request.param == "starter":
+        return request.param, request.getfixturevalue("family"), request.getfixturevalue("variants")
+    request.getfixturevalue("hub_url")
+    return request.param, *shipped_smollm2()
+
+
 @pytest.fixture(scope="module")
-def crowd(family, tmp_path_factory):
+def crowd(crowded, tmp_path_factory):
     """What a crowd has seen of the page, the memory that it took, and the page's log."""
-    folder = tmp_path_factory.mktemp("load")
-    with opened(family, folder, REPARTEE_SESSION_RATE="30") as page:  # the address is one: its rate is not in the way
+    folder, (size, family, _) = tmp_path_factory.mktemp("load"), crowded
+    settings = {"REPARTEE_SIZE": size, "REPARTEE_SESSION_RATE": "30", "REPARTEE_PROXIES": "127.0.0.1"}
+    with opened(family, folder, **settings) as page:
         with memory_of(page.process) as noted:
             began = time.monotonic()
-            with ThreadPoolExecutor(1) as thread:  # the browser's loop may run in this one
-                seen = thread.submit(asyncio.run, come(page.url, VISITORS, SECONDS)).result()
+            seen = run_in_own_thread(
+                asyncio.run, come(page.url, VISITORS, SECONDS)
+            )  # the browser's loop may run in this
             took = time.monotonic() - began
         answers = len(seen.chats) + len(seen.compared)
         waited = [wait.started - wait.joined for wait in seen.waits if wait.started]
@@ -75,13 +116,13 @@ def test_there_is_no_error_but_the_stated_limits(crowd):
 
 
 @pytest.mark.timeout(1500)
-def test_every_answer_is_its_own(crowd, variants):
+def test_every_answer_is_its_own(crowd, crowded):
     """What was answered in the crowd is what one visitor alone is answered, by the variant that was asked."""
     from chat.engine.local import LocalEngine
     from chat.sampling import Sampling
     from chat.template import build_prompt
 
-    seen = crowd[0]
+    seen, variants = crowd[0], crowded[2]
     lines = [line for line, *_ in seen.chats] + [line for line, _ in seen.compared]
     assert len(set(lines)) == len(lines), "each request has a word of its own"
     asked = [([line], [variant], [reply]) for line, variant, reply in seen.chats]
@@ -92,6 +133,7 @@ def test_every_answer_is_its_own(crowd, variants):
             prompts = [build_prompt([{"role": "user", "content": line}], variants.context_turns) for line in said]
             *_, alone = engine.stream(prompts, names, Sampling(temperature=0))
             assert [row.text for row in alone] == [unescaped(reply) for reply in replies], said
+    print(f"{len(asked[::step])} of {len(asked)} answers are what one visitor alone is answered")
 
 
 def unescaped(text: str) -> str:

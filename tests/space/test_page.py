@@ -35,23 +35,32 @@ def test_a_seed_repeats_an_answer_and_the_defaults_come_back(page):
     assert slider.input_value() == "0.9"
 
 
-def test_examples_are_by_genre_and_fill_the_box(page):
-    page.get_by_label("Genre of the examples").first.click()
-    page.get_by_role("option", name="Crime").click()
-    page.get_by_role("button", name="Where were you last night?").first.click()
-    page.wait_for_function("document.querySelector('#chat-line textarea').value.startsWith('Where')")
-
-
 def test_results_and_about_say_what_there_is(page, family):
     page.get_by_role("tab", name="Results").click()
     page.get_by_text("Measured on other commits than those that answer here").wait_for()
     assert "48.7 (45.0 to 53.0)" in page.locator("#results table").inner_text()
-    assert page.evaluate("document.querySelector('#figure img').naturalWidth") == 1650
+    assert page.locator("#figure .panel").count() == 8
+    assert "48.7 (45.0 to 53.0)" in page.locator("#figure").inner_text()
+    assert not page.locator("#sampling").is_visible(), "it does nothing here"
     page.get_by_role("tab", name="About").click()
     about = page.locator("#about")
     about.get_by_text("What it is not").wait_for()
     assert f"{family}/repartee-starter-dpo" in about.inner_text()
     assert page.locator("#about a").first.get_attribute("href").startswith("http")
+
+
+def test_results_say_what_visitors_chose(stage, visit):
+    with visit(stage.url) as page:
+        page.get_by_role("tab", name="Results").click()
+        page.locator("#chosen").get_by_text("No vote on these models yet").wait_for()
+        page.get_by_role("tab", name="Compare").click()
+        page.fill("#compare-line textarea", "Who?")
+        page.click("#compare-send")
+        page.get_by_role("button", name="A is best").click()
+        page.get_by_text("Thank you.").wait_for()
+        page.get_by_role("tab", name="Results").click()
+        page.locator("#chosen").get_by_text("1 vote so far").wait_for()
+        page.locator("#chosen").get_by_text("1 of the 50 raters that Bradley-Terry takes").wait_for()
 
 
 @pytest.mark.parametrize("width", [1280, 360])
@@ -68,12 +77,15 @@ def test_named_endpoints(space):
 
     client = Client(space.url, verbose=False)
     assert set(client.view_api(print_info=False, return_format="dict")["named_endpoints"]) == {"/chat", "/compare"}
-    messages, *_ = client.predict("Who are you?", "sft", 0.9, 25, 0.95, api_name="/chat")
-    assert [message["role"] for message in messages] == ["user", "assistant"]
-    assert len(client.predict("Who are you?", 0.9, 25, 0.95, api_name="/compare")) == 6
-    greedy = [client.predict("Who are you?", 0, 25, 0.95, 1, api_name="/compare")[:3] for _ in range(2)]
-    assert greedy[0] == greedy[1]
-    assert len(set(greedy[0])) > 1
+    answer = client.predict("Who are you?", variant="sft", seed=7, api_name="/chat")
+    assert set(answer) == {"reply", "ended", "tokens", "seconds"}
+    assert 1 <= answer["tokens"] <= 64
+    assert client.predict("Who are you?", variant="sft", seed=7, api_name="/chat")["reply"] == answer["reply"]
+    greedy = [client.predict("Who are you?", temperature=0, api_name="/compare") for _ in range(2)]
+    replies = [{variant: one["reply"] for variant, one in compared.items()} for compared in greedy]
+    assert replies[0] == replies[1]
+    assert list(replies[0]) == ["base", "sft", "dpo"]
+    assert len(set(replies[0].values())) > 1
     for forged in (("x" * 501, "sft", 0.9), ("Who?", "system", 0.9), ("Who?", "sft", 99)):
         with pytest.raises(AppError):
             client.predict(*forged, 25, 0.95, api_name="/chat")
@@ -100,7 +112,7 @@ def test_screenshots(visit, request, width, scheme):
         page.get_by_role("button", name="Sampling").click()
         ballot(page)
         page.screenshot(path=folder / f"ballot-{scheme}-{width}.png", full_page=True)
-        page.locator("#ballot").get_by_role("button", name="B is best").click()
+        page.get_by_role("button", name="B is best").click()
         page.get_by_text("Thank you.").wait_for()
         page.wait_for_timeout(300)
         page.screenshot(path=folder / f"compare-{scheme}-{width}.png", full_page=True)

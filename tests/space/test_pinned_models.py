@@ -72,3 +72,38 @@ def test_the_hub_may_be_down_where_the_models_are_in_the_cache(hub_url, namespac
     assert "does not answer (refused)" in after.hub_is_down
     with pytest.raises(UserError, match="nobody-was-here/repartee-starter-sft is not in the cache"):
         find_models(Settings("nobody-was-here"))
+
+
+def test_without_a_dpo_adapter_base_and_fine_tuned_model_answer(hub_url, namespace, monkeypatch, capsys):
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    base, dpo = f"{namespace}/repartee-starter", f"{namespace}/repartee-starter-dpo"
+    trained_on = publish(base)
+    sft = publish(f"{namespace}/repartee-starter-sft", base_model_name_or_path=base, revision=trained_on)
+    found = find_models(Settings(namespace))
+    assert found.revisions == {"base": trained_on, "sft": sft}
+    assert f"{dpo} is not there" in capsys.readouterr().out
+    with pytest.raises(RepositoryNotFoundError):
+        find_models(Settings(namespace, dpo_revision="main"))
+
+    def down(*arguments, **options):
+        raise httpx2.ConnectError("refused")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(HfApi, "model_info", down)
+        assert find_models(Settings(namespace)).revisions == found.revisions
+        with pytest.raises(UserError, match="-dpo is not in the cache"):
+            find_models(Settings(namespace, dpo_revision="main"))
+    publish(dpo, base_model_name_or_path=base)
+    assert set(find_models(Settings(namespace)).adapters) == {"sft", "dpo"}
+    HfApi().delete_repo(dpo)  # and of another Hub of this machine the cache may have one too
+    assert find_models(Settings(namespace)).revisions == found.revisions
+
+
+def test_an_adapter_that_names_no_base_is_one_line(hub_url, namespace):
+    publish(f"{namespace}/repartee-starter-sft", peft_type="LORA")
+    publish(f"{namespace}/repartee-starter-dpo", base_model_name_or_path=None)
+    with pytest.raises(UserError, match=r"repartee-starter-sft's adapter_config\.json names no base"):
+        find_models(Settings(namespace, base=f"{namespace}/other"))

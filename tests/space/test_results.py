@@ -19,7 +19,8 @@ def test_published_results_are_shown_with_their_commit(hub_url, namespace, tmp_p
     assert found.text.startswith("Measured on the very models that answer here")
     assert "| Reply perplexity" in found.text
     assert f"/datasets/{names.evaluation}/tree/{sha}" in found.text
-    assert [picture[:27] for picture in found.pictures] == ["data:image/png;base64,iVBOR"]
+    assert found.panels.count("<figure") == 8
+    assert "48.7 (45.0 to 53.0)" in found.panels
     assert "The whole report" not in found.text
     assert (
         "other commits than those that answer here** (DPO)" in find_results(names, {**REVISIONS, "dpo": "d" * 40}).text
@@ -29,7 +30,7 @@ def test_published_results_are_shown_with_their_commit(hub_url, namespace, tmp_p
 def test_nothing_published_is_said(hub_url, namespace):
     found = find_results(Names(namespace, "starter"), REVISIONS)
     assert "No evaluation of these models is published yet" in found.text
-    assert found.pictures == ()
+    assert found.panels == ""
 
 
 @pytest.mark.parametrize("content", [b"{}", b"nonsense"])

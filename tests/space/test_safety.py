@@ -8,17 +8,11 @@ import secrets
 import pytest
 
 from tests.support import injections
-from tests.support.stage import ask, playing
+from tests.support.stage import ask
 
 FORGED = 500 if os.environ.get("REPARTEE_PROOF") else 50
 HARMLESS = ".md, .prose, small, span, div, p, br"  # what Gradio and the cue are made of
 KNOBS = [0.9, 25, 0.95]
-
-
-@pytest.fixture(scope="module")
-def stage():
-    with playing() as stage:
-        yield stage
 
 
 # ---- votes
@@ -33,7 +27,7 @@ def test_forged_votes_do_not_count(stage):
             body = {"fn_index": vote, "data": [button, id], "session_hash": session}
             return client.post("gradio_api/run/predict", json=body).status_code
 
-        said = ask(client, blind, ["Who?", *KNOBS, None, ""], "owner")
+        said = ask(client, blind, ["Who?", *KNOBS, ""], "owner")
         [id] = stage.ballots._open
         assert id not in str(said), "the id of a ballot never leaves the server"
         before, sent = len(stage.kept), 0
@@ -62,13 +56,10 @@ def test_whatever_is_typed_is_shown_as_text(stage, visit):
             page.press("#chat-line textarea", "Enter")
             page.wait_for_function("() => document.querySelector('#chat-note').textContent.includes('token')")
             typed = stage.engine.asked[-1][-1]["content"]
-            shown = [bubble.text_content() for bubble in page.locator("#conversation .message-content").all()]
-            assert [as_html_has_it(typed), "DPO\n" + as_html_has_it("a" + typed)] == [
-                text.strip("\n") for text in shown
-            ], line
-            assert (
-                page.locator("#conversation .message-content :not(.md, .prose, small, span, div, p, br)").count() == 0
-            ), line
+            shown = [one.text_content() for one in page.locator("#conversation .message-content").all()]
+            said = ["", "sft ", "a"]  # what each variant says before it; "b" would be a fourth's
+            assert shown == [as_html_has_it(typed), *(as_html_has_it(before + typed) for before in said)], line
+            assert page.locator("#conversation .message-content *").count() == 0, line
             page.click("#chat-new")
             page.wait_for_selector("#conversation .message-content", state="detached")
         assert page.evaluate("window.broken") is None
@@ -86,7 +77,7 @@ def test_the_columns_show_text_too(stage, visit):
             page.fill("#compare-line textarea", line)
             page.click("#compare-send")
             page.wait_for_function(
-                "line => document.querySelector('#compare-A textarea').value.includes(line)", arg=line
+                "line => document.querySelector('#compare-A .message-content')?.textContent.includes(line)", arg=line
             )
             page.wait_for_selector("#ballot", state="visible")
         assert page.evaluate("window.broken") is None

@@ -26,6 +26,24 @@ def test_defaults_and_revisions():
     assert (settings.sft_revision, settings.dpo_revision, settings.base) == ("v1", None, None)
 
 
+def test_what_is_pasted_loses_its_white_space():
+    found = read_settings(
+        [],
+        {
+            "REPARTEE_NAMESPACE": " me\n",
+            "GRADIO_SERVER_PORT": "7000 ",
+            "REPARTEE_ENGINE_URL": "base = http://a:1/v1 ,sft=http://b:2/v1,\n dpo=http://c:3/v1\n",
+            "REPARTEE_ENGINE_MODELS": "\tsft= tuned \n",
+        },
+    )
+    assert (found.namespace, found.port) == ("me", 7000)
+    assert found.servers == {
+        "base": ("http://a:1/v1", "base"),
+        "sft": ("http://b:2/v1", "tuned"),
+        "dpo": ("http://c:3/v1", "dpo"),
+    }
+
+
 def test_the_request_guard_and_the_votes_are_set_by_the_environment():
     plain = read_settings([], {"REPARTEE_NAMESPACE": "me"})
     assert (plain.proxies, plain.session_rate, plain.address_rate, plain.votes_every) == ("", 30, 120, 300)

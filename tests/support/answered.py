@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from eval.metrics import win_rate
 from hub.results_table import ROWS
+from stats.clustered import paired_difference
 
-ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75}
+ESTIMATE = {"value": 0.5, "low": 0.25, "high": 0.75, "p_value": None, "clusters": 30}
 VARIANTS = ("base", "sft", "dpo")
 HOSTILE = "<img src=x onerror=\"document.title='gone'\">"
-FACTS = {
-    "prompts": 60,
-    "films": 30,
-    "candidates": 20,
-    "voices": {variant: dict.fromkeys(ROWS, ESTIMATE) for variant in VARIANTS},
-    "film": {"distinct_1": ESTIMATE},
-    "paired": {"dpo - sft": {"hits_pmi": {"difference": ESTIMATE, "p_value": 0.04}}},
-    "judge": "PMI under the base model",
-    "preferred": {"dpo over sft": {"rate": ESTIMATE, "ties": 0.1, "p_value": 0.2}},
-}
 
 
 def response_row(
@@ -30,6 +22,7 @@ def response_row(
     return {
         "prompt": [{"role": "system", "content": "Answer."}, *({"role": "user", "content": line} for line in lines)],
         "film_reply": "So.",
+        "shuffled_reply": "Then.",
         "movie_id": "m0",
         "movie_title": "film 0",
         "conversation_id": "c0",
@@ -38,6 +31,7 @@ def response_row(
         **{
             variant: {
                 "text": text,
+                "uncut": f"{text}\nAnd?",
                 **plain,
                 "hit_pmi": False,
                 "hit_likelihood": False,
@@ -67,3 +61,39 @@ def answered(place: int) -> dict[str, Any]:
         "movie_title": f"film {place // 2}",
         "first_better": {"sft over base": [0.6, 0.6], "dpo over sft": [0.7, 0.7] if place % 3 else [0.2, 0.4]},
     }
+
+
+def compared(films: int = 30) -> dict[str, Any]:
+    """Comparisons of 60 such rows, regrouped to so many films, as an evaluation publishes them."""
+    rows = [answered(place) for place in range(60)]
+    clusters, sizes = [f"m{place * films // 60}" for place in range(60)], [len(row["film_reply"]) for row in rows]
+    paired: dict[str, Any] = {}
+    preferred = {}
+    for first, second in (("sft", "base"), ("dpo", "sft")):
+        columns = {
+            "hits_pmi": ("hit_pmi", None),
+            "hits_likelihood": ("hit_likelihood", None),
+            "text_nats_per_byte": ("film_reply_nats", sizes),
+        }
+        paired[f"{first} - {second}"] = {
+            key: paired_difference(
+                [row[first][column] for row in rows], [row[second][column] for row in rows], clusters, weights
+            )._asdict()
+            for key, (column, weights) in columns.items()
+        }
+        orders = [sum(row["first_better"][f"{first} over {second}"]) / 2 for row in rows]
+        same = [row[first]["text"] == row[second]["text"] for row in rows]
+        rate, ties = win_rate(orders, same, clusters)
+        preferred[f"{first} over {second}"] = {"rate": rate._asdict(), "ties": ties}
+    return {"paired": paired, "preferred": preferred}
+
+
+FACTS = {
+    "prompts": 60,
+    "films": 30,
+    "candidates": 20,
+    "voices": {variant: dict.fromkeys(ROWS, ESTIMATE) for variant in VARIANTS},
+    "film": {"distinct_1_equal": 0.5},
+    "judge": "PMI under the base model",
+    **compared(),
+}

@@ -17,7 +17,14 @@ WATCH = """selector => {
 }"""
 
 
-BOT = "#conversation .bot .message-content"
+BOT = ", ".join(
+    ["#past .bot .message-content"]
+    + [
+        f'body[data-who="{who}"] #latest .current[data-variant="{who}"] .message-content'
+        for who in ("base", "sft", "dpo")
+    ]
+)
+"""The replies that are shown; those of the other variants are on the page, and hidden."""
 
 
 def say(page, line: str) -> None:
@@ -69,7 +76,7 @@ def in_one_line(reply: str) -> str:
 
 
 def shown(page) -> list[str]:
-    return [box.input_value() for box in page.locator(".variant textarea").all() if box.is_visible()]
+    return page.locator(".variant .message-content").all_inner_texts()
 
 
 def ballot(page, line: str = "You said you would never come back.") -> list[str]:

@@ -35,12 +35,15 @@ PREFERENCES = {
     "facts": {
         "counts": {"judged pairs": 20_000},
         "judge": "PMI under the base model",
+        "embedded": True,
         "mode": None,
         "first_wins": {"value": 0.5, "low": 0.48, "high": 0.52},
         "longer_wins": {"value": 0.561, "low": 0.54, "high": 0.58},
+        "echo": {"chosen": 0.122, "rejected": 0.053},
         "cost": None,
         "agreement": None,
     },
+    "qualification": "| shuffled | 72.0% |\n\n**QUALIFIED**",
     "samples": [
         {
             "prompt": [{"role": "user", "content": "*Run*\n# away"}],

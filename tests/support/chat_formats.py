@@ -99,3 +99,26 @@ def _metaspace(tokens: list[str]) -> Any:
     )
     tokenizer.train_from_iterator(["Where were you last night? I was out. Who told you that?"] * 3, trainer)
     return tokenizer
+
+
+def chatml_tokenizer(kind: str) -> Any:
+    """A tokenizer with ChatML's tokens and no template, that is not byte-level: of Llama 2, of Mistral, of T5."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = [*map(chr, range(10, 127)), "▁"]
+    if kind == "unigram":
+        made = Tokenizer(models.Unigram([("<unk>", 0.0), *((letter, -3.0) for letter in letters), ("▁ab", -2.0)], 0))
+        made.pre_tokenizer = pre_tokenizers.Metaspace()
+    else:
+        made = Tokenizer(models.BPE(unk_token="<unk>"))
+        trainer = trainers.BpeTrainer(vocab_size=160, special_tokens=["<unk>"], initial_alphabet=letters)
+        made.train_from_iterator(["▁abc▁user▁system\n\nab abc"] * 3, trainer)
+        if kind == "metaspace":
+            made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+        else:
+            made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    made.decoder = decoders.Metaspace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", eos_token="</s>")
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
+    return tokenizer

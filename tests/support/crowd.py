@@ -8,15 +8,19 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from html import unescape
 
 import httpx2
 
 VARIANTS = ("base", "sft", "dpo")
 STATED = {429: "a lot of requests", 503: "Queue is full"}  # the limits that the page states
 LABELS = {"base": "Base", "sft": "Fine-tuned", "dpo": "DPO"}
+TURN = re.compile(r'<p class="cue">(.*?)</p><p class="message-content" dir="auto">(.*?)</p>', re.DOTALL)
 FORMS = [
     "Where were you on {}?", "I have never heard of {}.", "They call me {}.", "Put the {} on the table!",
     "Who told you about {}, and why now?",
@@ -104,32 +108,32 @@ class Visitor:
 
     async def chat(self) -> None:
         line, variant = self.line(), self.random.choice(VARIANTS)
-        if event := await self.join("chat", [line, variant, 0, 25, 0.95, None, None, ""]):
+        if event := await self.join("say", [line, variant, 0, 25, 0.95, None, "", ""]):
             said = await self.told(event)
             if not said or not said["success"]:
                 self.seen.wrong.append(f"chat: {said}")
                 return
-            user, answer = said["output"]["data"][0][-2:]
-            if user["content"][0]["text"] != line:
-                self.seen.wrong.append(f"chat: {line!r} came back as {user['content']}")
-            cue, reply = answer["content"][0]["text"].split("\n", 1)
-            if cue != f"<small>{LABELS[variant]}</small>":
-                self.seen.wrong.append(f"chat: {variant} came back as {cue}")
-            self.seen.chats.append((line, variant, reply))
+            turns = dict(TURN.findall(said["output"]["data"][1]))
+            if (heard := unescape(turns.pop("You", ""))) != line:
+                self.seen.wrong.append(f"chat: {line!r} came back as {heard!r}")
+            if list(turns) != list(LABELS.values()):
+                self.seen.wrong.append(f"chat: answered by {list(turns)}")
+            self.seen.chats.append((line, variant, unescape(turns[LABELS[variant]])))
 
     async def compare(self) -> None:
         line = self.line()
         if event := await self.join("compare", [line, 0, 25, 0.95, None, ""]):
             said = await self.told(event)
             if said and said["success"]:
-                self.seen.compared.append((line, said["output"]["data"][:3]))
+                compared = said["output"]["data"][0]
+                self.seen.compared.append((line, [compared[variant]["reply"] for variant in VARIANTS]))
             else:
                 self.seen.wrong.append(f"compare: {said}")
 
     async def stop(self) -> None:
-        if event := await self.join("chat", [self.line(), "dpo", 1, 25, 0.95, None, None, ""]):
+        if event := await self.join("say", [self.line(), "dpo", 1, 25, 0.95, None, "", ""]):
             await self.told(event, cut=2)
-            body = {"session_hash": self.session, "fn_index": self.indices["chat"], "event_id": event}
+            body = {"session_hash": self.session, "fn_index": self.indices["say"], "event_id": event}
             response = await self.http.post("gradio_api/cancel", json=body)
             if response.status_code != 200:
                 self.seen.wrong.append(f"stop: {response.status_code} {response.text[:200]}")
@@ -156,20 +160,28 @@ class Visitor:
             return
         line = "x" * 600 if kind == "long" else self.line()
         variant = "somebody" if kind == "voice" else "dpo"
-        if event := await self.join("chat", [line, variant, 9 if kind == "bounds" else 0, 25, 0.95, None, None, ""]):
+        if event := await self.join("say", [line, variant, 9 if kind == "bounds" else 0, 25, 0.95, None, "", ""]):
             said = await self.told(event)
             if said is None or said["success"] or not said["output"].get("error"):
                 self.seen.wrong.append(f"{kind}: {said}")
 
 
 async def come(url: str, visitors: int, seconds: float) -> Seen:
-    """Lets the visitors in over a few seconds, for so many seconds."""
+    """Lets the visitors in over a few seconds, for so many seconds, each with an address and cookies of its own."""
     assert url.startswith("http://127.0.0.1:")
-    seen, limits = Seen(), httpx2.Limits(max_connections=4 * visitors)
-    async with httpx2.AsyncClient(base_url=url, timeout=600, trust_env=False, limits=limits) as http:
-        functions = (await http.get("config")).json()["dependencies"]
+    seen = Seen()
+    async with AsyncExitStack() as browsers:
+        clients = [
+            await browsers.enter_async_context(
+                httpx2.AsyncClient(
+                    base_url=url, timeout=600, trust_env=False, headers={"X-Forwarded-For": f"10.0.0.{number}"}
+                )
+            )
+            for number in range(visitors)
+        ]
+        functions = (await clients[0].get("config")).json()["dependencies"]
         indices = {one["api_name"]: one["id"] for one in functions}
         until = time.monotonic() + seconds
-        crowd = [Visitor(number, http, indices, seen) for number in range(visitors)]
+        crowd = [Visitor(number, http, indices, seen) for number, http in enumerate(clients)]
         await asyncio.gather(*(visitor.visit(until) for visitor in crowd))
     return seen

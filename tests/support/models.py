@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,7 @@ def starter_tokenizer() -> Any:
     return configure_tokenizer(AutoTokenizer.from_pretrained(STARTER))
 
 
-def random_adapter(base: str | Path, folder: str | Path, seed: int, tokens: bool = True) -> str:
+def random_adapter(base: str | Path, folder: str | Path, seed: int, tokens: bool = True, **lora: Any) -> str:
     """Saves a small random LoRA adapter of a base, as SFT would leave one; its folder.
 
     Args:
@@ -35,6 +36,7 @@ def random_adapter(base: str | Path, folder: str | Path, seed: int, tokens: bool
         folder: where it goes.
         seed: of its weights.
         tokens: whether the two ChatML tokens are trained.
+        lora: further settings of PEFT's LoraConfig.
     """
     import torch
     from peft import LoraConfig, get_peft_model
@@ -42,13 +44,34 @@ def random_adapter(base: str | Path, folder: str | Path, seed: int, tokens: bool
 
     torch.manual_seed(seed)  # of lora_A too, which PEFT draws
     trained = {"embed_tokens": [1, 2]} if tokens else None
-    config = LoraConfig(r=4, target_modules="all-linear", trainable_token_indices=trained)
+    config = LoraConfig(**{"r": 4, "target_modules": "all-linear", "trainable_token_indices": trained, **lora})
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
     for name, parameter in model.named_parameters():
         if "lora_B" in name or "trainable_tokens_delta" in name:
             parameter.data += 0.2 * torch.randn_like(parameter)
     model.save_pretrained(str(folder))
     starter_tokenizer().save_pretrained(str(folder))
+    # not PEFT's card, which names the base by its folder: no Hub takes that
+    Path(folder, "README.md").write_text("---\nlibrary_name: peft\n---\n\n# An adapter\n")
+    return str(folder)
+
+
+def without_chat_tokens(folder: str | Path) -> str:
+    """Takes ChatML's tokens and its template out of a saved tokenizer, as of a base that has never seen them."""
+    file, settings = Path(folder, "tokenizer.json"), Path(folder, "tokenizer_config.json")
+    content = json.loads(file.read_text())
+    content["added_tokens"] = [token for token in content["added_tokens"] if not token["content"].startswith("<|im_")]
+    content["model"]["vocab"] = {
+        token.replace("<|im_", "unused_"): number for token, number in content["model"]["vocab"].items()
+    }
+    file.write_text(json.dumps(content))
+    kept = {
+        key: value for key, value in json.loads(settings.read_text()).items()
+        if key not in ("chat_template", "eos_token", "additional_special_tokens", "extra_special_tokens",
+                       "added_tokens_decoder")
+    }  # fmt: skip
+    settings.write_text(json.dumps(kept | {"eos_token": "<|endoftext|>"}))
+    Path(folder, "chat_template.jinja").unlink(missing_ok=True)
     return str(folder)
 
 

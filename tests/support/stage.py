@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import httpx2
 import pytest
 
 from chat.generate import Partial
-from chat.variants import ModelRef
+from chat.variants import VARIANTS, ModelRef
 from hub.local import free_port
 from hub.names import Names
 from hub.results_table import ROWS, table
@@ -24,10 +25,11 @@ from space.ballots import Ballots
 from space.chat_handlers import ChatHandlers
 from space.compare_handlers import CompareHandlers
 from space.page import build_page, launch
-from space.results import ModelFacts, PublishedResults
+from space.results import ModelFacts, PublishedResults, panels_of
 
 MEASURED = {"value": 48.7, "low": 45.0, "high": 53.0}
-PREFERRED = {"rate": {"value": 0.588, "low": 0.557, "high": 0.616}, "ties": 0.415}
+RATE = {"value": 0.588, "low": 0.557, "high": 0.616, "p_value": 0.001, "clusters": 60}
+PREFERRED = {"rate": RATE, "ties": 0.415}
 EVALUATION = {
     "prompts": 600, "candidates": 20, "judge": "PMI under the base model", "preferred": {"dpo over sft": PREFERRED},
     "voices": {variant: dict.fromkeys(ROWS, MEASURED) for variant in ("base", "sft", "dpo")},
@@ -51,6 +53,13 @@ class Echo:
         texts = [before + prompt[-1]["content"] for before, prompt in zip(said, prompts, strict=True)]
         yield [Partial(text, True, "<|im_end|>", 3) for text in texts]
 
+    def wait_for(self, asked: int, seconds: float = 10) -> None:
+        """Until so many prompts have been asked."""
+        deadline = time.monotonic() + seconds
+        while len(self.asked) < asked:
+            assert time.monotonic() < deadline, f"{len(self.asked)} prompts of {asked}"
+            time.sleep(0.02)
+
 
 @dataclass
 class Stage:
@@ -71,20 +80,28 @@ class Stage:
 
 @contextmanager
 def playing(
-    session_rate: float = 1e6, address_rate: float = 1e6, proxies: str = "", mcp: bool = False
+    session_rate: float = 1e6,
+    address_rate: float = 1e6,
+    proxies: str = "",
+    mcp: bool = False,
+    root_path: str = "",
+    variants: tuple[str, ...] = VARIANTS,
 ) -> Iterator[Stage]:
     os.environ["FORWARDED_ALLOW_IPS"] = proxies
-    engine, kept = Echo(), []
-    ballots = Ballots(REVISIONS, kept.append)
+    engine, kept, dropped = Echo(), [], []
+    ballots = Ballots(REVISIONS, kept.append, dropped.append)
     page = build_page(
-        ChatHandlers(engine, 1),
-        CompareHandlers(engine, 1, ballots),
-        ModelFacts(MODELS, dict.fromkeys(REVISIONS, "apache-2.0")),
+        ChatHandlers(engine, 1, variants),
+        CompareHandlers(engine, 1, ballots, variants),
+        ModelFacts({variant: MODELS[variant] for variant in variants}, dict.fromkeys(variants, "apache-2.0")),
         Names("me", "starter"),
-        PublishedResults(table(EVALUATION) + "\n\nFrom [me/evaluation](http://192.0.2.1/me/evaluation)."),
+        PublishedResults(
+            table(EVALUATION) + "\n\nFrom [me/evaluation](http://192.0.2.1/me/evaluation).", panels_of(EVALUATION)
+        ),
     )
     try:
-        yield Stage(launch(page, "127.0.0.1", free_port(), session_rate, address_rate, mcp), engine, kept, ballots)
+        address = launch(page, "127.0.0.1", free_port(), session_rate, address_rate, mcp, root_path)
+        yield Stage(address, engine, kept, ballots)
     finally:
         engine.open.set()
         page.close()

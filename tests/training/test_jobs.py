@@ -13,6 +13,8 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from hub.deploy import jobs
 from hub.errors import UserError
 from training.jobs import JOB_STAGES, job_of
+from training.pipeline import stages
+from training.recipe import load
 
 RECIPE = "training/recipes/starter.yaml"
 
@@ -118,12 +120,28 @@ def test_what_cannot_be_sent_is_said(namespace, monkeypatch):
 
 
 def test_every_stage_of_the_chain_can_be_sent():
-    assert set(JOB_STAGES) == {"pipeline", "prepare", "base", "sft", "preferences", "dpo", "reward", "rl", "merge"}
+    chain = ["prepare", "base", "sft", "realism", "preferences", "dpo"]
+    assert list(JOB_STAGES) == ["pipeline", *chain, "reward", "rl", "merge"]
     for stage in JOB_STAGES:
         kind = ["dpo"] if stage == "merge" else []
         sent = job_of(stage, jobs.ROOT / RECIPE, [*kind, "hub.namespace=ns", "sft.pairs=9"])
         assert sent.module == f"training.{stage}"
         assert sent.arguments == [*kind, "--recipe", "recipe.yaml", "hub.namespace=ns", "sft.pairs=9"]
+
+
+def test_the_realism_judge_is_a_stage_where_it_labels_or_evaluates():
+    for changed in (["preferences.source=realism"], ["eval.judge=realism-held-out"]):
+        chain = stages(load(jobs.ROOT / RECIPE, changed))
+        assert list(chain) == ["prepare", "base", "sft", "realism", "preferences", "dpo", "evaluation"]
+    assert "realism" not in stages(load(jobs.ROOT / RECIPE, []))
+
+
+def test_shipped_adapters_stay_here(tmp_path):
+    root = tmp_path / "adapters"  # a checkout may be called so
+    for name in ("requirements.txt", "training/sft.py", "training/adapters/tiny/sft/adapter_model.safetensors"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("a")
+    assert set(jobs.code_files(root)) == {"requirements.txt", "training/sft.py"}
 
 
 def test_the_code_is_ours_and_small():

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from eval.judge.pairwise import PAIRWISE_QUESTION
+from eval.judge.prices import price_of
+from eval.judge.protocol import CHARACTERS_A_TOKEN
 from hub.errors import UserError
+from training.feedback.prompts import PER_CALL
 from training.recipe import load
 
 RECIPES = sorted(Path("training/recipes").glob("*.yaml"))
@@ -17,6 +21,19 @@ def test_shipped_recipes_load(path):
     assert recipe.model.size == path.stem
     assert recipe.sft.trl["packing"] is True
     assert recipe.sft.trl["max_length"] == 512
+
+
+def test_the_papers_recipe_has_an_llm_write_and_judge():
+    recipe = load("training/recipes/qwen2.5-3b-paper.yaml")
+    assert (recipe.preferences.source, recipe.preferences.prompts_from) == ("judge", "judge")
+    assert recipe.preferences.prompts == 10_000
+    assert not recipe.preferences.allow_unqualified
+    price = price_of(recipe.judge)
+    assert price
+    labels, written = 2 * 10_000, 10_000 * 5 // (PER_CALL * 4)  # both orders; a fifth of the lines will not do
+    question = (len(PAIRWISE_QUESTION) + 300) // CHARACTERS_A_TOKEN
+    most = price.of(labels * question + written * 250, labels + written * 60 * PER_CALL)
+    assert 10 < most < recipe.judge.budget < 2 * most  # dollars: enough for what is planned, not for twice that
 
 
 def test_overrides_reach_both_kinds_of_keys():
@@ -44,6 +61,11 @@ def test_overrides_reach_both_kinds_of_keys():
         ("data.sources=[{path: x, weight: 0}]", "data.sources.weight is 0"),
         ("data.sources=[{path: x, wait: 1}]", "unknown key data.sources.wait"),
         ("preferences.min_margin=0.7", "preferences.min_margin is 0.7"),
+        ("preferences.source=pmy", "preferences.source is 'pmy'; it takes one of judge, corpus, votes, pmi, mean-pmi"),
+        ("eval.judge=llm", "eval.judge is 'llm'; it takes one of pmi, mean-pmi"),
+        ("preferences.source=judge", "preferences.source is judge and judge.model is not given"),
+        ("preferences.prompts_from=judge", "preferences.prompts_from is judge and judge.model is not given"),
+        ("preferences.qualification_pairs=0", "preferences.qualification_pairs is 0"),
         ("model=3", "model"),
         ("no_sign", "section.key=value"),
         ("sft.x.y.z=1", "unknown key sft.x"),

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 COMMANDS = ("prepare", "packing", "sft", "preferences", "prompts", "dpo", "reward", "rl", "merge", "sweep")
-COMMANDS += ("pipeline", "jobs", "base", "pretrain")
+COMMANDS += ("pipeline", "jobs", "base", "pretrain", "ship", "shipped")
 HEAVY = ("torch", "transformers", "trl", "datasets", "peft")
 BAR = 1.0  # seconds
 

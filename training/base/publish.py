@@ -14,6 +14,7 @@ from hub.cards import model_card
 from hub.lineage import Lineage
 from hub.publish import preview_publish, publish
 from hub.rights import rights_from_fact
+from training.base.check import check_base
 from training.base.origin import Origin, find_origin
 from training.recipe import Recipe
 from training.stage import CustomStage, Task, hub_base, is_hub_id, log_progress, work_folder
@@ -22,13 +23,15 @@ from training.stage import CustomStage, Task, hub_base, is_hub_id, log_progress,
 def publish_base(recipe: Recipe, work: Path) -> str:
     """Publishes the base where it is no repository of the Hub yet; returns its full commit sha in either case."""
     if found := hub_base(recipe.model):
+        check_base(found.repo, found.revision, recipe)
         return found.revision
     task, origin = base_task(recipe, work)
-    if revision := task.done():
+    if revision := task.done(recipe.hub.private):
         return revision
     log_progress("base", f"reading {origin.given}")
     folder = work_folder(work, task.lineage)
     files, lineage = base_files(recipe, task, origin, folder)
+    check_base(str(Path(str(files["config.json"])).parent), None, recipe)
     revision = publish(task.repo, task.type, files, lineage, "Base model", private=recipe.hub.private)
     shutil.rmtree(folder)
     return revision
@@ -41,9 +44,9 @@ def preview_base(recipe: Recipe, work: Path) -> None:
         return
     task, origin = base_task(recipe, work)
     if origin.settings:  # a conversion, of which there are no files yet
-        task.preview()
+        task.preview(recipe.hub.private)
         return
-    preview_publish(task.repo, task.type, *base_files(recipe, task, origin, work))
+    preview_publish(task.repo, task.type, *base_files(recipe, task, origin, work), recipe.hub.private)
 
 
 def base_task(recipe: Recipe, work: Path) -> tuple[Task, Origin]:

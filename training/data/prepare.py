@@ -30,7 +30,7 @@ def prepare_dataset(recipe: Recipe, work: Path) -> str:
     """Publishes the dialogue dataset where it is not up to date, and returns its full commit sha."""
     found = located(recipe.data, work)
     made = Task(recipe.names.dialogue, "dataset", lineage_of(recipe.data, found))
-    if revision := made.done():
+    if revision := made.done(recipe.hub.private):
         return revision
     files, lineage = dataset_files(recipe.data, found, made.repo, work_folder(work, made.lineage))
     return publish(made.repo, "dataset", files, lineage, "Dialogue pairs and conversations", private=recipe.hub.private)
@@ -45,7 +45,7 @@ def preview_dataset(recipe: Recipe, work: Path) -> None:
         if isinstance(content, bytes):
             (folder / path).write_bytes(content)
     log_progress("prepare", f"made, to be looked at, in {folder}")
-    preview_publish(repo, "dataset", files, lineage)
+    preview_publish(repo, "dataset", files, lineage, recipe.hub.private)
 
 
 def located(data: Data, work: Path) -> list[Located]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.feedback.sampling import PromptRow
-from training.recipe_schema import Preferences
+from training.recipe_preferences import Preferences
 
 FILM_JUDGE = "the film (its own reply)"
 """The judge of pairs that nobody judged."""

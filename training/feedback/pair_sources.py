@@ -1,4 +1,4 @@
-"""Preference pairs by source: judged by a model (`pmi`, `judge`), the films' own replies, or visitors' votes.
+"""Preference pairs by source: judged by a model (embedded, or an LLM), the films' own replies, or visitors' votes.
 
 Each function takes the section that it needs and gives a `LabelledSet`. The first two sample two replies to each prompt
 by the SFT variant; votes are read from the Hub, and nothing is sampled.
@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from chat.template import STOP
 from eval.judge.bias import averaged
-from eval.judge.comparison import Judge
+from eval.judge.comparison import Judge, compare_in_both_orders
+from eval.qualify.card import QualificationCard
 from hub.errors import UserError
 from hub.lineage import Input
 from hub.task import log_progress
+from training.feedback.gate import pass_gate
 from training.feedback.labels import FILM_JUDGE, PEOPLE, LabelledPair, reason_to_drop
 from training.feedback.sampling import PromptRow, SampledPairs, open_sampler, sampled, seeded_prompts
-from training.recipe_schema import Preferences
+from training.recipe_preferences import Preferences
 
 if TYPE_CHECKING:
     from chat.variants import ModelVariants
@@ -36,7 +38,9 @@ class SamplingContext:
     variants: ModelVariants | None
     """The models of this machine; None where a server samples and nothing here judges."""
     folder: Path
-    """Sampled replies, kept for a run that was killed."""
+    """Qualification and sampled replies, kept for a run that was killed."""
+    judge: Input | None = None
+    """The embedded judge's own model, where it has one."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +53,27 @@ class LabelledSet:
     """What was counted on the way: redraws, prompts left out, votes."""
     judges: list[Judge] = field(default_factory=list)
     """Who judged; nobody did where the source itself says what is preferred."""
+    qualification: QualificationCard | None = None
+    """Of the first judge."""
 
 
 def from_judge(
     settings: Preferences, judges: tuple[JudgeSettings, JudgeSettings], context: SamplingContext, cache: Path
 ) -> LabelledSet:
-    """AI feedback: pairs judged in both orders by the base model's PMI or by an LLM, a second one beside it.
+    """AI feedback: pairs judged in both orders by an embedded judge or by an LLM, a second one beside it.
+
+    The judge that decides qualifies first: nothing is sampled for one that may not label, and no label paid for.
 
     Args:
-        settings: `source` is pmi or judge.
+        settings: `source` is judge, or the name of an embedded one.
         judges: the recipe's judge and second judge; one without a model is none.
         context: models and inputs to sample from.
         cache: the judge's answers, which are paid for once.
     """
     from eval.judge.client import Client
 
+    opened = open_judges(settings, judges, context, cache)
+    card = pass_gate(opened[0], settings, context.dialogue, context.folder)
     counts: dict[str, int] = {}
     if settings.prompts_from == "judge":
         from training.feedback.prompts import test_lines, written_prompts
@@ -74,9 +84,8 @@ def from_judge(
     else:
         prompts = seeded_prompts(context.dialogue, settings)
     replies = sample_replies(settings, prompts, context)
-    opened = open_judges(settings, judges, context, cache)
     pairs = judge_pairs(opened, prompts, replies, settings, context.sft)
-    return LabelledSet(prompts, pairs, counts | replies.counts, opened)
+    return LabelledSet(prompts, pairs, counts | replies.counts, opened, card)
 
 
 def from_films(settings: Preferences, context: SamplingContext) -> LabelledSet:
@@ -138,11 +147,10 @@ def open_judges(
     settings: Preferences, judges: tuple[JudgeSettings, JudgeSettings], context: SamplingContext, cache: Path
 ) -> list[Judge]:
     """Who labels the pairs: one judge, or a second one beside it for comparison."""
-    if settings.source == "pmi":
-        from eval.judge.pmi import PMIJudge
+    if settings.embedded:
+        from eval.judge.embedded import open_embedded
 
-        assert context.variants is not None
-        return [PMIJudge(context.variants)]
+        return [open_embedded(settings.source, context.variants, context.judge.revision if context.judge else None)]
     from eval.judge.client import Client
     from eval.judge.pairwise import LLMJudge
 
@@ -177,5 +185,4 @@ def judge_both_orders(judge: Judge, prompts: list[PromptRow], replies: SampledPa
     """Probability that the reply shown first wins, of every pair in both orders: position bias averages out."""
     log_progress("preferences", f"judging by {judge.name}, in both orders")
     pairs = [(row["prompt"], a.text, b.text) for row, (a, b) in zip(prompts, replies.pairs, strict=True)]
-    scores = judge.compare(pairs + [(prompt, second, first) for prompt, first, second in pairs])
-    return list(zip(scores[: len(pairs)], scores[len(pairs) :], strict=True))
+    return compare_in_both_orders(judge, pairs)

@@ -68,7 +68,7 @@ def prompt_request(number: int, about: dict[str, str], mode: Capabilities) -> Re
     """Judge request for `PER_CALL` lines of a scene; its number keeps equal scenes apart in the cache."""
     return Request(
         (("user", ASK.format(count=PER_CALL, **about)),),
-        max_tokens=60 * PER_CALL,
+        max_tokens=60 * PER_CALL + mode.thinking,
         temperature=1.0 if mode.temperature else -1.0,
         schema=SCHEMA if mode.schema else None,
         salt=number,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from chat.generate import FinishReason
 from hub.errors import UserError
 from hub.lineage import Input
-from training.recipe_schema import Preferences
+from training.recipe_preferences import Preferences
 
 if TYPE_CHECKING:
     from chat.engine.openai_server import RemoteEngine

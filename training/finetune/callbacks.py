@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,44 @@ def first_and_last(trainer: Any, key: str) -> tuple[float, float] | None:
 def last_loss(trainer: Any) -> float | None:
     """The last loss that the trainer logged."""
     return next((round(entry["loss"], 4) for entry in reversed(trainer.state.log_history) if "loss" in entry), None)
+
+
+def mean_loss(trainer: Any) -> float | None:
+    """Mean training loss over all logged steps, also those before a run was resumed.
+
+    An entry of the log counts as often as it has steps: it is their mean.
+    """
+    logged = [(0, 0.0), *((entry["step"], entry["loss"]) for entry in trainer.state.log_history if "loss" in entry)]
+    steps = [step - before for (before, _), (step, _) in pairwise(logged)]
+    total = sum(count * loss for count, (_, loss) in zip(steps, logged[1:], strict=True))
+    return round(total / sum(steps), 4) if sum(steps) else None
+
+
+def training_clock(path: Path, resumed: bool) -> Any:
+    """Clock of a run that may be killed and resumed: `minutes()` is the time of all its pieces.
+
+    Args:
+        path: file that keeps the seconds until the last checkpoint.
+        resumed: whether the run goes on from that checkpoint.
+    """
+    from transformers import TrainerCallback
+
+    class TrainingClock(TrainerCallback):
+        def __init__(self) -> None:
+            self.before = float(path.read_text()) if resumed and path.exists() else 0.0
+            self.started = time.monotonic()
+
+        def seconds(self) -> float:
+            return self.before + time.monotonic() - self.started
+
+        def minutes(self) -> float:
+            return round(self.seconds() / 60, 2)
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                path.write_text(str(self.seconds()))
+
+    return TrainingClock()
 
 
 def plot_losses(trainer: Any, path: Path) -> Path:

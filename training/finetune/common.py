@@ -1,9 +1,10 @@
-"""What SFT and DPO share: arguments for TRL, what counts as the same run, and the adapter's card."""
+"""What the trainings share: arguments for TRL, a run to its end, what is the same run, and the adapter's card."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from chat.template import SYSTEM_PROMPT, chat_format
 from chat.variants import has_bf16
@@ -11,6 +12,7 @@ from hub.cards import model_card
 from hub.lineage import Input, Lineage, fetch_lineage
 from hub.rights import combine_rights, inherited_rights, license_note, rights_of_base
 from hub.task import log_progress
+from training.finetune.callbacks import mean_loss, training_clock
 from training.recipe import Recipe
 
 
@@ -36,6 +38,39 @@ def trainer_arguments(trl: dict[str, Any], folder: Path) -> dict[str, Any]:
         "output_dir": str(folder / "checkpoints"),
         "push_to_hub": False,
     }
+
+
+class TrainingRun(NamedTuple):
+    """A run that has reached its end, in as many pieces as it took."""
+
+    steps: int
+    """Optimizer steps."""
+    mean_loss: float | None
+    minutes: float
+
+
+def train_to_end(trainer: Any, folder: Path) -> TrainingRun:
+    """Trains from the last checkpoint to the end; a run that had reached it takes no step more.
+
+    Transformers takes one more step where the last checkpoint lies within an epoch, and knows no end by early stopping.
+    """
+    from training.finetune.loading import last_checkpoint
+
+    checkpoint = last_checkpoint(folder / "checkpoints")
+    if checkpoint and has_ended(Path(checkpoint)):
+        log_progress("train", f"had ended: taken from {checkpoint}")
+        trainer.args.max_steps, trainer.args.num_train_epochs = -1, 0
+    clock = training_clock(folder / "seconds.txt", resumed=checkpoint is not None)
+    trainer.add_callback(clock)
+    result = trainer.train(resume_from_checkpoint=checkpoint)
+    return TrainingRun(result.global_step, mean_loss(trainer), clock.minutes())
+
+
+def has_ended(checkpoint: Path) -> bool:
+    """Whether training had nothing left to do after a checkpoint: all steps done, or stopped early."""
+    state = json.loads((checkpoint / "trainer_state.json").read_text())
+    control = state.get("stateful_callbacks", {}).get("TrainerControl", {}).get("args", {})
+    return state["global_step"] >= state["max_steps"] or bool(control.get("should_training_stop"))
 
 
 def model_settings(recipe: Recipe) -> dict[str, Any]:

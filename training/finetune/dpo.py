@@ -6,7 +6,6 @@ stands alone on the base. Carries on from its last checkpoint when started again
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from training.finetune.common import (
     dialogue_context_turns,
     first_process_only,
     model_settings,
+    train_to_end,
     trainer_arguments,
 )
 from training.finetune.memory_plan import Shape, plan_run
@@ -89,26 +89,23 @@ def train_dpo(
         for part in (train_rows, held_out)
     ]
     trainer = build_dpo_trainer(model, tokenizer, arguments, *sides)
-    checkpoint = last_checkpoint(folder / "checkpoints")
-    if checkpoint is None:
+    if last_checkpoint(folder / "checkpoints") is None:
         trainer.add_callback(first_loss_guard(arguments))
     for callback in callbacks:
         trainer.add_callback(callback)
-    started = time.monotonic()
-    result = trainer.train(resume_from_checkpoint=checkpoint)
-    minutes = (time.monotonic() - started) / 60
+    run = train_to_end(trainer, folder)
     measured = trainer.evaluate() if held_out else {}
     facts = {
         **counts,
-        "steps": result.global_step,
+        "steps": run.steps,
         "beta": arguments.beta,
         "loss type": "+".join(arguments.loss_type),
         **({"ld_alpha": arguments.ld_alpha} if arguments.ld_alpha is not None else {}),
-        "mean train loss": round(result.training_loss, 4),
+        "mean train loss": run.mean_loss,
         "final train loss": last_loss(trainer),
         **logged_rewards(trainer),
         **{f"held-out {name}": round(measured[f"eval_{key}"], 4) for name, key in HELD_OUT_METRICS.items() if measured},
-        "minutes": round(minutes, 2),
+        "minutes": run.minutes,
         "context_turns": dialogue_context_turns(pin(recipe.names.dialogue, "dataset")),
         **chat_facts(tokenizer),
     }

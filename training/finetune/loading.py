@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chat.embeddings import make_room, row_modules
 from chat.sampling import Sampling
-from chat.template import START, STOP, chat_format, stop_ids
+from chat.template import START, STOP, chat_format, load_tokenizer, stop_ids
 from chat.variants import has_bf16
 from hub.errors import UserError
 from training.finetune.trl_compat import keep_cpu_layout, patch_for_trl
@@ -23,10 +24,12 @@ CHAT_TOKENS = (START, STOP)
 
 
 def load_base(repo: str, revision: str, model: Model, bf16: bool = False) -> PreTrainedModel:
-    """Causal LM of the base, loaded for training as `loading` says."""
+    """Causal LM of the base, loaded for training as `loading` says, with rows for the tokens of its chat format."""
     from transformers import AutoModelForCausalLM
 
-    return ready_base(AutoModelForCausalLM.from_pretrained(repo, revision=revision, **loading(model, bf16)), model)
+    base = AutoModelForCausalLM.from_pretrained(repo, revision=revision, **loading(model, bf16))
+    make_room(base, load_tokenizer(repo, revision))
+    return ready_base(base, model)
 
 
 def loading(model: Model, bf16: bool = False) -> dict[str, Any]:
@@ -78,14 +81,14 @@ def ready_base(base: PreTrainedModel, model: Model) -> PreTrainedModel:
 
 
 def add_lora(base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lora: Lora) -> PeftModel:
-    """LoRA model: a fresh adapter on every linear layer, and on the two ChatML embeddings where the recipe says so."""
+    """LoRA model: a fresh adapter on every linear layer, and on rows of the chat tokens where the recipe says so."""
     from peft import get_peft_model
 
-    return patch_for_trl(get_peft_model(base, lora_config(tokenizer, lora, task_type="CAUSAL_LM")))
+    return patch_for_trl(get_peft_model(base, lora_config(base, tokenizer, lora, task_type="CAUSAL_LM")))
 
 
-def lora_config(tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> LoraConfig:
-    """LoRA config of a recipe.
+def lora_config(base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> LoraConfig:
+    """LoRA config of a recipe. ChatML's tokens are trained in the embedding, and in a head that is untied.
 
     Nothing of a quantized base is cast to float32, as `prepare_model_for_kbit_training` would: at 3B the embeddings
     alone would take another 0.6 GB, and the norms compute in float32 anyway. Raises UserError where ChatML's tokens
@@ -104,7 +107,7 @@ def lora_config(tokenizer: PreTrainedTokenizerBase, lora: Lora, **task: Any) -> 
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules="all-linear",
-        trainable_token_indices={"embed_tokens": chat_tokens} if lora.train_chat_tokens else None,
+        trainable_token_indices=dict.fromkeys(row_modules(base), chat_tokens) if lora.train_chat_tokens else None,
         **task,
     )
 
@@ -121,11 +124,17 @@ def last_checkpoint(folder: Path) -> str | None:
 
 
 def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> dict[str, Path]:
-    """Saves the trained adapter, tokenizer, chat template and generation config; returns path-in-repo to file."""
+    """Saves the trained adapter, tokenizer, chat template and generation config; returns path-in-repo to file.
+
+    LoRA's matrices are stored in bf16, as the base is: half the bytes to download, each weight within 0.4%. Trained
+    tokens and score heads stay in float32; checkpoints do too.
+    """
     from transformers import GenerationConfig
 
     shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(str(folder), selected_adapters=["default"])
+    # PEFT would save the whole embedding where rows were added to it, of which all but the trained ones are the base's
+    model.save_pretrained(str(folder), selected_adapters=["default"], save_embedding_layers=False)
+    _lora_in_bf16(folder / "adapter_model.safetensors")
     tokenizer.save_pretrained(str(folder))
     GenerationConfig(
         **Sampling().to_generate_kwargs(),
@@ -134,3 +143,11 @@ def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, folder: P
     ).save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card; ours is written when it is published
     return {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def _lora_in_bf16(file: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tensors = {name: value.to(torch.bfloat16) if ".lora_" in name else value for name, value in load_file(file).items()}
+    save_file(tensors, file, {"format": "pt"})

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from chat.embeddings import make_room
 from hub.errors import one_line_errors
 from hub.lineage import Input, Lineage, pin
 from training.finetune.common import adapter_card, chat_facts
@@ -59,10 +60,12 @@ def merge(base: str, base_revision: str, adapter: str, revision: str, folder: Pa
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     base_model = AutoModelForCausalLM.from_pretrained(base, revision=base_revision, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(adapter, revision=revision)
+    make_room(base_model, tokenizer)
     model: Any = PeftModel.from_pretrained(base_model, adapter, revision=revision).merge_and_unload()
     model.generation_config = GenerationConfig.from_pretrained(adapter, revision=revision)
     model.to(torch.bfloat16).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(adapter, revision=revision).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 if __name__ == "__main__":

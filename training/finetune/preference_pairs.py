@@ -8,6 +8,7 @@ import random
 from difflib import SequenceMatcher
 from typing import Any
 
+from chat.own_format import OwnFormat
 from chat.template import break_control_tokens, broken_messages, chat_format, encode_prompt, encode_reply
 from hub.errors import UserError
 from hub.lineage import Input, fetch_lineage
@@ -81,8 +82,8 @@ def render_preference(tokenizer: Any, row: dict[str, Any]) -> dict[str, str]:
 
 
 def text_tokenizer(tokenizer: Any) -> Any:
-    """The tokenizer for rendered text: of a base's own format a copy that puts no BOS before what has one."""
-    if chat_format(tokenizer).own:
+    """The tokenizer for rendered text: of a format in one piece a copy that puts no BOS before what has one."""
+    if isinstance(chat_format(tokenizer), OwnFormat):
         tokenizer = copy.deepcopy(tokenizer)
         tokenizer.backend_tokenizer.post_processor = None
     return tokenizer

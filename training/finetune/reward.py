@@ -6,14 +6,14 @@ at the token that ends a reply, over the very tokens that the chat sees.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 from chat.template import encode_prompt, encode_reply
+from eval.judge.reward_model import head_scores
 from hub.lineage import Input, Lineage, pin
 from training.finetune.callbacks import finite_guard, first_and_last, last_loss, plot_losses
-from training.finetune.common import adapter_card, chat_facts, model_settings, trainer_arguments
+from training.finetune.common import adapter_card, chat_facts, model_settings, train_to_end, trainer_arguments
 from training.finetune.preference_pairs import kept_pairs, same_base
 from training.recipe import Recipe
 from training.recipe_schema import Model
@@ -37,7 +37,7 @@ def train_reward(
     from trl import RewardConfig, RewardTrainer
 
     from chat.template import load_tokenizer
-    from training.finetune.loading import last_checkpoint, lora_config, save_adapter
+    from training.finetune.loading import lora_config, save_adapter
 
     same_base(base, preferences)
     arguments = RewardConfig(**trainer_arguments(recipe.reward.trl, folder))
@@ -46,7 +46,7 @@ def train_reward(
     log_progress("reward", ", ".join(f"{name}: {value}" for name, value in counts.items()))
     set_seed(arguments.seed)
     scorer = load_scorer(base.repo, base.revision, recipe.model, bool(arguments.bf16))
-    adapter = lora_config(tokenizer, recipe.model.lora, task_type="SEQ_CLS", modules_to_save=["score"])
+    adapter = lora_config(scorer, tokenizer, recipe.model.lora, task_type="SEQ_CLS", modules_to_save=["score"])
     model: Any = get_peft_model(scorer, adapter)
     for parameter in model.parameters():
         if parameter.requires_grad:  # the score head too, which PEFT leaves in the dtype of the base
@@ -58,15 +58,14 @@ def train_reward(
         processing_class=tokenizer,
         callbacks=[finite_guard()],
     )
-    started = time.monotonic()
-    result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
+    run = train_to_end(trainer, folder)
     accuracy = first_and_last(trainer, "accuracy")
     facts = {
         **counts,
-        "steps": result.global_step,
+        "steps": run.steps,
         "final train loss": last_loss(trainer),
         **({"accuracy, first to last step": f"{accuracy[0]} to {accuracy[1]}"} if accuracy else {}),
-        "minutes": round((time.monotonic() - started) / 60, 2),
+        "minutes": run.minutes,
         **chat_facts(tokenizer),
     }
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
@@ -78,6 +77,7 @@ def load_scorer(repo: str, revision: str, model: Model, bf16: bool = False) -> A
     import torch
     from transformers import AutoModelForSequenceClassification
 
+    from chat.embeddings import make_room
     from chat.template import load_tokenizer
     from training.finetune.loading import loading, ready_base
 
@@ -85,6 +85,7 @@ def load_scorer(repo: str, revision: str, model: Model, bf16: bool = False) -> A
     options = {"revision": revision, "num_labels": 1, **loading(model, bf16)}
     scorer = AutoModelForSequenceClassification.from_pretrained(repo, **options)
     tokenizer: Any = load_tokenizer(repo, revision)
+    make_room(scorer, tokenizer)
     scorer.config.pad_token_id = tokenizer.pad_token_id
     return ready_base(scorer, model)
 
@@ -111,20 +112,7 @@ class Scorer:
 
     def __call__(self, prompts: list[list[dict[str, str]]], replies: list[str]) -> list[float]:
         """The score of each reply to its prompt, read at the token that ends it."""
-        import torch
-
-        rows = [
-            encode_prompt(self.tokenizer, prompt) + encode_reply(self.tokenizer, reply)
-            for prompt, reply in zip(prompts, replies, strict=True)
-        ]
-        scores: list[float] = []
-        for start in range(0, len(rows), 32):
-            batch: Any = self.tokenizer.pad(
-                {"input_ids": rows[start : start + 32]}, padding_side="right", return_tensors="pt"
-            )
-            with torch.inference_mode():
-                scores += self.model(**batch.to(self.model.device)).logits[:, 0].float().tolist()
-        return scores
+        return head_scores(self.model, self.tokenizer, list(zip(prompts, replies, strict=True)))
 
 
 STAGE = Stage("Reward model", reward_task, train_reward, adapter_card)

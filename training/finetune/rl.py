@@ -8,7 +8,6 @@ reward of SFT, DPO and RL on held-out prompts, with the time each took, goes int
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from training.finetune.common import (
     chat_facts,
     dialogue_context_turns,
     model_settings,
+    train_to_end,
     trainer_arguments,
 )
 from training.finetune.dpo import load_sft
@@ -48,7 +48,7 @@ def train_rl(
     from trl import RLOOConfig, RLOOTrainer
 
     from chat.template import load_tokenizer
-    from training.finetune.loading import last_checkpoint, save_adapter
+    from training.finetune.loading import save_adapter
 
     arguments = RLOOConfig(**trainer_arguments(recipe.rl.trl, folder))
     tokenizer: Any = load_tokenizer(base.repo, base.revision)
@@ -74,18 +74,16 @@ def train_rl(
         callbacks=[finite_guard()],
     )
     complete_reference(model)
-    started = time.monotonic()
-    result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
-    minutes = round((time.monotonic() - started) / 60, 2)
+    run = train_to_end(trainer, folder)
     if "ref" in model.peft_config:
         model.delete_adapter("ref")
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
     files["losses.png"] = plot_losses(trainer, folder / "losses.png")
     del trainer, model
     before = training_minutes(reward)
-    taken = {"rl": f"{minutes} min" + (f" after {before} of the reward model" if before else "")}
+    taken = {"rl": f"{run.minutes} min" + (f" after {before} of the reward model" if before else "")}
     compared = compare_rewards(recipe, base, scorer, dialogue, {"sft": sft, "rl": folder / "adapter"}, taken)
-    facts = {"prompts": len(prompts), "steps": result.global_step, **compared, "minutes": minutes}
+    facts = {"prompts": len(prompts), "steps": run.steps, **compared, "minutes": run.minutes}
     facts |= {"context_turns": dialogue_context_turns(dialogue), **chat_facts(tokenizer)}
     return files, facts
 

@@ -6,7 +6,6 @@ apart, loss on the reply alone. Carries on from its last checkpoint when started
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from training.finetune.common import (
     dialogue_context_turns,
     first_process_only,
     model_settings,
+    train_to_end,
     trainer_arguments,
 )
 from training.finetune.memory_plan import Shape, plan_run, steps_of
@@ -48,10 +48,12 @@ def train_sft(
     from transformers import set_seed
 
     from chat.template import load_tokenizer
+    from training.base.check import check_base
     from training.data.encode import encode, published_pairs
     from training.data.packing import describe, examples
-    from training.finetune.loading import add_lora, last_checkpoint, load_base, save_adapter
+    from training.finetune.loading import add_lora, load_base, save_adapter
 
+    check_base(base.repo, base.revision, recipe)
     arguments = sft_arguments(recipe.sft.trl, folder)
     assert arguments.max_length is not None
     tokenizer = load_tokenizer(base.repo, base.revision)
@@ -74,16 +76,15 @@ def train_sft(
     trainer = build_sft_trainer(model, tokenizer, arguments, encoded, dataset, held_out, recipe.sft.patience)
     for callback in callbacks:
         trainer.add_callback(callback)
-    started = time.monotonic()
-    result = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
+    run = train_to_end(trainer, folder)
     facts = {
         "context_turns": dialogue_context_turns(dialogue),
         **chat_facts(tokenizer),
         **packing,
-        "steps": result.global_step,
-        "mean train loss": round(result.training_loss, 4),
+        "steps": run.steps,
+        "mean train loss": run.mean_loss,
         "final train loss": last_loss(trainer),
-        "minutes": round((time.monotonic() - started) / 60, 2),
+        "minutes": run.minutes,
     }
     if held_out:
         facts["validation pairs"] = len(held_out.table)

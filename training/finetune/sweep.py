@@ -18,6 +18,7 @@ from hub.lineage import Input, pin
 from training.finetune.dpo import train_dpo
 from training.finetune.sft import train_sft
 from training.recipe import Recipe, load
+from training.recipe_file import read_recipe_file, set_key
 from training.stage import WORK, base_input, log_progress
 
 SCORES: dict[str, tuple[str, Any]] = {"sft": ("eval_loss", "minimize"), "dpo": ("eval_rewards/accuracies", "maximize")}
@@ -183,14 +184,9 @@ def write_best(study: Any, recipe: Path, overrides: list[str], out: Path) -> Non
     from matplotlib.figure import Figure
 
     out.mkdir(parents=True, exist_ok=True)
-    content = yaml.safe_load(recipe.read_text())
-    chosen = {key: yaml.safe_load(value) for key, value in (override.split("=", 1) for override in overrides)}
-    for name, value in {**chosen, **study.best_params}.items():
-        *sections, last = name.split(".")
-        mapping = content
-        for section in sections:
-            mapping = mapping.setdefault(section, {})
-        mapping[last] = value
+    content = read_recipe_file(recipe, overrides)
+    for name, value in study.best_params.items():
+        set_key(content, name, value)
     head = f"# The best of {len(study.trials)} trials of study {study.study_name}: {study.best_value:.4f}\n"
     (out / "best.yaml").write_text(head + yaml.safe_dump(content, sort_keys=False))
     drawing = Figure(figsize=(3.2 * len(study.best_params), 3), dpi=120, layout="constrained", facecolor="white")

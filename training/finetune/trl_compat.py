@@ -65,17 +65,19 @@ def with_bias(model: PeftModel) -> PeftModel:
 
 
 def complete_reference(model: PeftModel) -> None:
-    """Reference adapter `ref` equal to the trained one, to the bit (TRL 1.16).
+    """Reference adapter `ref` frozen, and equal to the trained one to the bit (TRL 1.16).
 
-    TRL's own copy differs in two ways. It leaves out trained tokens, for it looks for `.default.` inside a name and
-    theirs end in `.default`; and of a 4-bit model it rounds the trained adapter to bf16 after copying it. DPO's first
-    loss would be up to 1e-3 off ln 2.
+    TRL's own copy differs in three ways. It leaves out trained tokens, for it looks for `.default.` inside a name and
+    theirs end in `.default`; of a loaded adapter it leaves theirs to the optimizer, whose checkpoint a resumed run
+    cannot read, for there they are frozen; and of a 4-bit model it rounds the trained adapter to bf16 after copying it.
+    DPO's first loss would be up to 1e-3 off ln 2.
     """
     parameters = dict(model.named_parameters())
     for name, parameter in parameters.items():
         reference = parameters.get(f"{name}.".replace(".default.", ".ref.").removesuffix("."))
         if reference is not None and reference is not parameter:
             reference.data = parameter.data.clone()
+            reference.requires_grad_(False)
 
 
 def packed_noise(flattened: float, mean_length: float) -> float:

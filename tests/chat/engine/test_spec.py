@@ -11,6 +11,7 @@ from chat.variants import ModelRef, load_variants
 from tests.support.models import random_adapter, refs, tiny_model
 from tests.support.scenes import NAMES
 
+EMBEDDING, HEAD = {"embed_tokens": [1, 2]}, {"lm_head": [1, 2, 300]}
 REPLIES = [[40, 1, 7, 500], [2, 300], [9], [1, 2, 3]]  # trained tokens among them
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 32}  # fmt: skip
@@ -37,13 +38,14 @@ FORMS = {
 
 @pytest.mark.parametrize(
     ("form", "tokens"),
-    [*((form, True) for form in FORMS), ("llama", False), ("smollm2", False), ("qwen2, yarn", False)],
-)
+    [*((form, EMBEDDING) for form in FORMS), *((form, None) for form in ("llama", "smollm2", "qwen2, yarn")),
+     ("llama", EMBEDDING | HEAD), ("qwen2, yarn", EMBEDDING | HEAD), ("llama", HEAD)],
+)  # fmt: skip
 def test_every_form_is_transformers_s(form, tokens, rows, tmp_path):
     kind, settings = FORMS[form]
     variants = tiny_variants(kind, tmp_path, tokens, **settings)
     decoder = Decoder(variants, "float32")
-    assert bool(decoder.body.trained) == tokens
+    assert decoder.body.trained == (tokens or {}).get("embed_tokens", [])
     cache = decoder.cache(len(rows), 64)
     for step in range(5):  # prompts of four variants in one batch, then four steps
         new = [row if step == 0 else [(reply * 4)[step - 1]] for row, reply in zip(rows, REPLIES, strict=True)]
@@ -55,10 +57,13 @@ def test_every_form_is_transformers_s(form, tokens, rows, tmp_path):
     assert expected.std() > 0.5  # of the order of a trained model's, so that the tolerance means something
 
 
-def tiny_variants(kind, folder, tokens=True, **settings):
-    """A tiny base and two random adapters on it."""
+def tiny_variants(kind, folder, tokens, **settings):
+    """A tiny base and two random adapters on it, with trained tokens in the modules that are named."""
     base = tiny_model(kind, folder / "base", **settings)
-    adapters = {name: random_adapter(base, folder / name, seed, tokens) for seed, name in enumerate(("sft", "dpo"))}
+    adapters = {
+        name: random_adapter(base, folder / name, seed, trainable_token_indices=tokens)
+        for seed, name in enumerate(("sft", "dpo"))
+    }
     return load_variants(ModelRef(base), refs(adapters))
 
 
@@ -97,7 +102,7 @@ def test_another_model_is_said_in_one_line(kind, settings, reason, tmp_path):
     [
         ({"target_modules": ["q_proj", "lm_head"]}, "an adapter changes base_model.model.lm_head"),
         ({"target_modules": ["q_proj"], "lora_bias": True}, "an adapter is more than plain LoRA at .*q_proj"),
-        ({"target_modules": ["q_proj"], "trainable_token_indices": {"lm_head": [1]}}, "changes tokens of .*lm_head"),
+        ({"target_modules": ["k_proj"], "trainable_token_indices": {"q_proj": [1]}}, "changes tokens of .*q_proj"),
     ],
 )
 def test_another_adapter_is_said_in_one_line(settings, reason, llama):

@@ -9,7 +9,6 @@ from huggingface_hub import DatasetCard, HfApi
 from eval.geval import run
 from eval.geval.__main__ import main
 from eval.geval.summary import gains, mean_scores
-from eval.judge.capabilities import Capabilities
 from hub.errors import UserError
 from hub.lineage import Lineage, fetch_lineage, pin
 from hub.names import Names
@@ -18,13 +17,13 @@ from hub.publish import publish
 from tests.support.answered import response_row
 from tests.support.in_process import run_main
 
-FULL, NONE = Capabilities(20, True, True, True), Capabilities(0, True, True, True)
-ITEM = run.GevalItem(0, "dpo", [{"role": "system", "content": "x"}, {"role": "user", "content": "Who is it?"}], "Me.")
+PROMPTS = 20
+VOICES = 5  # three variants, the film's own reply and another film's
 
 
 @pytest.fixture
 def names(hub_url, namespace, tmp_path):
-    """An evaluation set of 40 prompts and three variants."""
+    """An evaluation set of 20 prompts and three variants."""
     found = Names(namespace, "starter")
     republish(found, tmp_path)
     return found
@@ -37,7 +36,8 @@ def republish(names, folder, *inputs):
             [f"Line {n}?"],
             {variant: f"{variant} {n}" if n else "  " for variant in ("base", "sft", "dpo")},
         )
-        for n in range(40)
+        | {"movie_id": f"m{n // 2}", "film_reply": f"film {n}", "shuffled_reply": f"shuffled {n}"}
+        for n in range(PROMPTS)
     ]
     files, _ = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, folder)
     card = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
@@ -46,30 +46,18 @@ def republish(names, folder, *inputs):
 
 
 def planted(text: str) -> float:
-    """DPO's replies are better than SFT's; base's are as good as SFT's."""
-    chance = np.random.default_rng(len(text) + sum(map(ord, text)))
-    return float(np.clip((0.7 if text.startswith("dpo") else 0.5) + chance.normal(0, 0.1), 0, 1))
-
-
-def test_the_question_ends_at_the_score_and_an_empty_reply_is_said_to_be_one():
-    asked = run.score_request(ITEM, "fluency", ["Read it.", "Give the score."], FULL)
-    text = asked.messages[0][1]
-    assert text.endswith("Fluency, from 1 (worst) to 5 (best), as one digit and nothing else.\nScore:")
-    assert "1. Read it.\n2. Give the score.\n" in text
-    assert "\n- Who is it?\n" in text
-    assert "\nReply: Me.\n" in text
-    assert (asked.max_tokens, asked.logprobs, asked.n) == (1, 20, 1)
-    assert (
-        "Reply: (says nothing)" in run.score_request(ITEM._replace(reply=" \n"), "fluency", ["x"], FULL).messages[0][1]
-    )
-    assert run.score_request(ITEM, "fluency", ["x"], NONE).n == 20
+    """DPO's replies are better, the films' better still, other films' worse; base and SFT win every other film."""
+    variant, _, place = text.partition(" ")
+    swing = 0.1 if place.isdecimal() and int(place) % 4 < 2 else -0.1
+    centre = {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.7, "film": 0.85, "shuffled": 0.2}
+    return centre.get(variant, 0.5)
 
 
 def test_a_planted_difference_appears_and_a_planted_null_does_not(names, served, tmp_path, capsys):
     stub, settings = served(opinion=planted)
     revision = run.run_geval(names, settings, tmp_path)
     rows = load_dataset(names.geval, split="test")
-    assert len(rows) == 40 * 3 * 4
+    assert len(rows) == PROMPTS * VOICES * 4
     assert set(rows["criterion"]) == set(run.CRITERIA)
     assert all(1 <= score <= 5 for score in rows["score"])
     results = fetch_lineage(names.geval, "dataset")[1].facts
@@ -77,10 +65,12 @@ def test_a_planted_difference_appears_and_a_planted_null_does_not(names, served,
         assert results["gains"][name]["dpo - sft"]["low"] > 0
         null = results["gains"][name]["sft - base"]
         assert null["low"] < 0 < null["high"]
+        for other in ("base", "sft", "dpo", "shuffled"):
+            assert results["gains"][name][f"film - {other}"]["low"] > 0
         assert 5 <= len(results["steps"][name]) <= 7
     assert results["low_mass"] == 0
     said = capsys.readouterr().out
-    assert "| criterion | base | fine-tuned | DPO | fine-tuned over base | DPO over fine-tuned |" in said
+    assert "| mean score | base | fine-tuned | DPO | the films' own | another film's |" in said
     card = DatasetCard.load(names.geval)
     assert "1. Look at you." in card.text
     calls = stub.calls
@@ -92,7 +82,7 @@ def test_without_log_probabilities_twenty_samples_are_asked(names, served, tmp_p
     _, settings = served(opinion=planted, alternatives=0)
     run.run_geval(names, settings, tmp_path, prompts=5)
     rows = load_dataset(names.geval, split="test")
-    assert len(rows) == 60
+    assert len(rows) == 5 * VOICES * 4
     assert all(len(samples) == 20 for samples in rows["samples"])
     assert rows["score"][0] == pytest.approx(np.mean([int(text) for text in rows["samples"][0]]))
 
@@ -129,17 +119,18 @@ def test_what_a_judge_refuses_is_counted_and_the_rest_is_scored(names, served, t
     stub.answer = answer
     run.run_geval(names, settings, tmp_path)
     facts = fetch_lineage(names.geval, "dataset")[1].facts
-    assert (facts["scored"], facts["unscored"]) == (40 * 3 * 4 - 4, 4)
+    assert (facts["scored"], facts["unscored"], facts["refused"]) == (PROMPTS * VOICES * 4 - 4, 4, 4)
     missing = [(row["item"], row["voice"]) for row in load_dataset(names.geval, split="test") if row["score"] is None]
     assert set(missing) == {(7, "dpo")}
 
 
 def test_a_judge_that_refuses_or_writes_no_steps_is_one_line(names, served, tmp_path):
     stub, settings = served()
-    prose, stub.prose = stub.prose, lambda *arguments: "No."
+    prose = stub.prose
+    stub.prose = lambda prompt, *rest: prose(prompt, *rest) if "one letter" in prompt else "No."
     with pytest.raises(UserError, match="does not write 5 to 7 steps"):
         run.run_geval(names, settings, tmp_path)
-    with pytest.raises(UserError, match="has 40 prompts, not 50"):
+    with pytest.raises(UserError, match="has 20 prompts, not 50"):
         run.run_geval(names, settings, tmp_path, prompts=50)
     stub.prose, stub.tops = prose, lambda labels: [("I", -0.1), ("Sorry", -3.0)]
     with pytest.raises(UserError, match="gave no answer that is a score"):
@@ -161,12 +152,32 @@ def test_the_labeller_is_warned_of(names, served, tmp_path, capsys):
     assert "warning" not in capsys.readouterr().out
 
 
-def test_two_judges_stand_beside_each_other(names, served, tmp_path):
-    for model, second in (("one", False), ("two", True)):
-        _, settings = served(opinion=planted, model=model)
-        run.run_geval(names, settings, tmp_path, prompts=2, second=second)
-    found = [fetch_lineage(repo, "dataset")[1].facts["judge"] for repo in (names.geval, names.second_geval)]
-    assert found == ["one", "two"]
+def test_a_second_judge_takes_the_firsts_steps(names, served, tmp_path):
+    _, first = served(opinion=planted, model="one")
+    _, second = served(opinion=planted, model="two")
+    with pytest.raises(UserError, match=r"no steps in .*geval: .* run eval.geval first"):
+        run.run_geval(names, second, tmp_path, prompts=2, second=True)
+    run.run_geval(names, first, tmp_path, prompts=2)
+    run.run_geval(names, second, tmp_path, prompts=2, second=True)
+    one, two = (fetch_lineage(repo, "dataset")[1] for repo in (names.geval, names.second_geval))
+    assert [made.facts["judge"] for made in (one, two)] == ["one", "two"]
+    assert two.facts["rubric"] == two.settings["steps"] == one.facts["rubric"]
+    assert two.facts["steps"] == one.facts["steps"]
+    assert two.facts["rubric"]["written_by"] == "one"
+
+
+def test_a_stronger_model_writes_the_steps(names, served, tmp_path):
+    scorer, settings = served(opinion=planted)
+    strong, writer = served(opinion=planted, model="strong")
+    prose = strong.prose
+    strong.prose = lambda prompt, *rest: prose(prompt, *rest).replace("Look at", "Weigh")
+    own = scorer.prose
+    scorer.prose = lambda prompt, *rest: own(prompt, *rest) if "one letter" in prompt else "No steps of mine."
+    run.run_geval(names, settings, tmp_path, prompts=2, writer=writer)
+    found = fetch_lineage(names.geval, "dataset")[1]
+    assert found.facts["rubric"]["written_by"] == found.settings["steps"]["written_by"] == "strong"
+    assert found.facts["steps"]["fluency"][0] == "Weigh you."
+    assert "steps by strong" in DatasetCard.load(names.geval).text
 
 
 def test_the_cost_is_that_of_the_whole_run_however_often_it_was_started(names, served, tmp_path):
@@ -176,10 +187,10 @@ def test_the_cost_is_that_of_the_whole_run_however_often_it_was_started(names, s
     HfApi().delete_repo(names.geval, repo_type="dataset")
     run.run_geval(names, settings, tmp_path, prompts=5)  # all from the cache
     assert fetch_lineage(names.geval, "dataset")[1].facts["cost"] == cost
-    assert cost.startswith(f"{52:,} calls, ")  # 5 x 3 x 4, but the variants' empty replies to the first prompt are one
+    assert cost.startswith("92 calls, ")  # 5 x 5 x 4, but the variants' empty replies to the first prompt are one
 
 
 def test_the_command_says_what_it_would_ask(names):
     done = run_main(main, "--namespace", names.namespace, "--model", "gpt-4o", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "480 scores would be asked for" in done.stdout
+    assert "400 scores would be asked for" in done.stdout

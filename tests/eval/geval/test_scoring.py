@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from openai.types.chat import ChatCompletion
 
-from eval.geval.scoring import GevalScore, mean_of_samples, parse_score, weighted_mean
-from eval.judge.protocol import is_refusal, parse_response
+from eval.geval.criteria import Scale
+from eval.geval.scoring import GevalScore, ScoreReading, mean_of_samples, parse_score, read_answer, weighted_mean
+from eval.judge.messages import Answer, Request
+from eval.judge.protocol import parse_response
+from eval.judge.settings import JudgeSettings
 
 PAYLOADS = [json.loads(line) for line in Path(__file__).with_name("payloads.jsonl").read_text("utf-8").splitlines()]
 """Answers in the whole form of the protocol, one a line, with the score that each is: written by hand after OpenAI's
@@ -49,11 +52,11 @@ def test_payloads_of_real_shape(alternatives, value, mass):
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload["what"])
 def test_whole_payloads(payload):
     response = ChatCompletion.model_validate(payload["response"])
-    answer = parse_response(response)
+    answer = parse_response(response, Request((), 1), JudgeSettings(model="m"))
     found = weighted_mean(answer.first) if payload["mode"] == "log-probabilities" else mean_of_samples(answer.texts)
     assert (found and found.value) == pytest.approx(payload["score"], abs=1e-6)
     assert (found.mass if found else 0.0) == pytest.approx(payload["mass"], abs=1e-6)
-    assert is_refusal(response) == payload.get("refused", False)
+    assert answer.refused == payload.get("refused", False)
     assert answer.prompt_tokens == 212
 
 
@@ -79,3 +82,42 @@ def test_samples_are_averaged_and_what_cannot_be_read_is_left_out():
     assert mean_of_samples(["4", "5", "no", "3"]) == GevalScore(4.0, 0.75)
     assert mean_of_samples(["no"]) is None
     assert mean_of_samples([]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "scale", "score"),
+    [
+        ("1", (0, 1), 1), ("0", (0, 1), 0), ("1/1", (0, 1), 1), ("1.0", (0, 1), 1), ("0.57", (0, 1), None),
+        ("5", (0, 1), None), ("1/5", (0, 1), None),
+        ("10", (1, 10), 10), ("10/10", (1, 10), 10), ("7 out of 10", (1, 10), 7), ("1/10", (1, 10), 1),
+        ("0", (1, 10), None), ("7/5", (1, 10), None), ("100", (1, 10), None), ("11", (1, 10), None),
+        ("7.5", (1, 10), None),
+        ("87", (0, 100), 87), ("100", (0, 100), 100), ("101", (0, 100), None),
+    ],
+)  # fmt: skip
+def test_answers_are_parsed_on_any_scale(text, scale, score):
+    assert parse_score(text, Scale(*scale)) == score
+
+
+@pytest.mark.parametrize(
+    ("answer", "by_token", "reading"),
+    [
+        (Answer(("4",), (("4", math.log(0.6)), ("The", math.log(0.4)))), True, ScoreReading(4.0, 0.6, False)),
+        (Answer(("The",), (("The", math.log(0.6)), ("4", math.log(0.4)))), True, ScoreReading(None, 0.4, False)),
+        (Answer(("I",), (("I", math.log(0.9)), ("1", math.log(0.01)))), True, ScoreReading(None, 0.01, True)),
+        (Answer((" Sorry",), ((" Sorry", math.log(0.9)),)), True, ScoreReading(None, 0.0, True)),
+        (Answer(("In",), (("In", math.log(0.9)),)), True, ScoreReading(None, 0.0, False)),
+        (Answer(("",), refused=True), True, ScoreReading(None, 0.0, True)),
+        (Answer(("4", "4", "No.", "I can't.")), False, ScoreReading(4.0, 0.5, False)),
+        (Answer(("4", "I'm sorry", "As an AI", "No.")), False, ScoreReading(None, 0.25, True)),
+        (Answer(("4", "Good", "Fine", "No.")), False, ScoreReading(None, 0.25, False)),
+    ],
+)
+def test_below_the_mass_floor_there_is_no_score_and_a_refusal_is_told_apart(answer, by_token, reading):
+    found = read_answer(answer, Scale(), by_token)
+    assert found == ScoreReading(reading.score, pytest.approx(reading.mass), reading.refused)
+
+
+def test_the_mass_floor_is_a_setting():
+    answer = Answer(("I",), (("I", math.log(0.9)), ("2", math.log(0.01))))
+    assert read_answer(answer, Scale(), True, floor=0.0).score == pytest.approx(2.0)

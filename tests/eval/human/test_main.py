@@ -30,6 +30,22 @@ def test_the_three_commands(hub_url, namespace, tmp_path):
     assert made.returncode == 0, made.stderr
     shown = json.loads((study / "key.json").read_text())["shown"]
     assert Counter(entry["rater"] for entry in shown.values()) == {"ann": 33, "bo": 33}
+    voices = {variant for entry in shown.values() for option in entry["voices"] for variant in option}
+    assert voices == {"base", "sft", "dpo", "film", "shuffled"}
+    bare = (
+        "sheet",
+        "--namespace",
+        namespace,
+        "--raters",
+        "ann",
+        "--prompts",
+        30,
+        "--no-controls",
+        "--out",
+        tmp_path / "b",
+    )
+    assert run(*bare).returncode == 0
+    assert "shuffled" not in (tmp_path / "b" / "key.json").read_text()
     given = []
     for id, entry in shown.items():
         choice = next(place for place, variants in enumerate(entry["voices"], 1) if "sft" in variants)

@@ -50,6 +50,18 @@ def test_a_reply_cannot_break_out_of_the_page(tmp_path):
     assert "alert(1)<" not in page.read_text()
 
 
+def test_controls_are_on_the_sheet_but_nobody_is_asked_about_them_alone():
+    controls = {"film": "c", "shuffled": "d"}
+    items = [
+        SheetItem("x", ["?"], {"base": "a", "sft": "b", **controls}),
+        SheetItem("y", ["?"], {"base": "a", "sft": "a", **controls}),
+    ]
+    made = sheet.make_sheets(items, ["ann"], "s")
+    assert made.all_alike == ["y"]
+    (shown,) = made.pages["ann"]
+    assert sorted(shown["options"]) == ["a", "b", "c", "d"]
+
+
 def test_nothing_to_choose_is_said():
     with pytest.raises(ValueError, match="alike"):
         sheet.make_sheets([SheetItem("x", ["?"], {"base": "a", "sft": "a "})], ["ann"], "s")

@@ -40,3 +40,17 @@ def test_a_batch_too_dear_is_not_sent_and_an_endpoint_without_them_is_said(serve
     monkeypatch.setattr(other, "other", lambda *arguments: (404, {"error": {"message": "no"}}))
     with Client(settings, tmp_path / "d") as client, pytest.raises(UserError, match="no Batch API"):
         client.ask([question(n) for n in range(120)])
+
+
+def test_what_a_batch_filters_is_kept_as_refused(served, tmp_path):
+    stub, settings = served(batch=True)
+    error = {"error": {"message": "Flagged by the content policy.", "code": "content_policy_violation"}}
+    stub.rejects = lambda body: (400, error) if "Line 1" in body["messages"][-1]["content"] else None
+    requests = [question(n) for n in range(120)]
+    for _ in range(2):
+        with Client(settings, tmp_path / "c") as client, pytest.raises(BatchPending):
+            client.ask(requests)
+    with Client(settings, tmp_path / "c") as client:
+        answers = client.ask(requests)
+    assert sum(answer.refused for answer in answers) == 31  # 1, 10 to 19, 100 to 119
+    assert stub.calls == 120  # the batch's own lines, none of them asked again

@@ -7,6 +7,7 @@ import pytest
 
 from eval.judge.bias import averaged, first_wins
 from eval.judge.client import Client
+from eval.judge.messages import Answer
 from eval.judge.pairwise import LLMJudge, quoted_turns
 from tests.support.proof import repetitions
 
@@ -54,6 +55,15 @@ def test_probabilities_are_the_stubs_own(judge):
     assert found == pytest.approx(expected, abs=1e-9)
     assert llm.unscored == 0
     assert llm.summary.startswith("log-probabilities of 20 alternatives")
+
+
+def test_letters_in_the_tail_of_a_refusal_are_no_preference(judge):
+    _, llm = judge()
+    tail = (("I", math.log(0.97)), ("A", math.log(0.02)), ("B", math.log(0.01)))
+    clear = (("A", math.log(0.6)), ("I", math.log(0.4)))
+    assert math.isnan(llm.parse(Answer(("I",), tail)))
+    assert llm.parse(Answer(("A",), clear)) == 1.0
+    assert (llm.unscored, llm.low_mass) == (1, 1)
 
 
 def test_without_log_probabilities_the_letter_counts(judge):

@@ -6,7 +6,7 @@ import pytest
 
 from eval.human.sheet_votes import SheetVote
 from eval.report import judges
-from eval.report.evidence import weigh_evidence
+from eval.report.evidence import score_differences, weigh_evidence, with_scores
 from eval.report.gather import Choices, JudgeScores, Material
 from eval.rows import Response
 from hub.lineage import Input, Lineage
@@ -50,4 +50,6 @@ def test_raters_that_score_as_the_judge_does_agree_with_it():
     found = judges.pair_with_people(made, judge)
     assert len(found["fluency"]) == 27
     assert {(score.human, score.judge) for score in found["fluency"]} == {(1.0, 5.0), (0.0, 2.0)}
-    assert all(one.equal_length is not None for one in weigh_evidence(made) if one.measure.of_replies)
+    results = {**FACTS, "judges": [judge.facts], "paired": with_scores(FACTS, score_differences(made))}
+    for one in weigh_evidence(made, results):
+        assert (one.equal_length is not None) == (one.comparison.key in ("preferred", "geval"))

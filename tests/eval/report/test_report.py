@@ -1,6 +1,5 @@
 """The report: what speaks for whom, what is left at equal length, and that what is published of it is found again."""
 
-import csv
 import json
 from dataclasses import replace
 
@@ -10,71 +9,28 @@ from huggingface_hub import DatasetCard, HfApi, ModelCard
 
 from eval.evaluation import push_results
 from eval.geval.run import run_geval
-from eval.human import sheet, sheet_votes
-from eval.report import tables
 from eval.report.__main__ import main, make_report, push_report
 from eval.report.gather import gather
-from hub import model_index
+from hub.comparisons import comparisons
 from hub.errors import UserError
 from hub.lineage import Lineage, pin
-from hub.names import Names
 from hub.parquet import write_tables
 from hub.publish import publish as publish_files
 from hub.results_table import table
 from space.results import find_results
-from tests.support.answered import FACTS, HOSTILE, VARIANTS, answered
+from stats.bradley_terry import battles_of
+from stats.clustered import paired_difference
+from tests.support.answered import FACTS, HOSTILE, VARIANTS, answered, compared
 from tests.support.in_process import run_main
 
 
 def planted(text: str) -> float:
     """DPO's replies are better; of base and SFT the one is better in every other film, the other in the rest."""
-    variant, *_, place = text.split()
+    variant, *_, place = text.split() + [""] * (text == "Then.")  # another film's reply, of one word
     if variant not in VARIANTS:
         return 0.1 if "img" in text else 0.3
     swing = 0.1 if int(place) // 2 % 2 else -0.1
     return {"base": 0.5 + swing, "sft": 0.5 - swing, "dpo": 0.8}[variant]
-
-
-@pytest.fixture
-def names(hub_url, namespace, tmp_path):
-    """An evaluation set as it is published, on models that are on the Hub."""
-    found = Names(namespace, "starter")
-    repos = (found.base, found.adapter("sft"), found.adapter("dpo"))
-    card = f"---\nlicense: mit\n---\n{model_index.BEGIN}\n{model_index.END}\n".encode()
-    for repo in repos:
-        publish_files(repo, "model", {"README.md": card, "weights": repo.encode()}, Lineage("x", {}, ()), "m")
-    publish_files(found.dialogue, "dataset", {"d": b"d"}, Lineage("prepare", {}, ()), "d")
-    inputs = (*(pin(repo, "model") for repo in repos), pin(found.dialogue, "dataset"))
-    files, _ = write_tables({"responses": {"test": pa.Table.from_pylist([answered(n) for n in range(60)])}}, tmp_path)
-    head = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
-    files["metrics.png"] = b"\x89PNG"
-    files["README.md"] = f"{head}{model_index.BEGIN}\nold\n{model_index.END}\n".encode()
-    publish_files(found.evaluation, "dataset", files, Lineage("evaluation", {"seed": 1}, inputs, FACTS), "e")
-    return found
-
-
-@pytest.fixture
-def study(names, tmp_path):
-    """Sheets of two raters, filled in: DPO is chosen in two of three, one row is cut off, one rater votes twice."""
-    evaluation = pin(names.evaluation, "dataset")
-    items = [
-        sheet.SheetItem("-".join(row["line_ids"]), ["?"], {variant: row[variant]["text"] for variant in VARIANTS})
-        for row in map(answered, range(40))
-    ]
-    made = sheet.make_sheets(items, ["ann", "bo"], "seed", repeats=0.1)
-    *_, key = sheet.write_sheets(
-        made, {"evaluation": evaluation.repo, "revision": evaluation.revision}, tmp_path / "study"
-    )
-    rows = []
-    for number, (shown, entry) in enumerate(made.key.items()):
-        wanted = "dpo" if number % 3 else "sft"
-        choice = next(place for place, own in enumerate(entry["voices"], 1) if wanted in own)
-        rows.append([entry["rater"], shown, str(choice), "1"])
-    rows += [rows[0], rows[1][:2]]
-    path = tmp_path / "votes.csv"
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([sheet_votes.COLUMNS, *rows])
-    return path, key
 
 
 def test_a_report_of_everything(names, study, served, tmp_path, capsys):
@@ -87,11 +43,11 @@ def test_a_report_of_everything(names, study, served, tmp_path, capsys):
     for judge in ("one", "two"):
         assert by[f"G-Eval by {judge}", "dpo - sft"]["verdict"] == "better"
         assert by[f"G-Eval by {judge}", "sft - base"]["verdict"] == "open"
-    assert by["Loss on the films' replies", "dpo - sft"]["difference"]["value"] == pytest.approx(-60 / 470)
-    assert by["Chosen by raters", "dpo - sft"]["verdict"] == "better"
+    assert by["loss on the films' replies, text alone", "dpo - sft"]["difference"]["value"] == pytest.approx(-60 / 470)
+    assert by["chosen by raters", "dpo - sft"]["verdict"] == "better"
     assert by["Hits@1/20 by PMI", "dpo - sft"]["equal_length"] is None
     page = report.files["report.html"].read_text()
-    assert page.count('src="data:image/png;base64,iVBOR') == 4  # means, two distributions, metrics
+    assert page.count('src="data:image/png;base64,iVBOR') == 6  # means, two of boxes, two distributions, metrics
     for words in (
         "How far the two judges agree",
         "How far one agrees with the raters",
@@ -128,7 +84,7 @@ def found_again(names, made, report):
     assert "| Chosen by raters (" in shown.text
     assert "report/report.html" in shown.text
     assert shown.text.startswith("Measured on the very models")  # a card's commit makes no other model
-    assert len(shown.pictures) == 2
+    assert shown.panels.count("<figure") == 8
 
 
 def variants_of(names):
@@ -169,16 +125,24 @@ def test_votes_of_the_pages_visitors_count_where_they_are_of_these_models(names,
             "choice": "1",
             "chosen": [] if number == 3 else ["dpo"] if number % 4 else ["base", "sft"],
             "revisions": revisions if number else {**revisions, "dpo": "d" * 40},
+            "replies": {"base": "Yes.", "sft": "Yes.", "dpo": f"No, {'no, ' * (number % 3)}Line!"},
         }
         for number in range(40)
     ]
+    again = {**rows[1], "address": "e" * 16}
+    rows += [{**again, "comparison": "once"}, {**again, "comparison": "again"}]
     lines = "".join(json.dumps(row) + "\n" for row in rows) + '{"comparison": "half'  # the end of a half file
     publish_files(names.votes, "dataset", {"data/a.jsonl": lines.encode()}, Lineage("votes", {}, ()), "v")
     made = gather(names)
-    assert made.people["visitors"].counts == {"rows": 40, "of other models": 1, "votes": 39}
+    counts = {"rows": 42, "of other models": 1, "again on the same line": 1, "votes": 40}
+    assert made.people["visitors"].counts == counts
     report = make_report(made, tmp_path)
-    assert report.results["people"]["visitors"]["choices"] == 38
-    assert report.results["people"]["visitors"]["shares"]["dpo"]["value"] == pytest.approx(29 / 38)
+    assert report.results["people"]["visitors"]["choices"] == 39
+    assert report.results["people"]["visitors"]["shares"]["dpo"]["value"] == pytest.approx(30 / 39)
+    assert "40 of the 50 raters that Bradley-Terry takes" in report.files["report.html"].read_text()
+    assert all(
+        one.style for vote in made.people["visitors"].votes for one in battles_of((), vote.shown, vote.styles, "")
+    )
 
 
 def test_a_judge_that_labelled_the_preferences_is_warned_of(names, tmp_path):
@@ -193,8 +157,44 @@ def test_few_films_are_said(names, tmp_path):
     made.responses = [
         replace(response, movie_id="m1" if response.movie_id < "m3" else "m2") for response in made.responses
     ]
-    assert "Only 2 films" in make_report(made, tmp_path).files["report.html"].read_text()
-    assert tables.FEW_FILMS > 2
+    made.results = made.results | compared(films=2) | {"films": 2}
+    report = make_report(made, tmp_path)
+    assert "2 films: too few for intervals, tests and verdicts." in report.files["report.html"].read_text()
+    assert {one["verdict"] for one in report.results["evidence"]} == {"2 films: too few"}
+    assert {one["difference"]["low"] for one in report.results["evidence"]} == {None}
+
+
+def test_card_report_and_page_show_one_estimate_interval_and_p(names, study, served, tmp_path):
+    """Audit: one quantity had several intervals and p-values, by Wilson here and a bootstrap there, Holm's or not."""
+    _, settings = served(opinion=planted)
+    run_geval(names, settings, tmp_path)
+    made = gather(names, [study[0]], study[1])
+    report = make_report(made, tmp_path / "out")
+    push_report(made, report)
+    page = report.files["report.html"].read_text()
+    card = DatasetCard.load(names.evaluation).content
+    model_card = ModelCard.load(names.adapter("dpo")).text
+    tab = find_results(names, {"base": "x"}).text
+    found = comparisons(report.results)
+    assert len(found) == 2 * 3 + 2 + 2 + 3  # metrics, preferences, G-Eval, and the raters' three pairs
+    by = {(one["measure"], one["pair"]): one for one in report.results["evidence"]}
+    for one in found:
+        line = f"{one.interval()}"
+        assert line in card
+        assert line in model_card
+        assert line in tab
+        assert one.chance() in card
+        numbers = line.removesuffix(" points").removesuffix(" nats per byte").removesuffix(" mean score")
+        assert f">{numbers}<" in page
+        assert f">{one.p_value:.4f}<" in page
+        shown = by[one.title, " - ".join(one.pair)]
+        assert shown["difference"] == {end: one.estimate[end] for end in ("value", "low", "high")}
+        assert shown["p_value"] == one.p_value
+    again = paired_difference(
+        *([float(row.variants[name].hit_pmi) for row in made.responses] for name in ("dpo", "sft")),
+        [row.movie_id for row in made.responses],
+    )
+    assert by["Hits@1/20 by PMI", "dpo - sft"]["difference"]["low"] == again.low
 
 
 def test_the_command(names, study, tmp_path):
@@ -223,3 +223,18 @@ def test_the_card_of_the_evaluation_set_and_an_old_report(names, tmp_path):
     made = gather(names)
     push_report(made, make_report(made, tmp_path))
     assert len(HfApi().list_repo_commits(names.evaluation, repo_type="dataset")) == commits
+
+
+def test_a_private_judge_goes_into_no_public_evaluation(names, served, tmp_path):
+    _, settings = served(opinion=planted)
+    run_geval(names, settings, tmp_path, private=True)
+    made = gather(names)
+    report = make_report(made, tmp_path / "out")
+    commits = len(HfApi().list_repo_commits(names.evaluation, repo_type="dataset"))
+    with pytest.raises(UserError, match=f"{names.geval} is private.*update_repo_settings..{names.evaluation}"):
+        push_report(made, report)
+    done = run_main(main, "--namespace", names.namespace, "--out", tmp_path / "out")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert len(HfApi().list_repo_commits(names.evaluation, repo_type="dataset")) == commits
+    HfApi().update_repo_settings(names.evaluation, repo_type="dataset", private=True)
+    assert push_report(gather(names), report)

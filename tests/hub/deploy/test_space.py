@@ -173,7 +173,7 @@ def test_a_deployment_runs_answers_and_a_bad_one_is_rolled_back(hub):
     api.upload_file(path_or_fileobj=b"{}", path_in_repo=good, repo_id=adapter)
     first = run(hub)
     assert first.returncode == 1
-    assert "KeyError" in first.stdout  # the log of the app that did not start
+    assert "names no base" in first.stdout  # the log of the app that did not start
     assert "It was the first deployment: the Space is paused" in first.stderr
     assert api.get_space_runtime(NAMES.space).stage == "PAUSED"
     api.delete_repo(NAMES.space, repo_type="space")

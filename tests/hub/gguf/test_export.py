@@ -11,12 +11,22 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
 
 from chat.template import SYSTEM_PROMPT, build_prompt, configure_tokenizer, encode_prompt, stop_ids
-from hub.gguf.export import chat_settings, export, gguf_task, write_files
+from hub.errors import UserError
+from hub.gguf.export import (
+    add_empty_rows,
+    chat_settings,
+    export,
+    gguf_task,
+    rows_of_tokens,
+    trained_token_ids,
+    write_files,
+)
 from hub.names import Names
 from tests.support.chat_formats import FORMATS, own_tokenizer
 
@@ -150,6 +160,30 @@ def test_trained_tokens_are_in_both_files(files, alone):
     assert numpy.array_equal(added.nonzero()[0].reshape(2, -1)[:, 0], [1, 2])
     again = scale * lora["token_embd.weight.lora_a"] @ lora["token_embd.weight.lora_b"].T
     assert numpy.allclose(again, added)
+
+
+def test_tokens_that_the_base_has_no_rows_for_are_zeros_in_it(tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    from tests.support.models import tiny_model
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model("llama", tmp_path))
+    add_empty_rows(model, 8192)
+    assert model.config.vocab_size == 8192
+    add_empty_rows(model, 8194)
+    found = rows_of_tokens(model, [8191, 8192, 8193])
+    assert set(found) == {"token_embd", "output"}
+    assert all([bool(row.any()) for row in rows] == [True, False, False] for rows in found.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [(None, []), ([1, 2], [1, 2]), ({"embed_tokens": [1, 2]}, [1, 2]), ({"embed_tokens": [3], "lm_head": [3]}, [3])],
+)
+def test_which_tokens_an_adapter_has_trained(given, ids):
+    assert trained_token_ids(SimpleNamespace(trainable_token_indices=given)) == ids
+    with pytest.raises(UserError, match="some tokens in the embedding and others in the head"):
+        trained_token_ids(SimpleNamespace(trainable_token_indices={"embed_tokens": [1], "lm_head": [2]}))
 
 
 def tensors(reader) -> dict[str, numpy.ndarray]:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from hub.errors import UserError
-from hub.gguf.writer import frequency_factors, write_adapter, write_model
+from hub.gguf.export import rows_of_tokens
+from hub.gguf.writer import frequency_factors, lora_scales, write_adapter, write_model
 from tests.support.models import random_adapter, starter_tokenizer, tiny_model
 
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -82,29 +83,42 @@ def test_rope_of_llama_3_and_linear_rope_are_written(tmp_path):
     assert (written["llama.rope.scaling.type"], written["llama.rope.scaling.factor"]) == ("linear", 3)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_adapter_adds_to_the_base_s_tensors_what_peft_merges(kind, tmp_path):
+SCALED = {
+    "rsLoRA": {"use_rslora": True},
+    "patterns": {"rank_pattern": {"q_proj": 2, "down_proj": 8}, "alpha_pattern": {"k_proj": 32, "down_proj": 3}},
+    "head": {"trainable_token_indices": {"embed_tokens": [1, 2], "lm_head": [1, 2]}},
+}
+"""Adapters whose scale is not alpha over rank in every module, and one with trained tokens in an untied head."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "lora"), [*((kind, "plain") for kind in KINDS), *(("llama", name) for name in SCALED)]
+)
+def test_an_adapter_adds_to_the_base_s_tensors_what_peft_merges(kind, lora, tmp_path):
     from peft import PeftModel
     from safetensors.torch import load_file
 
     name, settings = KINDS[kind]
     model = load(name, tmp_path / "base", **settings)
-    folder = random_adapter(tmp_path / "base", tmp_path / "sft", 1)
+    folder = random_adapter(tmp_path / "base", tmp_path / "sft", 1, **SCALED.get(lora, {}))
     base = tensors(write_model(tmp_path / "base.gguf", model, starter_tokenizer(), "a", own_head=True))
-    config, untrained = model.config, model.get_input_embeddings().weight.detach().clone()
-    merged = PeftModel.from_pretrained(model, folder).merge_and_unload()
-    rows = {token: (merged.get_input_embeddings().weight.detach() - untrained)[token] for token in (1, 2)}
+    config, untrained = model.config, rows_of_tokens(model, [1, 2])
+    tuned = PeftModel.from_pretrained(model, folder)
+    scales = lora_scales(tuned)
+    merged = tuned.merge_and_unload()
+    added = {name: rows - untrained[name] for name, rows in rows_of_tokens(merged, [1, 2]).items()}
     path = tmp_path / "lora.gguf"
-    lora = tensors(write_adapter(path, load_file(f"{folder}/adapter_model.safetensors"), 8.0, rows, config))
+    file = load_file(f"{folder}/adapter_model.safetensors")
+    found = tensors(write_adapter(path, file, 8.0, scales, [1, 2], added, config))
     assert fields(path)["general.architecture"] == fields(tmp_path / "base.gguf")["general.architecture"]
     expected = tensors(write_model(tmp_path / "merged.gguf", merged, starter_tokenizer(), "a", own_head=True))
-    changed = {name.removesuffix(".lora_a") for name in lora if name.endswith(".lora_a")}
-    assert len(changed) == 2 * 7 + 1 + config.tie_word_embeddings
+    changed = {name.removesuffix(".lora_a") for name in found if name.endswith(".lora_a")}
+    assert len(changed) == 2 * 7 + 1 + (config.tie_word_embeddings or lora == "head")
     for name, values in expected.items():
         if name not in changed:
             assert numpy.array_equal(values, base[name])
             continue
-        a, b = lora[f"{name}.lora_a"], lora[f"{name}.lora_b"]
+        a, b = found[f"{name}.lora_a"], found[f"{name}.lora_b"]
         added = b @ a if name != "token_embd.weight" else a @ b.T  # of the embedding, llama.cpp picks rows of a
         assert numpy.allclose(base[name] + 8.0 / min(a.shape) * added, values, atol=1e-5)
         assert not numpy.allclose(base[name], values, atol=1e-3)
@@ -125,3 +139,32 @@ def test_what_is_not_written_is_said_in_one_line(kind, settings, reason, tmp_pat
     model = load(kind, tmp_path, **settings)
     with pytest.raises(UserError, match=reason):
         write_model(tmp_path / "a.gguf", model, starter_tokenizer(), "mine")
+
+
+@pytest.mark.parametrize(
+    ("lora", "reason"),
+    [
+        ({"use_dora": True}, "DoRA"),
+        ({"bias": "lora_only"}, "biases"),
+        ({"lora_bias": True, "target_modules": ["q_proj"]}, "biases"),
+        ({"modules_to_save": ["lm_head"], "target_modules": ["q_proj"]}, r"whole modules \(modules_to_save\)"),
+    ],
+)
+def test_an_adapter_that_gguf_cannot_hold_is_said_in_one_line(lora, reason, tmp_path):
+    from peft import PeftModel
+
+    model = load("llama", tmp_path / "base")
+    folder = random_adapter(tmp_path / "base", tmp_path / "sft", 1, tokens=False, **lora)
+    with pytest.raises(UserError, match=f"the adapter has {reason}, which GGUF's adapters cannot hold"):
+        lora_scales(PeftModel.from_pretrained(model, folder))
+
+
+def test_a_lora_of_the_embedding_and_another_kind_of_adapter_are_said_in_one_line(tmp_path):
+    from peft import IA3Config, get_peft_model
+
+    model = load("llama", tmp_path / "base")
+    name = "base_model.model.model.embed_tokens.lora_embedding_A"
+    with pytest.raises(UserError, match=r"the adapter has .*lora_embedding_A, which GGUF's adapters cannot hold"):
+        write_adapter(tmp_path / "a.gguf", {name: model.lm_head.weight}, 8.0, {}, [], {}, model.config)
+    with pytest.raises(UserError, match="is of the kind IA3"):
+        lora_scales(get_peft_model(model, IA3Config(task_type="CAUSAL_LM")))

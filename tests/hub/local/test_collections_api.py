@@ -14,3 +14,13 @@ def test_collections(api, namespace):
         api.add_collection_item(made.slug, f"{namespace}/none", "model")
     found = api.get_collection(made.slug)
     assert [(item.item_id, item.item_type, item.note) for item in found.items] == [(f"{namespace}/x", "model", "first")]
+
+
+def test_a_new_title_has_a_new_address_and_the_old_one_stays_good(api, namespace):
+    old = api.create_collection("First title", namespace=namespace).slug
+    new = api.update_collection_metadata(old, title="Second, title").slug
+    assert new.startswith(f"{namespace}/second-title-")
+    assert new.rsplit("-", 1)[1] == old.rsplit("-", 1)[1]
+    assert api.get_collection(old).slug == api.get_collection(new).slug == new
+    assert api.create_collection("Second, title", namespace=namespace, exists_ok=True).slug == new
+    assert api.create_collection("First title", namespace=namespace).slug != old

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from hub.local.gitattributes import track_with_lfs
+from hub.local.gitattributes import default_attributes, lfs_rules, track_with_lfs
+from tests.support.hub_http import add
 
 LFS = b" filter=lfs diff=lfs merge=lfs -text\n"
 
@@ -29,3 +30,36 @@ def test_git_understands_each_line_to_mean_its_file_alone(tmp_path, path):
         assert said.split("\0")[2] == filter, asked
     twice = track_with_lfs(track_with_lfs(b"", [path]), [path])
     assert twice == track_with_lfs(b"", [path])
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "dataset"),
+    [
+        ("model.safetensors", True, True),
+        ("d/e/tokenizer.model", True, True),
+        ("a.tar.gz", True, True),
+        ("saved_model/v1/x.txt", True, True),
+        ("runs/events.out.tfevents.12", True, True),
+        ("figure.png", False, True),
+        ("voice.flac", False, True),
+        ("README.md", False, False),
+        ("model.gguf", False, False),
+        ("safetensors", False, False),
+    ],
+)
+def test_a_new_repository_has_the_real_hubs_patterns(path, model, dataset):
+    assert lfs_rules(default_attributes("model"))(path) == model
+    assert lfs_rules(default_attributes("space"))(path) == model
+    assert lfs_rules(default_attributes("dataset"))(path) == dataset
+
+
+def test_the_rules_of_the_repository_count(api, repo):
+    """Whoever changes .gitattributes changes what is uploaded by LFS, in both directions; later lines win."""
+    rules = b"*.csv" + LFS + b"*.bin" + LFS + b"small/*.bin !filter\n"
+    api.create_commit(repo, [add(".gitattributes", rules)], commit_message="rules")
+    files = [add(path, b"content of " + path.encode()) for path in ("a.csv", "b.bin", "small/c.bin", "d.parquet")]
+    api.create_commit(repo, files, commit_message="files")
+    assert {file.path for file in api.list_repo_tree(repo, recursive=True) if getattr(file, "lfs", None)} == {
+        "a.csv",
+        "b.bin",
+    }

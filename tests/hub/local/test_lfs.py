@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import httpx2
+import pytest
 from huggingface_hub import CommitOperationCopy
 
+from hub.errors import explain
 from tests.support.hub_http import post
 
 
@@ -35,3 +37,20 @@ def test_a_large_file_is_the_one_that_its_name_says(repo, hub_url):
     assert (refused.status_code, refused.headers["X-Error-Code"]) == (400, "LfsMissing")
     assert httpx2.put(wanted["actions"]["upload"]["href"], content=b"right").status_code == 200
     assert "actions" not in post(address, json=batch).json()["objects"][0]
+
+
+def test_a_client_with_xet_on_is_told_what_to_set(api, repo, hub_url, monkeypatch, tmp_path):
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+    (tmp_path / "w.bin").write_bytes(b"x" * 100_000)
+    with pytest.raises(ConnectionError, match="HF_HUB_DISABLE_XET=1") as caught:
+        api.upload_file(path_or_fileobj=tmp_path / "w.bin", path_in_repo="w.bin", repo_id=repo)
+    assert explain(caught.value) == f"{hub_url} takes large files by LFS, not by Xet; set HF_HUB_DISABLE_XET=1"
+    for kind in ("read", "write"):
+        answer = httpx2.get(f"{hub_url}/api/models/{repo}/xet-{kind}-token/main", follow_redirects=True)
+        assert answer.status_code == 400
+        assert "HF_HUB_DISABLE_XET=1" in answer.json()["error"]
+    api.upload_file(path_or_fileobj=b"small", path_in_repo="a.txt", repo_id=repo)  # what is no large file comes through
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    api.upload_file(path_or_fileobj=tmp_path / "w.bin", path_in_repo="w.bin", repo_id=repo)
+    assert {"a.txt", "w.bin"} <= set(api.list_repo_files(repo))

@@ -199,8 +199,8 @@ def closes(url: str, seconds: float = 30) -> bool:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 5), (signal.SIGKILL, -9)])
 def test_run_passes_signals_on_and_leaves_no_server(tmp_path, number, status):
-    wait = "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(5)"
-    code = f"{SHOW}\nprint(os.getpid(), flush=True)\n{wait}"
+    wait = "print(os.getpid(), flush=True)\n    time.sleep(60)"  # who knows the number may send a signal at once
+    code = f"{SHOW}\nimport time\ntry:\n    {wait}\nexcept KeyboardInterrupt:\n    raise SystemExit(5)"
     arguments = ["run", "--data", str(tmp_path), "--", sys.executable, "-c", code]
     process = warm_hub.Process(LOCAL_HUB, arguments, tmp_path, {"HF_TOKEN": ""})
     url, child = process.stdout.readline().split()[0], int(process.stdout.readline())

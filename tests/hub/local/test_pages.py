@@ -61,6 +61,36 @@ def test_markdown_is_rendered_and_raw_html_is_text():
     assert body_of("no front matter\n---\n") == "no front matter\n---\n"
 
 
+def test_what_a_card_folds_away_is_folded_and_nothing_more_gets_through():
+    text = """<details><summary>Settings & <b>more</b></summary>
+
+```yaml
+a: <details>
+```
+
+| a |
+|---|
+| 1 |
+
+</details>
+
+<details open onclick="x"> <summary class="y">
+"""
+    html = render(text, "/ns/shown", "main")
+    assert html.startswith("<details><summary>Settings &amp; &lt;b&gt;more&lt;/b&gt;</summary>")
+    assert html.count("<details>") == html.count("</details>") == 1
+    assert "&lt;details open onclick=" in html
+    assert '<div class="scrolls" tabindex="0" role="region" aria-label="Table"><table>' in html
+    assert html.count("</table></div>") == html.count('<pre tabindex="0">') == 1
+
+
+def test_sign_in_explains_itself(hub_url):
+    for headers in ({}, {"Authorization": "Basic YTpi"}):
+        answer = httpx2.get(f"{hub_url}/sign-in", headers=headers)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Basic realm="the local Hub"')
+        assert "python -m hub.local token" in answer.text
+
+
 def test_every_page_shows_what_it_should_and_lets_nothing_act(hub_url, namespace, repo):
     api = HfApi()
     sha = api.model_info(repo).sha

@@ -70,8 +70,9 @@ def test_info_tells_what_the_card_says(api, repo, namespace):
 
 
 def test_a_card_that_is_not_yaml_breaks_nothing(api, repo, hub_url):
-    raw = {"key": "file", "value": {"path": "README.md", "content": "---\na: [\n---\n", "encoding": "utf-8"}}
-    assert post(f"{hub_url}/api/models/{repo}/commit/main", content=json.dumps(raw)).status_code == 200
+    api.create_commit(repo, [add("a.txt", b"---\na: [\n---\n")], commit_message="text")
+    copied = {"key": "copyFile", "value": {"path": "README.md", "srcPath": "a.txt"}}  # a content that is not looked at
+    assert post(f"{hub_url}/api/models/{repo}/commit/main", content=json.dumps(copied)).status_code == 200
     assert api.model_info(repo).sha
 
 

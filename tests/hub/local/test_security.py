@@ -26,7 +26,7 @@ def test_no_path_leaves_a_repository(hub_url, repo, path):
         value = {"path": path, "content": "eA==", "encoding": "base64", "srcPath": ".gitattributes"}
         line = json.dumps({"key": key, "value": value})
         answer = post(f"{hub_url}/api/models/{repo}/commit/main", content=line)
-        assert (answer.status_code, answer.headers["X-Error-Code"]) == (400, "InvalidPath")
+        assert (answer.status_code, answer.headers["X-Error-Code"]) == (422, "InvalidPath")
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", ".hidden", "x.git", "x.lock", "é"])

@@ -157,8 +157,8 @@ def test_without_a_runner_the_stage_is_honest(api, space, namespace):
     assert api.pause_space(space).stage == "PAUSED"
     api.delete_file("app.py", space, repo_type="space")
     assert api.restart_space(space).stage == "NO_APP_FILE"
-    api.create_repo(f"{namespace}/static", repo_type="space", space_sdk="static")
-    assert api.get_space_runtime(f"{namespace}/static").stage == "CONFIG_ERROR"
+    api.create_repo(f"{namespace}/docker", repo_type="space", space_sdk="docker")
+    assert api.get_space_runtime(f"{namespace}/docker").stage == "CONFIG_ERROR"
 
 
 def test_secrets_go_in_and_never_come_out(api, space, hub_url):

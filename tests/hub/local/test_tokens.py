@@ -1,12 +1,14 @@
 """Whom the local Hub listens to, and whom it knows."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
+from hub.local.tokens import Tokens, add_token, tokens_of
 from tests.support import warm_hub
 from tests.support.warm_hub import LOCAL_HUB, running, serving
 
@@ -37,3 +39,17 @@ def test_a_new_token_is_known_at_once(tmp_path):
                 api.create_repo("me/x")
     assert (tmp_path / "tokens.json").stat().st_mode & 0o077 == 0
     assert os.environ.get("HF_TOKEN") != token
+
+
+def test_tokens_made_at_once_are_all_kept(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: add_token(tmp_path / "hub", "guest", "read"), range(8)))
+    assert len(made) == 8
+    assert made <= tokens_of(tmp_path / "hub").keys()
+    assert len(tokens_of(tmp_path / "hub")) == 9  # and the first run's own
+
+
+def test_a_token_pasted_with_white_space_is_the_token(tmp_path):
+    tokens_of(tmp_path)
+    assert Tokens(tmp_path, " hf_mine\n").access("hf_mine")
+    assert not Tokens(tmp_path, " \n").access("")

@@ -15,12 +15,13 @@ from huggingface_hub import DatasetCard, HfApi
 from hub.errors import UserError
 from hub.votes import votes
 from hub.votes.log import VoteLog, create_locked
+from hub.votes.vote import deleted_in
 from tests.support import fault_proxy
 from tests.support.votes import vote
 
 COUNT, KILLS = (1_000, 3) if os.environ.get("REPARTEE_PROOF") else (100, 3)
 VOTER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from hub.votes.log import VoteLog
 from tests.support.votes import vote
@@ -29,7 +30,11 @@ repo, folder, first, last = *sys.argv[1:3], *map(int, sys.argv[3:])
 log = VoteLog(repo, Path(folder), every=0.3)
 for number in range(first, last):
     log.add(vote(number))
-    print(number, flush=True)
+    latest = [number - 4] if number % 10 == 9 else []
+    for gone in latest + ([number // 2] if number % 20 == 19 else []):  # one of now, one that an earlier life pushed
+        log.delete(f"c{gone}")
+        os.write(1, f"deleted c{gone}\\n".encode())  # at once: the log's thread prints too
+    os.write(1, f"{number}\\n".encode())
     time.sleep(0.01)
 log.close()
 """
@@ -58,6 +63,52 @@ def test_votes_reach_the_dataset_once_and_are_read_back(hub_url, namespace, tmp_
     assert HfApi().list_repo_files(repo, repo_type="dataset").count("README.md") == 1
     commits = [commit.title for commit in HfApi().list_repo_commits(repo, repo_type="dataset")]
     assert commits.count("Votes") == 2
+
+
+def test_a_deleted_vote_leaves_the_dataset_and_stays_out(hub_url, namespace, tmp_path):
+    """Also from the file of a process that died, and though another one still has the row and pushes it again."""
+    repo = f"{namespace}/repartee-votes"
+    gone, other = VoteLog(repo, tmp_path, every=600), VoteLog(repo, tmp_path / "other", every=600)
+    for number in (1, 2):
+        gone.add(vote(number))
+    gone.close()
+    for number in (3, 4):
+        other.add(vote(number))
+    other.push()
+    log = VoteLog(repo, tmp_path, every=600)
+    log.add(vote(5))
+    log.delete("c1")
+    log.delete("c3")
+    assert sorted(vote.comparison for vote in log.votes()) == ["c2", "c5"]
+    log.push()
+    assert published(repo) == ["c2", "c4", "c5"]
+    other.add(vote(6))
+    other.close()
+    assert published(repo) == ["c2", "c4", "c5", "c6"]
+    assert sorted(vote.comparison for vote in votes(repo)) == ["c2", "c4", "c5", "c6"]
+    log.delete("c2")
+    log.delete("c5")
+    log.close()
+    assert published(repo) == ["c4", "c6"], "a file that is left empty goes"
+
+
+def test_a_reader_honours_deletions_where_the_row_is_still_there(hub_url, namespace, tmp_path):
+    repo = f"{namespace}/repartee-votes"
+    log = VoteLog(repo, tmp_path, every=600)
+    log.add(vote(1))
+    log.add(vote(2))
+    log.close()
+    content = b'{"deleted": "c1"}\n'
+    HfApi().upload_file(path_or_fileobj=content, path_in_repo="deleted/x.jsonl", repo_id=repo, repo_type="dataset")
+    assert published(repo) == ["c1", "c2"]
+    assert [vote.comparison for vote in votes(repo)] == ["c2"]
+
+
+def published(repo: str) -> list[str]:
+    """The comparisons of all rows of the dataset's files, as anybody reads them."""
+    paths = [path for path in HfApi().list_repo_files(repo, repo_type="dataset") if path.startswith("data/")]
+    files = [Path(HfApi().hf_hub_download(repo, path, repo_type="dataset")) for path in paths]
+    return sorted(json.loads(line)["comparison"] for file in files for line in file.read_text().splitlines())
 
 
 def test_the_dataset_loads_and_its_card_is_valid(hub_url, namespace, tmp_path):
@@ -157,12 +208,16 @@ def test_every_vote_is_there_once_though_the_hub_fails_half_the_time_and_the_vot
     repo, folder, chance = f"{namespace}/repartee-votes", tmp_path / "votes", random.Random(8)
     monkeypatch.setattr(fault_proxy, "SHARE", 0.5)
     told: set[int] = set()
+    deleted: set[str] = set()
     with fault_proxy.FaultProxy(hub_url) as proxy:
         proxy.chaos = random.Random(5)
         environment = os.environ | {"HF_ENDPOINT": proxy.url, "PYTHONPATH": os.getcwd()}
         for life in range(KILLS + 1):
             on_disk = {
-                int(json.loads(line)["comparison"][1:]) for path in folder.glob("*.jsonl") for line in path.open()
+                int(json.loads(line)["comparison"][1:])
+                for path in folder.glob("*.jsonl")
+                for line in path.open()
+                if "comparison" in line
             }
             told |= on_disk
             assert told == set(range(len(told))), "a vote that was told to count is gone"
@@ -170,6 +225,8 @@ def test_every_vote_is_there_once_though_the_hub_fails_half_the_time_and_the_vot
             process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
             kill_at = COUNT * (life + 1) // (KILLS + 1) + chance.randrange(COUNT // 10)
             for line in process.stdout:
+                if line.startswith("deleted"):
+                    deleted.add(line.split()[1])
                 if line.strip().isdecimal():
                     told.add(int(line))
                     if life < KILLS and int(line) >= kill_at:
@@ -182,11 +239,9 @@ def test_every_vote_is_there_once_though_the_hub_fails_half_the_time_and_the_vot
         while list(folder.glob("*.jsonl")) and time.monotonic() < deadline:
             time.sleep(0.1)
         last.close()
-    files = [path for path in HfApi().list_repo_files(repo, repo_type="dataset") if path.startswith("data/")]
-    lines = [
-        line
-        for path in files
-        for line in Path(HfApi().hf_hub_download(repo, path, repo_type="dataset")).read_text().splitlines()
-    ]
-    rows = [json.loads(line)["comparison"] for line in lines]
-    assert sorted(rows) == sorted(f"c{number}" for number in range(COUNT))
+    paths = [path for path in HfApi().list_repo_files(repo, repo_type="dataset") if path.startswith("deleted/")]
+    gone = [deleted_in(Path(HfApi().hf_hub_download(repo, path, repo_type="dataset")).read_bytes()) for path in paths]
+    assert deleted <= set().union(*gone), "a deletion that was told to be done is gone"
+    left = sorted({f"c{number}" for number in range(COUNT)} - set().union(*gone))
+    assert published(repo) == left
+    assert sorted(vote.comparison for vote in votes(repo)) == left

@@ -11,7 +11,10 @@ from hub.errors import UserError
 from hub.votes.vote import Vote, votes_in_file
 from tests.support.votes import vote
 
-COLUMNS = ["comparison", "time", "prompt", "replies", "shown", "choice", "chosen", "revisions", "sampling"]
+COLUMNS = [
+    "comparison", "time", "prompt", "replies", "shown", "choice", "chosen", "revisions", "sampling", "seed", "tokens",
+    "telltale", "session", "address",
+]  # fmt: skip
 
 
 def test_a_vote_is_read_as_it_was_written():

@@ -15,7 +15,9 @@ from pathlib import Path
 from tests.support import warm_hub
 
 PAGE = Path(__file__).parents[3] / "docs" / "hub.md"
-PARTS = tuple(f"{__name__}.{part}" for part in ("repos", "files", "downloads", "spaces", "hf", "tools", "libraries"))
+PARTS = tuple(
+    f"{__name__}.{part}" for part in ("repos", "refs", "files", "downloads", "spaces", "hf", "tools", "libraries")
+)
 LARGE = 10 * 1024 * 1024 + 1  # one byte more than a regular file may have
 START, END = "<!-- conformance: start -->", "<!-- conformance: end -->"
 UNSUPPORTED = {
@@ -26,9 +28,10 @@ UNSUPPORTED = {
     "is one household (`create_pr=True` gets a 400 that says so, and so does datasets' delete_from_hub)",
     "organizations and fine-grained tokens": "a token reads or writes, everywhere; namespaces belong to nobody",
     "redirects from a moved repository's old name": "the old name is free at once, and asking for it is a 404",
+    "backslashes in paths": "on Windows they lead out of a folder; a path that has one is a 422",
     "permanently_delete_lfs_files": "it rewrites published history; delete the repository, or squash it",
-    "static and docker Spaces, dev mode, hot reload, volumes that mount": "a Space runs here as a process, not in a "
-    "container: `sdk: gradio` alone; volumes are kept and answered, not mounted",
+    "docker Spaces, dev mode, hot reload, volumes that mount": "a Space runs here as a process, not in a "
+    "container: `sdk: gradio`, or `static`; volumes are kept and answered, not mounted",
     "Jobs, inference endpoints, webhooks, buckets, papers, dataset viewer": "services beside the repositories, with "
     "machines or hosts of their own",
     "semantic search of Spaces, tags by type, leaderboards, eval results": "they need an index over the whole Hub",

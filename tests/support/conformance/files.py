@@ -88,6 +88,24 @@ def upload_folder(hub: Hub):
     assert len(hub.api.list_repo_commits(name)) == 3
 
 
+@row(HFAPI, "HfApi.upload_folder (.gitignore)", "what the folder's .gitignore names is left out")
+def gitignore(hub: Hub):
+    name, folder = hub.repo(), hub.tmp / "ignoring"
+    for path, content in ((".gitignore", "*.log\nsecret/\n"), ("a.txt", "1"), ("b.log", "2"), ("secret/c.txt", "3")):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content)
+    hub.api.upload_folder(repo_id=name, folder_path=folder)
+    assert set(hub.api.list_repo_files(name)) == {".gitattributes", ".gitignore", "a.txt"}
+
+
+@row(HFAPI, "CommitOperationDelete(is_folder=True)", "a folder with and without its slash")
+def delete_folders(hub: Hub):
+    name = hub.repo(d__a_txt="1", d__e__b_txt="2", f__c_txt="3", g_txt="4")
+    gone = [CommitOperationDelete("d", is_folder=True), CommitOperationDelete("f/")]
+    hub.api.create_commit(name, gone, commit_message="m")
+    assert set(hub.api.list_repo_files(name)) == {".gitattributes", "g.txt"}
+
+
 @row(HFAPI, "HfApi.preupload_lfs_files", "sent ahead, committed later")
 def preupload(hub: Hub):
     name, addition = hub.repo(), CommitOperationAdd("a.bin", b"12345")
@@ -121,12 +139,18 @@ def tree(hub: Hub):
         list(hub.api.list_repo_tree(name, "none"))
 
 
-@row(HFAPI, "HfApi.get_paths_info", "files, folders, with their last commits; nothing for what is not there")
+@row(
+    HFAPI,
+    "HfApi.get_paths_info",
+    "files, folders, last commits; 1,501 paths at once; nothing for what is not there",
+)
 def paths_info(hub: Hub):
     name = hub.repo(a_bin=b"123", d__b_txt="2")
     found = {entry.path: entry for entry in hub.api.get_paths_info(name, ["a.bin", "d", "none"], expand=True)}
     assert set(found) == {"a.bin", "d"}
     assert found["a.bin"].last_commit.title == "files"
+    many = ["a.bin", *(f"none-{number}" for number in range(1_500))]
+    assert [entry.path for entry in hub.api.get_paths_info(name, many)] == ["a.bin"]
 
 
 @row(HFAPI, "HfApi.list_lfs_files", "every large file of the history")

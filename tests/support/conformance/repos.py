@@ -1,8 +1,10 @@
 """Rows of HfApi about whole repositories, and who may see them."""
 
+import json
+
 import pytest
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from tests.support.conformance import Hub, row
 
@@ -156,29 +158,37 @@ def overview(hub: Hub):
     assert hub.api.get_user_overview(hub.namespace).num_datasets == 1
 
 
-@row(HFAPI, "HfApi.create_branch, delete_branch", "from a revision, with a slash in its name; main stays")
-def branches(hub: Hub):
-    name = hub.repo(a_txt="1")
-    first = hub.api.list_repo_commits(name)[-1].commit_id
-    hub.api.create_branch(name, branch="draft/x", revision=first)
-    assert hub.api.model_info(name, revision="draft/x").sha == first
-    hub.api.create_branch(name, branch="draft/x", exist_ok=True)
-    hub.api.delete_branch(name, branch="draft/x")
-    with pytest.raises(HfHubHTTPError):
-        hub.api.delete_branch(name, branch="main")
+@row(
+    HFAPI, "HfApi.model_info (safetensors, config, base_models)", "parameters by type, architecture; bases by `expand`"
+)
+def model_facts(hub: Hub):
+    header = {"a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, "__metadata__": {"format": "pt"}}
+    header["b"] = {"dtype": "BF16", "shape": [5], "data_offsets": [24, 34]}
+    text = json.dumps(header).encode()
+    files = {"model_safetensors": len(text).to_bytes(8, "little") + text + bytes(34)}
+    files["config_json"] = json.dumps({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "x": 1})
+    name = hub.repo(**files, README_md="---\nbase_model: a/b\nbase_model_relation: adapter\n---\n")
+    info = hub.api.model_info(name)
+    assert (info.safetensors.parameters, info.safetensors.total) == ({"F32": 6, "BF16": 5}, 11)
+    assert info.config == {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    assert info.base_models is None
+    asked = hub.api.model_info(name, expand=["baseModels"]).base_models
+    assert (asked["relation"], [one["id"] for one in asked["models"]]) == ("adapter", ["a/b"])
+    assert hub.api.model_info(hub.repo(name="none", model_safetensors=b"no header")).safetensors is None
 
 
-@row(HFAPI, "HfApi.create_tag, delete_tag, list_repo_refs", "a second one is 409; there are no pull requests")
-def tags(hub: Hub):
-    name = hub.repo()
-    hub.api.create_tag(name, tag="v1", tag_message="first")
-    with pytest.raises(HfHubHTTPError):
-        hub.api.create_tag(name, tag="v1")
-    refs = hub.api.list_repo_refs(name, include_pull_requests=True)
-    assert ([tag.name for tag in refs.tags], refs.pull_requests) == (["v1"], [])
-    hub.api.delete_tag(name, tag="v1")
-    with pytest.raises(RevisionNotFoundError):
-        hub.api.delete_tag(name, tag="v1")
+@row(HFAPI, "ids without regard to case", "one repository whatever the case, which is told by its own name")
+def any_case(hub: Hub):
+    name = hub.repo(name="Mixed", a_txt="1")
+    other = name.swapcase()
+    assert hub.api.model_info(other).id == name
+    hub.api.upload_file(path_or_fileobj=b"2", path_in_repo="a.txt", repo_id=other)
+    assert len(hub.api.list_repo_commits(name)) == 3
+    with pytest.raises(HfHubHTTPError) as caught:
+        hub.api.create_repo(other)
+    assert caught.value.response.status_code == 409
+    hub.api.delete_repo(other)
+    assert not hub.api.repo_exists(name)
 
 
 @row(HFAPI, "HfApi.list_repo_commits", "titles, messages and dates over several pages")

@@ -146,6 +146,29 @@ await hub.deleteRepo({{repo: {{type: "model", name: "{name}"}}, ...S}});
     assert not hub.api.repo_exists(name)
 
 
+@row(
+    "@huggingface/hub",
+    "createRepo({files, license}), createBranch({empty, overwrite})",
+    "a README with the license; a branch without files, and one that is moved",
+)
+def js_creates(hub: Hub):
+    name = f"{hub.namespace}/js"
+    javascript(
+        hub,
+        f"""
+const repo = {{type: "model", name: "{name}"}};
+await hub.createRepo({{repo, license: "mit", files: [{{path: "a.txt", content: new Blob(["a"])}}], ...S}});
+await hub.createBranch({{repo, branch: "empty", empty: true, ...S}});
+await hub.createBranch({{repo, branch: "moved", ...S}});
+await hub.createBranch({{repo, branch: "moved", empty: true, overwrite: true, ...S}});
+""",
+    )
+    assert set(hub.api.list_repo_files(name)) == {".gitattributes", "README.md", "a.txt"}
+    assert hub.api.model_info(name).card_data.license == "mit"
+    assert not hub.api.list_repo_files(name, revision="empty")
+    assert not hub.api.list_repo_files(name, revision="moved")
+
+
 @row("@huggingface/hub", "downloadFile, fileExists, fileDownloadInfo", "content and size, of regular and large files")
 def js_reads(hub: Hub):
     name = hub.repo(a_txt="of text", b_bin=b"12345")

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from training.data.corpus import cornell
 from training.data.corpus.assemble import CorpusError, WeightedCorpus, assemble
-from training.data.corpus.text import clean, decode
+from training.data.corpus.text import clean, decode_western
 from training.data.pairs import build_tables
 from training.recipe_schema import Data
 
@@ -70,12 +71,16 @@ def joined(content: bytes, chance: random.Random) -> bytes:
 MUTATIONS = (cut, shuffled, duplicated, overwritten, joined)
 
 
+def whole_text(content: bytes) -> str:
+    return decode_western(content, Counter()).text
+
+
 def texts_told(content: bytes) -> dict[str, set[str]]:
     """The texts that a file has for a line id, read without our reader."""
     texts: dict[str, set[str]] = {}
-    for row in content.split(b"\n"):
-        fields = row.rstrip(b"\r").split(SEPARATOR)
-        texts.setdefault(decode(fields[0]), set()).add(decode(SEPARATOR.join(fields[4:])))
+    for row in whole_text(content).split("\n"):
+        fields = row.rstrip("\r").split(SEPARATOR.decode())
+        texts.setdefault(fields[0], set()).add(SEPARATOR.decode().join(fields[4:]))
     return texts
 
 
@@ -88,7 +93,7 @@ def test_no_mutation_makes_a_traceback_or_a_wrong_pair(mutations, seed):
     chance, files = random.Random(seed), dict(WHOLE)
     for name, mutation in mutations:
         files[name] = mutation(files[name], chance)
-    texts, talks = texts_told(files[cornell.LINES_FILE]), decode(files[cornell.CONVERSATIONS_FILE])
+    texts, talks = texts_told(files[cornell.LINES_FILE]), whole_text(files[cornell.CONVERSATIONS_FILE])
     try:
         corpus = assemble(cornell.read(files))
     except CorpusError as error:

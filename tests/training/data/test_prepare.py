@@ -23,6 +23,7 @@ from training.recipe import load
 from training.recipe_schema import Source
 
 RECIPE = "training/recipes/starter.yaml"
+PAIRS = {"train": 583, "validation": 124, "test": 248}  # of the sample corpus
 
 
 def recipe(namespace: str, *overrides: str):
@@ -43,8 +44,8 @@ def address(hub_url: str, repo: str, path: str) -> str:
 def test_every_loader_reads_it(hub_url, published):
     repo, _ = published
     pairs = load_dataset(repo)
-    assert {split: len(rows) for split, rows in pairs.items()} == {"train": 264, "validation": 29, "test": 52}
-    assert len(load_dataset(repo, "conversations", split="train")) == 116
+    assert {split: len(rows) for split, rows in pairs.items()} == PAIRS
+    assert len(load_dataset(repo, "conversations", split="train")) == 222
     assert load_dataset(repo, "dropped", split="train")["rule"] == ["same prompt and reply in another film"]
     for split, rows in pairs.items():
         url = address(hub_url, repo, f"pairs/{split}.parquet")
@@ -66,7 +67,7 @@ def test_trl_takes_it_as_it_is(published, starter, tmp_path):
         train_dataset=load_dataset(published[0], split="test"),
         processing_class=configure_tokenizer(AutoTokenizer.from_pretrained(starter)),
     )
-    assert len(trainer.train_dataset) == 52
+    assert len(trainer.train_dataset) == PAIRS["test"]
     row = trainer.train_dataset[0]
     assert -100 in row["labels"]
     assert any(label != -100 for label in row["labels"])
@@ -109,13 +110,9 @@ def test_the_card_answers(published):
     assert card.data.license == "apache-2.0"
     assert card.data.size_categories == ["n<1K"]
     infos = {info["config_name"]: info for info in card.data.dataset_info}
-    assert {split["name"]: split["num_examples"] for split in infos["pairs"]["splits"]} == {
-        "train": 264,
-        "validation": 29,
-        "test": 52,
-    }
+    assert {split["name"]: split["num_examples"] for split in infos["pairs"]["splits"]} == PAIRS
     text = card.text
-    assert "| `pairs` | 264 | 29 | 52 |" in text
+    assert "| `pairs` | 583 | 124 | 248 |" in text
     assert "| pairs dropped: same prompt and reply in another film | 1 |" in text
     assert "![How long lines and conversations are](lengths.png)" in text
     assert "`repartee-sample`: apache-2.0" in text
@@ -155,7 +152,7 @@ def test_the_cornell_corpus_is_known_by_its_films_and_cited_in_either_form(hub_u
 def test_a_dry_run_shows_everything_and_sends_nothing(hub_url, tmp_path):
     command = [sys.executable, "-m", "training.prepare", "--dry-run", "--work", str(tmp_path), "hub.namespace=dry"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "test pairs: 52" in said
+    assert f"test pairs: {PAIRS['test']}" in said
     assert "dataset dry/repartee-dialogue: would be one commit on not there yet" in said
     assert "  new       pairs/train.parquet (" in said
     assert "+# Repartee dialogue" in said
@@ -179,7 +176,7 @@ def test_the_packing_report_needs_no_training(published, capsys):
     publish.STAGE.run(recipe("films"), Path())
     packing.report_packing(recipe("films"), Path())
     said = capsys.readouterr().out
-    assert "[packing] pairs: 264" in said
+    assert f"[packing] pairs: {PAIRS['train']}" in said
     assert "[packing] fill: 0." in said
     with pytest.raises(UserError, match="does not pack"):
         packing.report_packing(recipe("films", "sft.packing=false"), Path())

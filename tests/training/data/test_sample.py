@@ -1,8 +1,10 @@
 """The sample corpus: what its README says is planted is there, and is read as it should be."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from training.data.corpus import sources
@@ -22,16 +24,45 @@ def sample():
 def test_counts(sample):
     counts = sample.counts
     rows = (SAMPLE / "movie_conversations.txt").read_bytes().count(b"\n")
-    assert counts["conversations in the source"] == counts["conversations"] == rows == 153
-    assert counts["films"] == 12
+    assert counts["conversations in the source"] == counts["conversations"] == rows == 353
+    assert counts["films"] == 45
     assert counts["gaps: empty line"] == counts["gaps: line id missing"] == 1
     assert counts["lines left alone by a gap"] == 2
-    assert counts["lines"] == (SAMPLE / "movie_lines.txt").read_bytes().count(b"\n")
+    assert counts["lines"] == (SAMPLE / "movie_lines.txt").read_bytes().count(b"\n") == 1312
 
 
-def test_every_split_has_films(sample):
+def test_every_split_has_films_enough_for_a_verdict(sample):
     splits = Counter(split_of(film.key, Data().salt) for film in sample.films)
-    assert splits == {"train": 9, "test": 2, "validation": 1}
+    assert splits == {"train": 27, "test": 12, "validation": 6}
+
+
+def test_every_film_has_conversations_of_all_of_its_characters(sample):
+    assert min(Counter(sample.film_of.tolist())[film] for film in range(len(sample.films))) >= 5
+    rows = {
+        name: [row.split(" +++$+++ ") for row in (SAMPLE / name).read_text("cp1252").split("\n") if row]
+        for name in ("movie_characters_metadata.txt", "movie_lines.txt", "movie_titles_metadata.txt")
+    }
+    titles = {row[0]: row[1] for row in rows["movie_titles_metadata.txt"]}
+    credits = {(row[0], row[2], row[1]) for row in rows["movie_characters_metadata.txt"]}
+    assert {(row[1], row[2], row[3]) for row in rows["movie_lines.txt"]} == credits
+    assert all(titles[row[2]] == row[3] for row in rows["movie_characters_metadata.txt"])
+    assert len(set(titles.values())) == len(titles)
+
+
+def test_no_line_stands_in_two_films_but_the_planted_pair(sample):
+    films = defaultdict(set)
+    texts = sample.lines["text"].to_pylist()
+    for text, film in zip(texts, np.repeat(sample.film_of, np.diff(sample.starts)).tolist(), strict=True):
+        films[re.sub(r"\W+", " ", text.replace("\u2019", "'")).strip().casefold()].add(film)
+    assert {text for text, found in films.items() if len(found) > 1} == {"what", "you heard me"}
+
+
+def test_lines_and_conversations_are_as_long_as_films_have_them(sample):
+    words = [len(text.split()) for text in sample.lines["text"].to_pylist()]
+    assert (min(words), max(words)) == (1, 30)
+    assert 7 < np.mean(words) < 10.6  # of Cornell's 10.5
+    turns = np.diff(sample.starts)
+    assert (turns.min(), turns.max()) == (2, 12)
 
 
 def test_quirks_are_in_the_bytes_and_not_in_the_text(sample):

@@ -15,7 +15,7 @@ from training.feedback.pair_sources import LabelledSet
 from training.feedback.sampling import pair_defect, sampled, similarity
 from training.finetune import dpo
 from training.recipe import load
-from training.recipe_schema import Preferences
+from training.recipe_preferences import Preferences
 
 OVERRIDES: list[str] = []
 
@@ -157,6 +157,15 @@ def test_an_llm_judges_and_a_second_one_beside_it(family, served, tmp_path, caps
     HfApi().delete_repo(family.preferences, repo_type="dataset")
     made(family, tmp_path, *overrides)  # paid for once
     assert (stub.calls, other.calls) == calls
+
+
+def test_an_embedded_judge_labels_with_its_card_or_is_refused(family, tmp_path):
+    with pytest.raises(UserError, match=r"PMI under the base model does not qualify to label .*allow_unqualified"):
+        made(family, tmp_path, "preferences.allow_unqualified=false")
+    made(family, tmp_path, "preferences.source=mean-pmi:sft", "preferences.min_margin=0")
+    facts = fetch_lineage(family.preferences, "dataset")[1].facts
+    assert facts["qualification"]["judge"] == facts["judge"] == "mean PMI under the SFT model"
+    assert "**NOT QUALIFIED (" in DatasetCard.load(family.preferences).text
 
 
 def test_the_film_is_preferred(family, tmp_path):

@@ -111,6 +111,7 @@ def test_enough_are_written_and_paid_for_once(served, tmp_path):
 
 def test_a_judge_that_writes_nothing_is_said(served, tmp_path):
     stub, settings = served()
-    stub.prose = lambda *arguments: "I would rather not."
+    prose = stub.prose
+    stub.prose = lambda prompt, *rest: prose(prompt, *rest) if "one letter" in prompt else "I would rather not."
     with Client(settings, tmp_path / "c", progress=False) as client, pytest.raises(UserError, match="no line"):
         prompts.written_prompts(client, 5, 1, against=[])

@@ -194,6 +194,26 @@ def test_four_bit_trains_and_evaluates_in_turns_on_a_cpu(tiny_base, tokenizer, t
     assert all(map(math.isfinite, evaluations))
 
 
+def test_lora_is_published_in_bf16_and_trained_tokens_are_not(tiny_base, tokenizer, tmp_path):
+    from peft import PeftModel
+    from safetensors.torch import load_file
+
+    model = adapter(tiny_base, tokenizer)
+    for name, value in model.named_parameters():
+        if value.requires_grad:
+            torch.nn.init.normal_(value, std=0.02) if "lora_" in name else value.data.add_(0.001)
+    file = loading.save_adapter(model, tokenizer, tmp_path / "adapter")["adapter_model.safetensors"]
+    dtypes = {name: value.dtype for name, value in load_file(file).items()}
+    assert {dtype for name, dtype in dtypes.items() if ".lora_" in name} == {torch.bfloat16}
+    assert {dtype for name, dtype in dtypes.items() if ".lora_" not in name} == {torch.float32}
+    again = PeftModel.from_pretrained(loading.load_base(str(tiny_base), "main", Model(), False), tmp_path / "adapter")
+    ids = torch.tensor([tokenizer("Where were you last night?")["input_ids"]])
+    with torch.inference_mode():
+        trained, published = (one(ids).logits.float() for one in (model.eval(), again.eval()))
+    assert (trained - published).abs().max() < 0.01 * trained.abs().max()
+    assert {value.dtype for name, value in again.named_parameters() if "lora_" in name} == {torch.float32}
+
+
 def test_a_half_written_checkpoint_is_passed_over(tmp_path):
     for step, state in ((10, json.dumps({"global_step": 10})), (20, '{"global')):
         (tmp_path / f"checkpoint-{step}").mkdir()

@@ -96,7 +96,7 @@ def test_a_base_with_its_own_format_is_trained_in_it(starter, tmp_path):
 
 def test_the_tokens_of_another_format_are_trained_already(starter):
     with pytest.raises(UserError, match=r"own chat format.*model\.lora\.train_chat_tokens=false"):
-        loading.lora_config(own_tokenizer(starter, "llama 3"), Lora(train_chat_tokens=True), task_type="CAUSAL_LM")
+        loading.lora_config(None, own_tokenizer(starter, "llama 3"), Lora(train_chat_tokens=True))
 
 
 def test_the_card_is_told_of_another_format(starter):

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import ANY
 
 import pytest
 import torch
@@ -99,6 +100,16 @@ def test_killed_and_resumed_is_the_unbroken_run(made, tmp_path, stage):
         "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "generation_config.json",
         "losses.png", "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+def test_a_finished_run_is_not_trained_on(made, tmp_path, stage):
+    short = (f"{stage}.{'step_limit' if stage == 'sft' else 'max_steps'}=2",)
+    files, facts = train(made, stage, tmp_path, *short)
+    before = files["adapter_model.safetensors"].read_bytes()
+    files, again = train(made, stage, tmp_path, *short)
+    assert (again["steps"], again["mean train loss"]) == (facts["steps"], facts["mean train loss"]) == (2, ANY)
+    assert files["adapter_model.safetensors"].read_bytes() == before
 
 
 def test_sft_tells_its_validation_loss_and_dpo_its_rewards_and_lengths(made, tmp_path):

@@ -41,7 +41,7 @@ def adapter(tiny_base, tokenizer, train_chat_tokens=True, four_bit=False):
     torch.manual_seed(0)
     base = AutoModelForCausalLM.from_pretrained(tiny_base, **loading(Model(four_bit=four_bit)))
     lora = Lora(r=4, alpha=8, train_chat_tokens=train_chat_tokens)
-    model = get_peft_model(base, lora_config(tokenizer, lora, task_type="CAUSAL_LM"))
+    model = get_peft_model(base, lora_config(base, tokenizer, lora, task_type="CAUSAL_LM"))
     for parameter in model.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.05)
@@ -125,9 +125,13 @@ def test_trl_still_copies_its_reference_badly(tiny_base, tokenizer, tmp_path, tr
         names = {name: f"{name}.".replace(".default.", ".ref.").removesuffix(".") for name in found}
         return [a for a, b in names.items() if a != b and b in found and not torch.equal(found[a], found[b])]
 
+    def trained() -> list[str]:
+        return [name for name, parameter in model.named_parameters() if ".ref" in name and parameter.requires_grad]
+
     assert unlike()
     trl_compat.complete_reference(model)
     assert not unlike()
+    assert not trained()
 
 
 def test_transformers_still_takes_the_packed_length_for_neftune(tiny_base, tokenizer, tmp_path):

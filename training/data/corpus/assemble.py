@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T", int, float)
+MISSING, LEFT_OUT = -1, -2
+"""What stands for a line of a conversation that is not there, and for turns that are no dialogue; both are gaps."""
+GAPS = {MISSING: "line id missing", LEFT_OUT: "turns that are no dialogue"}
 
 
 class CorpusError(UserError):
@@ -62,9 +65,11 @@ class Reading:
     line_ids: list[str]
     raw_text: list[str]
     speaker_of: list[int]  # by line, a place in `speakers`
-    conversations: list[tuple[int, list[int]]]  # the place in `films`, the places of the lines; -1 for one not there
+    conversations: list[tuple[int, list[int]]]  # the place in `films`, the places of the lines, `MISSING`, `LEFT_OUT`
     counts: Counter[str] = field(default_factory=Counter)
     rights: Rights = UNKNOWN
+    unread: str = ""
+    """The first thing of a shape that is not read, and which are read: for the error where nothing is left."""
 
 
 @dataclass
@@ -111,7 +116,8 @@ def assemble(reading: Reading) -> Corpus:
             elif run:
                 counts["lines left alone by a gap"] += 1
     if not film_of:
-        raise CorpusError(f"no conversation of two lines could be read ({spell(counts)}); is it the right file?")
+        seen = reading.unread or "each needs two neighbouring lines with text"
+        raise CorpusError(f"no conversation of two lines could be read ({spell(counts)}); {seen}")
     counts["lines"] = len(texts)
     counts["lines without text"] = texts.count("")
     counts["lines in no conversation"] = sum(free)
@@ -134,15 +140,14 @@ def assemble(reading: Reading) -> Corpus:
 
 
 def runs(lines: list[int], free: list[bool], texts: list[str], counts: Counter[str]) -> Iterator[list[int]]:
-    """Yields the stretches between gaps: lines that are missing, empty, or taken by an earlier conversation."""
+    """Yields the stretches between gaps: lines missing, left out, empty, or taken by an earlier conversation."""
     run: list[int] = []
     for line in lines:
         if line >= 0 and free[line]:
             free[line] = False
             run.append(line)
             continue
-        reason = "line id missing" if line < 0 else "line used before" if texts[line] else "empty line"
-        counts[f"gaps: {reason}"] += 1
+        counts[f"gaps: {GAPS.get(line) or ('line used before' if texts[line] else 'empty line')}"] += 1
         yield run
         run = []
     yield run
@@ -166,7 +171,7 @@ def parse_number(convert: Callable[[Any], T], value: Any) -> T | None:
 
 def spell(counts: Counter[str]) -> str:
     """Counts by name in one line, for messages."""
-    return ", ".join(f"{name}: {count:,}" for name, count in counts.items()) or "it is empty"
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items() if count) or "it is empty"
 
 
 @dataclass(frozen=True)

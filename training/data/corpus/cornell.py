@@ -1,8 +1,8 @@
 """Reads the Cornell Movie-Dialogs Corpus, as a zip or as a folder.
 
 The files separate their fields by ` +++$+++ `. Bytes are single-byte Western: ISO-8859-1 on paper, with cp1252's quotes
-and dashes (0x80-0x9f) in practice. Conversations name their lines by id; some lines are empty and, in a damaged copy,
-some are missing.
+and dashes (0x80-0x9f) in practice; copies saved again as UTF-8 or UTF-16 read as the same. Conversations name their
+lines by id; some lines are empty and, in a damaged copy, some are missing.
 
 Source: Danescu-Niculescu-Mizil and Lee, "Chameleons in imagined conversations", CMCL 2011.
 """
@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from hub.rights import UNKNOWN, Citation, Rights
+from hub.text_file import SINGLE_BYTES
 from training.data.corpus.assemble import Film, Reading, Speaker, parse_number
-from training.data.corpus.text import decode
+from training.data.corpus.text import decode_western
 
 PUBLIC_ADDRESS = "http://www.cs.cornell.edu/~cristian/data/cornell_movie_dialogs_corpus.zip"
 SEPARATOR = " +++$+++ "
@@ -55,11 +56,15 @@ _LINE_IDS = re.compile(r"\s*\[('[^']*'(, '[^']*')*)?\]\s*")
 def read(files: Mapping[str, bytes]) -> Reading:
     """Reads the contents of `FILES` and, where it is there, of `URLS`. A row that cannot be read is counted."""
     counts: Counter[str] = Counter()
-    films = _films(files, counts)
-    speakers = _speakers(files[CHARACTERS_FILE], counts)
+    decoded = {name: decode_western(content, counts) for name, content in files.items()}
+    texts = {name: one.text for name, one in decoded.items()}
+    films = _films(texts, counts)
+    speakers = _speakers(texts[CHARACTERS_FILE], counts)
     reading = Reading(list(films.values()), list(speakers.values()), [], [], [], [], counts, rights_of(films.values()))
-    lines = _lines(files[LINES_FILE], reading, {speaker: index for index, speaker in enumerate(speakers)})
-    _conversations(files[CONVERSATIONS_FILE], reading, {film: index for index, film in enumerate(films)}, *lines)
+    lines = _lines(texts[LINES_FILE], reading, {speaker: index for index, speaker in enumerate(speakers)})
+    _conversations(texts[CONVERSATIONS_FILE], reading, {film: index for index, film in enumerate(films)}, *lines)
+    if decoded[LINES_FILE].encoding == SINGLE_BYTES:
+        counts["lines with cp1252 bytes"] = len(re.findall(rb"[\x80-\x9f].*", files[LINES_FILE]))
     return reading
 
 
@@ -68,12 +73,12 @@ def rights_of(films: Iterable[Film]) -> Rights:
     return RIGHTS if any(film.id == "m0" and film.title == "10 things i hate about you" for film in films) else UNKNOWN
 
 
-def _rows(content: bytes, fields: int, name: str, counts: Counter[str]) -> Iterator[list[str]]:
-    """Yields decoded fields; a row with another number of fields is counted and passed over.
+def _rows(content: str, fields: int, name: str, counts: Counter[str]) -> Iterator[list[str]]:
+    """Yields the fields of the rows; one with another number of fields is counted and passed over.
 
     A last row without its newline is where a cut-off copy ends: it cannot be trusted and is passed over as well.
     """
-    rows = decode(content.replace(b"\r\n", b"\n")).split("\n")
+    rows = content.replace("\r\n", "\n").split("\n")
     if rows.pop().strip():
         counts[f"{name}: last row cut off"] += 1
     for row in rows:
@@ -86,10 +91,10 @@ def _rows(content: bytes, fields: int, name: str, counts: Counter[str]) -> Itera
             counts[f"{name}: rows not in {fields} fields"] += 1
 
 
-def _films(files: Mapping[str, bytes], counts: Counter[str]) -> dict[str, Film]:
-    urls = {film: url.strip() for film, _, url in _rows(files.get(URLS, b""), 3, URLS, counts)}
+def _films(texts: Mapping[str, str], counts: Counter[str]) -> dict[str, Film]:
+    urls = {film: url.strip() for film, _, url in _rows(texts.get(URLS, ""), 3, URLS, counts)}
     films = {}
-    for film, title, year, rating, votes, genres in _rows(files[TITLES_FILE], 6, TITLES_FILE, counts):
+    for film, title, year, rating, votes, genres in _rows(texts[TITLES_FILE], 6, TITLES_FILE, counts):
         released = re.match(r"[0-9]{4}", year)  # "1995/I" is how IMDb tells namesakes of one year apart
         films[film] = Film(
             id=film,
@@ -103,7 +108,7 @@ def _films(files: Mapping[str, bytes], counts: Counter[str]) -> dict[str, Film]:
     return films
 
 
-def _speakers(content: bytes, counts: Counter[str]) -> dict[str, Speaker]:
+def _speakers(content: str, counts: Counter[str]) -> dict[str, Speaker]:
     speakers = {}
     for speaker, name, _film, _title, gender, position in _rows(content, 6, CHARACTERS_FILE, counts):
         folded = gender.strip().lower()
@@ -111,7 +116,7 @@ def _speakers(content: bytes, counts: Counter[str]) -> dict[str, Speaker]:
     return speakers
 
 
-def _lines(content: bytes, reading: Reading, speakers: dict[str, int]) -> tuple[dict[str, int], list[str]]:
+def _lines(content: str, reading: Reading, speakers: dict[str, int]) -> tuple[dict[str, int], list[str]]:
     """Adds the lines to the reading. Returns the place of each line id, and the film of each line."""
     line_index: dict[str, int] = {}
     films: list[str] = []
@@ -127,12 +132,11 @@ def _lines(content: bytes, reading: Reading, speakers: dict[str, int]) -> tuple[
         reading.raw_text.append(raw)
         reading.speaker_of.append(speakers[speaker])
     reading.line_ids += line_index
-    reading.counts["lines with cp1252 bytes"] = len(re.findall(rb"[\x80-\x9f].*", content))
     return line_index, films
 
 
 def _conversations(
-    content: bytes, reading: Reading, films: dict[str, int], line_index: dict[str, int], films_of_lines: list[str]
+    content: str, reading: Reading, films: dict[str, int], line_index: dict[str, int], films_of_lines: list[str]
 ) -> None:
     """Adds the conversations to the reading. A line of another film is taken for missing."""
     counts = reading.counts

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import http.client
 import re
-import urllib.request
 import zipfile
 import zlib
 from collections import Counter
@@ -16,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hub.errors import UserError
 from hub.lineage import Input, pin
 from training.data.corpus import convokit, cornell, tabular
 from training.data.corpus.assemble import Corpus, CorpusError, assemble
+from training.data.corpus.download import downloaded, kept_if_corpus
+from training.data.corpus.file_form import FORMS, SUFFIXES, form_of_file
 from training.recipe_schema import Source
-
-FORMS = (
-    "the Cornell or a ConvoKit corpus as zip or folder, a .jsonl, .json or .parquet file, or the id of a Hub dataset"
-)
 
 
 @dataclass(frozen=True)
@@ -43,17 +40,30 @@ def locate(source: Source, work: Path) -> Located:
         CorpusError: there is nothing of a known form.
         hub.errors.UserError: the Hub has no such dataset.
     """
-    if re.fullmatch(r"https?://.+", source.path):
-        path = downloaded(source.path, work / "downloads")
-    elif not (path := Path(source.path)).exists():
-        if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source.path) or path.suffix in (".zip", *tabular.SUFFIXES):
+    address = source.path.strip()
+    if re.fullmatch(r"(?i)https?://.+", address):
+        path = downloaded(address, work / "downloads")
+        return located_file(path, source.name, lambda: read_download(path, address))
+    if not (path := Path(source.path)).exists():
+        if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source.path) or path.suffix in (".zip", *SUFFIXES):
             raise CorpusError(f"{source.path}: no such file or folder; give {FORMS}")
         pinned = pin(source.path, "dataset", source.revision or "main")
         return Located(source.name or source.path, pinned, lambda: read_hub(pinned, source.config))
-    name = source.name or path.stem
+    return located_file(path, source.name, lambda: read(path))
+
+
+def located_file(path: Path, name: str | None, reader: Callable[[], Corpus]) -> Located:
+    """A file or folder as a source, pinned by its digest, under its own name where it is given none."""
     with errors_name(path):
         digest = file_digest(path)
-    return Located(name, Input(name, "file", digest, digest), lambda: read(path))
+    name = name or path.stem
+    return Located(name, Input(name, "file", digest, digest), reader)
+
+
+def read_download(path: Path, address: str) -> Corpus:
+    """Reads a downloaded corpus. Raises CorpusError as `read` does, after it has deleted the file."""
+    with kept_if_corpus(path, address):
+        return read(path)
 
 
 def read(path: str | Path) -> Corpus:
@@ -64,9 +74,12 @@ def read(path: str | Path) -> Corpus:
     """
     path = Path(path)
     with errors_name(path), collector_off():
-        if path.suffix in tabular.SUFFIXES:
-            return assemble(tabular.read_file(path))
-        found = names(path)
+        if not path.exists():
+            raise CorpusError(f"no such file or folder; give {FORMS}")
+        form = "folder" if path.is_dir() else form_of_file(path)
+        if form in ("json", "parquet"):
+            return assemble((tabular.read_json if form == "json" else tabular.read_parquet)(path))
+        found = convokit.named_as_now(names(path))
         reader = cornell if form_of(found) == "cornell" else convokit
         if missing := [name for name in reader.FILES if name not in found]:
             raise CorpusError(f"{', '.join(missing)} not in it; such a corpus has {', '.join(reader.FILES)}")
@@ -91,8 +104,9 @@ def errors_name(path: Path) -> Iterator[None]:
     """Makes a CorpusError, with the path in it, of whatever a damaged file raises."""
     try:
         yield
-    except CorpusError as error:
-        raise CorpusError(f"{path}: {error}") from error
+    except UserError as error:
+        message = str(error)
+        raise CorpusError(message if message.startswith(str(path)) else f"{path}: {message}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
         raise CorpusError(
             f"{path}: damaged ({' '.join(str(error).split())}); get it again from where it came"
@@ -103,8 +117,6 @@ def names(path: Path) -> dict[str, Callable[[], bytes]]:
     """The files of a zip or a folder by name, each as a function that reads it."""
     if path.is_dir():
         return {entry.name: entry.read_bytes for entry in sorted(path.rglob("*")) if entry.is_file()}
-    if not path.exists():
-        raise CorpusError(f"no such file or folder; give {FORMS}")
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
@@ -122,7 +134,8 @@ def form_of(found: Mapping[str, Any]) -> str:
     for form, reader in (("cornell", cornell), ("convokit", convokit)):
         if any(name in found for name in reader.FILES):
             return form
-    raise CorpusError(f"no {cornell.LINES_FILE} and no {convokit.UTTERANCES} in it; give {FORMS}")
+    there = f"{', '.join(sorted(found)[:5])}{' and more' if len(found) > 5 else ''}" if found else "nothing"
+    raise CorpusError(f"no {cornell.LINES_FILE} and no {convokit.UTTERANCES} in it, but {there}; give {FORMS}")
 
 
 def read_hub(pinned: Input, config: str | None) -> Corpus:
@@ -136,26 +149,10 @@ def read_hub(pinned: Input, config: str | None) -> Corpus:
         raise CorpusError(f"{pinned.repo}: {' '.join(str(error).split())}; see data.sources config") from error
 
 
-def downloaded(address: str, folder: Path) -> Path:
-    """Local file of an http address, downloaded once; a partial download never passes for it."""
-    target = folder / hashlib.sha256(address.encode()).hexdigest()[:12] / Path(address).name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".part")
-        try:
-            urllib.request.urlretrieve(address, partial)
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise CorpusError(
-                f"{address} cannot be downloaded ({error}); download it elsewhere and give its path"
-            ) from error
-        partial.replace(target)
-    return target
-
-
 def file_digest(path: Path) -> str:
     """sha256 of a file, or of the names and contents of those files of a folder that a reader reads."""
     digest = hashlib.sha256()
-    read_ones = (*cornell.FILES, cornell.URLS, *convokit.FILES)
+    read_ones = (*cornell.FILES, cornell.URLS, *convokit.FILES, *convokit.OLDER)
     for file in [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.name in read_ones):
         digest.update(file.name.encode() if path.is_dir() else b"")
         with file.open("rb") as content:

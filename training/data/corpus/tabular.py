@@ -1,23 +1,23 @@
 """Reads conversations from a table: a JSONL, JSON or parquet file, or any dataset of the Hub.
 
-A row is one conversation, in a column `messages` or `conversations` (chat messages with `content`, or ShareGPT's
-`value`), or `dialog`, `dialogue` or `utterances` (plain texts). Where there are columns of a film's, in the names of
-our own dataset or in common ones, they are taken as well. System messages are not part of a conversation.
+A row is one conversation, in one of the columns `MESSAGES`; `turns` says which shapes of it are read. Where there are
+columns of a film's, in the names of our own dataset or in common ones, they are taken as well. System and tool turns
+are no part of a conversation, which ends there; turns of one speaker in a row are one turn.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from training.data.corpus.assemble import CorpusError, Film, Reading, Speaker, parse_number
+from training.data.corpus.assemble import LEFT_OUT, Film, Reading, Speaker, parse_number
+from training.data.corpus.json_rows import json_rows
+from training.data.corpus.turns import SHAPES_READ, ShapeError, Turn, spell_keys, spell_shape, turns_of
 
-SUFFIXES = (".jsonl", ".json", ".parquet")
-MESSAGES = ("messages", "conversations", "dialog", "dialogue", "utterances")
+MESSAGES = ("messages", "conversations", "conversation", "dialog", "dialogue", "utterances")
 FILM_COLUMNS = {
     "id": ("movie_id", "film_id", "imdb_id"),
     "title": ("movie_title", "title", "movie"),
@@ -29,85 +29,85 @@ FILM_COLUMNS = {
 }
 
 
-def read_file(path: Path) -> Reading:
-    """Reads a file. Raises CorpusError as `read` does, OSError or ValueError where it cannot be parsed at all."""
+def read_parquet(path: Path) -> Reading:
+    """Reads a parquet file. Raises OSError or ValueError where it cannot be parsed."""
+    import pyarrow.parquet as pq
+
+    batches = pq.ParquetFile(path).iter_batches()
+    return read((row for batch in batches for row in batch.to_pylist()), Counter())
+
+
+def read_json(path: Path) -> Reading:
+    """Reads a JSON file. Raises ValueError or UserError where it cannot be parsed."""
     counts: Counter[str] = Counter()
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        batches = pq.ParquetFile(path).iter_batches()
-        return read((row for batch in batches for row in batch.to_pylist()), counts)
-    if path.suffix == ".json":
-        rows = json.loads(path.read_bytes())
-        if not isinstance(rows, list):
-            raise CorpusError("it holds no list of rows; a .jsonl has a row a line, a .json a list of them")
-        return read(rows, counts)
-    return read(json_lines(path, counts), counts)
-
-
-def json_lines(path: Path, counts: Counter[str]) -> Iterator[Any]:
-    """Rows of a JSONL file; lines that cannot be parsed are counted and left out."""
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except (ValueError, RecursionError):
-                counts["rows that cannot be read"] += bool(line.strip())
+    reading = read(json_rows(lambda: path.open("rb"), path.name, counts), counts)
+    if counts["rows that cannot be read"] and not counts["conversations in the source"]:
+        note_shape(reading, "its rows are no JSON: a .jsonl file has an object a line")
+    return reading
 
 
 def read(rows: Iterable[Any], counts: Counter[str]) -> Reading:
-    """Reads rows as `datasets` gives them. What is no row is counted.
-
-    Raises:
-        CorpusError: the first row has no column of conversations.
-    """
+    """Reads rows as `datasets` gives them. What is not read is counted, and the first such shape is kept."""
     reading = Reading([], [], [], [], [], [], counts)
     films: dict[Film, int] = {}
     speakers: dict[Speaker, int] = {}
     for index, row in enumerate(rows):
-        if not isinstance(row, dict):
-            counts["rows that cannot be read"] += 1
+        try:
+            turns = turns_of(value := row[column_of(row)], counts)
+        except ShapeError as error:
+            reason, seen = error.args
+            counts[reason] += 1
+            note_shape(reading, seen)
             continue
-        column = column_of(row) if reading.conversations else column_of(row, strict=True)
+        if not any(turn.text for turn in turns):
+            note_shape(reading, f"the turns of a row are {spell_shape(value)}")
         counts["conversations in the source"] += 1
+        lines = lines_of(turns, index, reading, speakers)
         film = film_of(row)
-        lines = []
-        if column is None:
-            counts["rows without a list of turns"] += 1
-            continue
-        for turn, message in enumerate(row[column]):
-            text, name = turn_text(message)
-            if name == "system":
-                counts["system messages left out"] += 1
-                continue
-            lines.append(len(reading.line_ids))
-            reading.line_ids.append(f"{index}.{turn}")
-            reading.raw_text.append(text)
-            reading.speaker_of.append(speakers.setdefault(Speaker(name), len(speakers)))
         if film.key is None:  # without a film, a conversation is its own, whatever its place in the file
-            texts = "\n".join(reading.raw_text[line] for line in lines)
+            texts = "\n".join(reading.raw_text[line] for line in lines if line >= 0)
             film = film._replace(id="text-" + hashlib.sha256(texts.encode(errors="replace")).hexdigest()[:16])
         reading.conversations.append((films.setdefault(film, len(films)), lines))
     reading.films, reading.speakers = list(films), list(speakers)
     return reading
 
 
-def column_of(row: dict[str, Any], strict: bool = False) -> str | None:
-    """The column that holds the turns of a row; when `strict`, CorpusError where no column is called as one."""
-    for name in MESSAGES:
-        if isinstance(row.get(name), list):
-            return name
-    if not strict or any(name in row for name in MESSAGES):
-        return None
-    raise CorpusError(f"no column of conversations among {', '.join(row)}; name it one of {', '.join(MESSAGES)}")
+def note_shape(reading: Reading, seen: str) -> None:
+    """Keeps what the first row was that is not read, and what is, for the error where nothing is left."""
+    reading.unread = reading.unread or f"{seen}; read are {SHAPES_READ} in a column {' or '.join(MESSAGES)}"
 
 
-def turn_text(message: Any) -> tuple[str, str]:
-    """Text and speaker of one turn; anything that is no text reads as an empty line."""
-    if not isinstance(message, dict):
-        return message if isinstance(message, str) else "", "?"
-    text = next((message[key] for key in ("content", "value", "text") if isinstance(message.get(key), str)), "")
-    return text, str(message.get("name") or message.get("speaker") or message.get("role") or message.get("from") or "?")
+def lines_of(turns: list[Turn], row: int, reading: Reading, speakers: dict[Speaker, int]) -> list[int]:
+    """Adds the turns of a row as lines, those of one speaker in a row as one. Returns their places, with gaps."""
+    lines: list[int] = []
+    before: Turn | None = None
+    for place, turn in enumerate(turns):
+        if turn.left_out:
+            reading.counts[f"{turn.left_out} messages left out"] += 1
+            if lines and lines[-1] >= 0:
+                lines.append(LEFT_OUT)
+            before = None
+        elif before and before.text.strip() and turn.text.strip() and turn.follows_itself(before):
+            reading.counts["turns joined to the one before, of the same speaker"] += 1
+            reading.raw_text[-1] += f" {turn.text}"
+            before = turn if turn.name else before
+        else:
+            lines.append(len(reading.line_ids))
+            reading.line_ids.append(f"{row}.{place}")
+            reading.raw_text.append(turn.text)
+            reading.speaker_of.append(speakers.setdefault(Speaker(turn.speaker), len(speakers)))
+            before = turn
+    return lines
+
+
+def column_of(row: Any) -> str:
+    """The column that holds the turns of a row. Raises ShapeError where there is none."""
+    if not isinstance(row, dict):
+        raise ShapeError("rows that cannot be read", f"a row is {spell_shape(row)}")
+    found = [name for name in MESSAGES if row.get(name) is not None]
+    if not found:
+        raise ShapeError("rows without a list of turns", f"no column of conversations among {spell_keys(row)}")
+    return next((name for name in found if isinstance(row[name], list | dict)), found[0])
 
 
 def film_of(row: dict[str, Any]) -> Film:

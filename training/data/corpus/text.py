@@ -6,15 +6,38 @@ import codecs
 import re
 from collections import Counter
 
+from hub.text_file import SINGLE_BYTES, Decoded, decode_text
+
 # cp1252 leaves five bytes undefined; ISO-8859-1 defines all 256, so each byte has exactly one reading.
 _WESTERN = "".join(bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in range(256))
 _MARKUP = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,9}\s*/?>")
+_C1_CONTROLS = re.compile("[\x80-\x9f]")
 _CONTROL_TOKEN = re.compile(r"<\|(\w+)\|>")
 
 
 def decode(raw: bytes) -> str:
     """Decodes single-byte Western text: cp1252 where it defines a byte, ISO-8859-1 where it does not."""
     return codecs.charmap_decode(raw, "strict", _WESTERN)[0]
+
+
+def decode_western(raw: bytes, counts: Counter[str]) -> Decoded:
+    """Decodes a file whose original is in single bytes, whatever it was saved again as, and counts what it was.
+
+    A copy that was read as ISO-8859-1 and saved as UTF-8 has cp1252's quotes and dashes as control characters, U+0080
+    to U+009F: they read as the original's bytes do.
+    """
+    decoded = decode_text(raw, decode)
+    if decoded.marked:
+        counts["byte order marks dropped"] += 1
+    if decoded.encoding in (SINGLE_BYTES, "ascii"):
+        return decoded
+    counts[f"files read as {decoded.encoding}"] += 1
+    if decoded.strays:
+        counts[f"bytes that are no {decoded.encoding}, read as cp1252"] += decoded.strays
+    text, repaired = _C1_CONTROLS.subn(lambda control: decode(control[0].encode("latin-1")), decoded.text)
+    if repaired:
+        counts["control characters read as cp1252"] += repaired
+    return decoded._replace(text=text)
 
 
 def whole(text: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.data.corpus import sources, text
+from training.data.corpus import cornell, sources, text
 from training.data.corpus.assemble import CorpusError, Film
 from training.recipe_schema import Source
 
@@ -75,6 +75,46 @@ def test_every_byte_has_one_reading():
     decoded = [text.decode(bytes([byte])) for byte in range(256)]
     assert all(len(character) == 1 for character in decoded)
     assert len(set(decoded)) == 256
+
+
+ACCENTED = "It\u2019s a caf\u00e9 \u2013 now\u2026"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16", "latin-1 to utf-8"])
+def test_a_corpus_saved_again_in_another_encoding_is_the_same(tmp_path, encoding):
+    write(tmp_path, line(1, ACCENTED.encode("cp1252")) + line(2, b"Two.", "u1"), talk(1, 2))
+    for name in (*cornell.FILES, cornell.URLS):
+        text = (tmp_path / name).read_bytes().replace(b"ADA", b"ZO\xcb")
+        if encoding == "latin-1 to utf-8":  # as many tutorials do: cp1252's quotes become control characters
+            (tmp_path / name).write_bytes(text.decode("latin-1").encode())
+        else:
+            (tmp_path / name).write_bytes(text.decode("cp1252").encode(encoding))
+    read = sources.read(tmp_path)
+    ((film, lines),) = read.talks()
+    assert lines == [ACCENTED, "Two."]
+    assert film == Film("m0", "the long pier", 1995, 6.9, 62, ("drama", "noir"), "http://example.org/pier.html")
+    assert read.lines["speaker"][0].as_py()["name"] == "ZO\u00cb"
+    counted = {name: count for name, count in read.counts.items() if "files read" in name or "mark" in name}
+    counted |= {name: count for name, count in read.counts.items() if "cp1252" in name}
+    assert (
+        counted
+        == {
+            "cp1252": {"lines with cp1252 bytes": 1},
+            "utf-8": {"files read as utf-8": 2},
+            "utf-8-sig": {"files read as utf-8": 2, "byte order marks dropped": 5},
+            "utf-16": {"files read as utf-16-le": 5, "byte order marks dropped": 5},
+            "latin-1 to utf-8": {"files read as utf-8": 2, "control characters read as cp1252": 3},
+        }[encoding]
+    )
+
+
+def test_a_mark_costs_neither_the_first_film_nor_its_rights(tmp_path):
+    write(tmp_path, line(1, b"One.") + line(2, b"Two."), talk(1, 2))
+    titles = TITLES.replace("the long pier", "10 things i hate about you").encode("utf-8-sig")
+    (tmp_path / "movie_titles_metadata.txt").write_bytes(titles)
+    read = sources.read(tmp_path)
+    assert read.rights == cornell.RIGHTS
+    assert [film.title for film, _ in read.talks()] == ["10 things i hate about you"]
 
 
 def test_no_pair_spans_a_gap_and_gaps_are_counted(tmp_path):
@@ -147,7 +187,7 @@ def test_refusals_are_one_clear_line(tmp_path):
         (write(tmp_path / "empty", b"", ""), "no conversation"),
         (tmp_path / "odd.jsonl", "no column of conversations among question"),
         (tmp_path / "broken.json", "damaged"),
-        (tmp_path / "five.json", "no list of rows"),
+        (tmp_path / "five.json", "no list of rows but a number"),
         (tmp_path / "broken.parquet", "damaged"),
     ]:
         with pytest.raises(CorpusError, match=says) as caught:

@@ -1,0 +1,144 @@
+"""The realism judge: it finds a direction that is there, keeps what was read, and is published and opened again."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from chat.likelihood import pmi
+from chat.variants import merged
+from eval.judge.embedded import open_embedded
+from eval.judge.realism import NUMBERS, RealismHead
+from eval.qualify.pairs import ControlPair
+from hub.errors import UserError
+from tests.support.scenes import user_prompts
+from tests.training.finetune.test_runs import recipe_of
+from training.base import publish
+from training.data import prepare
+from training.finetune import realism, sft
+from training.finetune.realism import accuracies, film_halves, read_pairs
+from training.finetune.realism_fit import PairFeatures, fit_blend, fit_head, logistic_weights
+
+
+def planted(count, generator):
+    """Pairs of which PMI tells how a reply follows, and the third feature whether it is a film's line.
+
+    Samples and spoiled replies lie two standard deviations off there and have as much PMI as the film's; another film's
+    reply has three nats less.
+    """
+    controls = [("shuffled", "same film", "SFT sample", "echoing")[place % 4] for place in range(count)]
+    pairs = [
+        ControlPair(
+            control, f"m{place % 40}", [{"role": "user", "content": f"{place // 4}?"}], f"film {place // 4}", "x"
+        )
+        for place, control in enumerate(controls)
+    ]
+    features, pmi = torch.randn(count, 2, NUMBERS + 6, generator=generator), torch.randn(count, 2, generator=generator)
+    films = torch.tensor([control in ("shuffled", "same film") for control in controls])
+    features[:, 0, 2] += 2
+    features[films, 1, 2] += 2
+    pmi[films, 1] -= 3
+    return PairFeatures(pairs, features * 5 + 1, pmi)
+
+
+def test_the_head_finds_what_is_planted():
+    read = planted(1600, torch.Generator().manual_seed(0))
+    head = fit_head(read, l2=1e-3)
+    assert int(head.weights[:NUMBERS].abs().argmax()) == 2
+    found = accuracies(head, planted(1600, torch.Generator().manual_seed(1)))
+    for control in ("shuffled", "same film"):  # Phi(3 / sqrt(2)) = 98.3% by PMI alone
+        assert found[control].value > 0.85
+    for control in ("SFT sample", "echoing"):  # Phi(2 / sqrt(2)) = 92% by the feature alone
+        assert found[control].value > 0.8
+    assert found["truncated"].value is None
+    pmi_alone = replace(head, blend=torch.tensor([1.0, 0.0]))
+    fresh = accuracies(pmi_alone, planted(1600, torch.Generator().manual_seed(1)))
+    assert fresh["echoing"].value == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_blend_serves_the_worst_control():
+    """The samples' log P is known far better, yet PMI keeps the weight that other films' replies need."""
+    generator = torch.Generator().manual_seed(0)
+    gaps = torch.randn(4000, 2, generator=generator)
+    controls = ["shuffled", "SFT sample"] * 2000
+    gaps[::2, 0] += 0.9
+    gaps[1::2, 1] += 3
+    blend = fit_blend(gaps, controls)
+    ratio = float(blend[0] / blend[1])
+    ahead = (gaps @ blend > 0).float()
+    found = sorted(float(ahead[side::2].mean()) for side in (0, 1))
+    assert found[0] > 0.79  # by PMI alone 82%, and 50% of the samples
+    assert ratio > 1.5
+    likeliest = logistic_weights(gaps, torch.ones(4000), torch.zeros(2))
+    assert float(likeliest[0] / likeliest[1]) < ratio / 1.5
+
+
+def test_a_head_scores_as_its_formula_says():
+    head = RealismHead(torch.ones(2), torch.tensor([2.0, 4.0]), torch.tensor([1.0, -1.0]), torch.tensor(0.5),
+                       torch.tensor([0.3, 2.0]))  # fmt: skip
+    # logit (3 - 1) / 2 - (5 - 1) / 4 + 0.5 = 0.5
+    score = head.score(torch.tensor([[3.0, 5.0]]), torch.tensor([4.0]))
+    assert float(score) == pytest.approx(0.3 * 4 - 2 * math.log(1 + math.exp(-0.5)))
+
+
+def test_logistic_weights_are_the_penalized_optimum():
+    """The derivative of the weighted mean of log(1 + exp(-x w)) plus l w^2 is zero."""
+    rows, weights = torch.tensor([[2.0], [1.0], [-1.0], [3.0]]), torch.tensor([1.0, 0.5, 1.5, 1.0])
+    (w,) = logistic_weights(rows, weights, torch.tensor([0.05])).tolist()
+    slope = float((weights * -rows[:, 0] * torch.sigmoid(-rows[:, 0] * w)).mean()) + 2 * 0.05 * w
+    assert slope == pytest.approx(0, abs=1e-4)
+
+
+def test_halves_share_no_film():
+    films = [f"m{number % 9}" for number in range(50)]
+    first, second = film_halves(films, seed=3)
+    assert sorted(first + second) == list(range(50))
+    assert not {films[place] for place in first} & {films[place] for place in second}
+    assert film_halves(films, seed=3) == [first, second] != film_halves(films, seed=4)
+
+
+def test_what_was_read_is_kept(variants, tmp_path, monkeypatch):
+    monkeypatch.setattr(realism, "CHUNK", 3)
+    pairs = [
+        ControlPair(control, "m1", prompt, f"yes {number}", "no")
+        for number, prompt in enumerate(user_prompts("who?", "where?", "why?"))
+        for control in ("shuffled", "echoing")
+    ]
+    model = merged(variants, "sft")
+    read = read_pairs(model, pairs, tmp_path)
+    assert torch.equal(read.features[0], read.features[1])  # one prompt and reply
+    assert not torch.equal(read.features[0, 0], read.features[2, 0])
+    assert not torch.equal(read.features[0, 0], read.features[0, 1])
+    both = [(pair.prompt, reply) for pair in pairs for reply in (pair.better, pair.worse)]
+    assert read.pmi.flatten().tolist() == pytest.approx(pmi(variants, "sft", both), abs=1e-4)
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["features-0000.safetensors", "features-0001.safetensors"]
+    (tmp_path / kept[1]).unlink()
+    asked = []
+    whole = realism.read_features
+    monkeypatch.setattr(realism, "read_features", lambda own, rows: asked.append(len(rows)) or whole(own, rows))
+    again = read_pairs(model, pairs, tmp_path)
+    assert asked == [6]
+    assert torch.equal(again.features, read.features)
+    assert torch.equal(again.pmi, read.pmi)
+
+
+def test_the_stage_publishes_a_judge_that_opens(hub_url, tiny_base, tmp_path):
+    from huggingface_hub import hf_hub_download
+
+    recipe = recipe_of("realism", tiny_base, "realism.prompts=40")
+    for stage in (prepare, publish, sft, realism):
+        stage.STAGE.run(recipe, tmp_path)
+    repo = recipe.names.adapter("realism")
+    pairs = [(prompt, reply) for prompt in user_prompts("Where were you?") for reply in ("At the pier.", "Nowhere.")]
+    labels, evaluates = (open_embedded(f"{form}:{repo}") for form in ("realism", "realism-held-out"))
+    assert labels.name == f"realism of {repo}, head `labels`"
+    assert evaluates.name == f"realism of {repo}, head `evaluates`"
+    assert len(set(labels.score(pairs) + evaluates.score(pairs))) == 4
+    card = Path(hf_hub_download(repo, "README.md")).read_text()
+    assert "it scores an answer" in card
+    assert "head `labels`, the other half's films over shuffled" in card
+    with pytest.raises(UserError, match="no realism judge"):
+        open_embedded(f"realism:{recipe.names.adapter('sft')}")

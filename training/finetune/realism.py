@@ -1,0 +1,153 @@
+"""Realism judge: `python -m training.realism --recipe training/recipes/smollm2-135m.yaml`.
+
+Fits two heads on what the fine-tuned model computes of replies (`eval.judge.realism`), each on half of the train films,
+to prefer the film's own reply to others. A killed run carries on. `preferences.source: realism:HUB_ID` labels by
+the one head, `eval.judge: realism-held-out:HUB_ID` evaluates by the other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.judge.realism import HEADS, HEADS_FILE, RealismHead, read_features, save_heads
+from eval.qualify.controls import CONTROLS
+from eval.qualify.measured import Measured, clustered
+from eval.qualify.pairs import SFT_SAMPLE, ControlPair, control_pairs, draw_prompts, sft_sample_pairs, split_rows
+from hub.cards import model_card
+from hub.lineage import Input, Lineage, pin
+from hub.rights import combine_rights, inherited_rights, rights_of_base
+from hub.task import log_progress
+from training.finetune.realism_fit import WHOLE_CONTROLS, PairFeatures, fit_head
+from training.recipe import Recipe
+from training.stage import Stage, Task, base_input, command
+
+if TYPE_CHECKING:
+    from chat.variants import ModelVariants
+
+CHUNK = 200
+"""Pairs between two files of features that a killed run carries on from."""
+
+
+def realism_task(recipe: Recipe) -> Task:
+    """The judge, from the base, the SFT adapter and the dialogue dataset as they are now."""
+    names = recipe.names
+    inputs = (base_input(recipe), pin(names.adapter("sft"), "model"), pin(names.dialogue, "dataset"))
+    return Task(names.adapter("realism"), "model", Lineage("realism", {**vars(recipe.realism)}, inputs))
+
+
+def train_realism(
+    recipe: Recipe, base: Input, sft: Input, dialogue: Input, folder: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fits both heads; returns the files to publish and what the card tells of the run."""
+    from chat.variants import ModelRef, load_variants, merged
+
+    settings = recipe.realism
+    variants = load_variants(ModelRef(base.repo, base.revision), {"sft": ModelRef(sft.repo, sft.revision)})
+    pairs = training_pairs(variants, dialogue, settings.prompts, settings.seed, folder)
+    read = read_pairs(merged(variants, "sft"), pairs, folder)
+    halves = [read.select(half) for half in film_halves([pair.film for pair in pairs], settings.seed)]
+    facts: dict[str, Any] = {"pairs": len(pairs), "films": len({pair.film for pair in pairs})}
+    heads = {}
+    for name, half, other in zip(HEADS, halves, reversed(halves), strict=True):
+        heads[name] = fit_head(half, settings.l2)
+        weights = heads[name].blend.tolist()
+        facts[f"head `{name}`, weights of PMI and of log P(film's line)"] = f"{weights[0]:.3f}, {weights[1]:.3f}"
+        for control, found in accuracies(heads[name], other).items():
+            facts[f"head `{name}`, the other half's films over {control}"] = found.describe()
+    for fact, value in facts.items():
+        log_progress("realism", f"{fact}: {value}")
+    save_heads(heads, folder / HEADS_FILE)
+    return {HEADS_FILE: folder / HEADS_FILE}, facts
+
+
+def training_pairs(
+    variants: ModelVariants, dialogue: Input, prompts: int, seed: int, folder: Path
+) -> list[ControlPair]:
+    """Pairs of the train films: WHOLE_CONTROLS of every prompt, and one of the other controls of each."""
+    from chat.resumable import generate_resumable
+    from chat.sampling import Sampling
+
+    rows = split_rows(dialogue, "train")
+    drawn = draw_prompts(rows, prompts, seed)
+    asked = [row["prompt"] for row in drawn]
+    said = generate_resumable(folder / "samples.jsonl", variants, asked, ["sft"] * len(asked), Sampling(), seed)
+    pairs = sft_sample_pairs(drawn, [reply.text for reply in said])
+    spoiled: dict[tuple[str, str], list[ControlPair]] = {}
+    for pair in control_pairs(rows, drawn, seed):
+        if pair.control in WHOLE_CONTROLS:
+            pairs.append(pair)
+        else:
+            spoiled.setdefault((pair.prompt[-1]["content"], pair.better), []).append(pair)
+    rng = random.Random(seed)
+    pairs += [rng.choice(own) for own in spoiled.values()]
+    return sorted(pairs, key=lambda pair: (pair.prompt[-1]["content"], pair.better))  # one prompt's are read together
+
+
+def read_pairs(model: ModelVariants, pairs: list[ControlPair], folder: Path) -> PairFeatures:
+    """Reads both replies of each pair; finished chunks are kept in a folder."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    chunks = []
+    for start in range(0, len(pairs), CHUNK):
+        part, path = pairs[start : start + CHUNK], folder / f"features-{start // CHUNK:04}.safetensors"
+        if not path.exists():
+            both = [(pair.prompt, reply) for pair in part for reply in (pair.better, pair.worse)]
+            features, pmi = read_features(model, both)
+            draft = path.with_suffix(".new")
+            save_file({"features": features.half(), "pmi": pmi}, draft)
+            draft.replace(path)
+            log_progress("realism", f"read {start + len(part):,} of {len(pairs):,} pairs")
+        chunks.append(load_file(path))
+    features = torch.cat([chunk["features"] for chunk in chunks]).float()
+    return PairFeatures(pairs, features.view(len(pairs), 2, -1), torch.cat([c["pmi"] for c in chunks]).view(-1, 2))
+
+
+def film_halves(films: Sequence[str], seed: int) -> list[list[int]]:
+    """Places of the pairs of either half of the films, drawn by seed."""
+    names = sorted(set(films))
+    random.Random(seed).shuffle(names)
+    first = set(names[: len(names) // 2])
+    return [[place for place, film in enumerate(films) if (film in first) == side] for side in (True, False)]
+
+
+def accuracies(head: RealismHead, read: PairFeatures) -> dict[str, Measured]:
+    """Share of pairs whose better reply has the higher score, by control, clustered by film."""
+    better, worse = (head.score(read.features[:, side], read.pmi[:, side]) for side in (0, 1))
+    ahead = (better > worse).tolist()
+    found = {}
+    for name in (*CONTROLS, SFT_SAMPLE):
+        own = [place for place, pair in enumerate(read.pairs) if pair.control == name]
+        found[name] = clustered([float(ahead[place]) for place in own], [read.pairs[place].film for place in own])
+    return found
+
+
+def realism_card(recipe: Recipe, repo: str, lineage: Lineage) -> bytes:
+    """Model card, with the licence of the base and the citations of all that the heads were fitted on."""
+    inherited = rights_of_base(lineage.inputs[0])
+    metadata = {
+        **inherited.license,
+        "library_name": "safetensors",
+        "base_model": lineage.inputs[1].repo,
+        "datasets": [recipe.names.dialogue],
+        "tags": ["reward-model"],
+    }
+    return model_card(
+        "realism",
+        metadata,
+        repo=repo,
+        sft=lineage.inputs[1].repo,
+        facts=lineage.facts,
+        settings=lineage.settings,
+        citations=combine_rights([inherited, *map(inherited_rights, lineage.inputs)]).citations,
+        lineage=lineage,
+    ).encode()
+
+
+STAGE = Stage("Realism judge", realism_task, train_realism, realism_card)
+
+if __name__ == "__main__":
+    command(STAGE.run, __doc__, STAGE.preview)
