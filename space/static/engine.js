@@ -30,6 +30,7 @@ export class Engine {
         lora_adapters: adapters.map((_, place) => ({ path: SHARD(place + 2, blobs.length) })),
         ...(threads ? { n_threads: threads } : {}),
       });
+      skipBrokenPieces(wllama.proxy);
       return wllama;
     };
     let wllama, used = (gpu ?? await hasGpu()) ? "WebGPU" : "";
@@ -82,5 +83,29 @@ const stopTokens = (stop, ids) => {
   const named = stop.map((token, place) => [`tokenizer.ggml.${kinds[place]}_token_id`, `int:${ids.get(token)}`]);
   return Object.fromEntries([...named, ["", "int:0"]]); // an empty name ends the list
 };
+
+/**
+ * A piece of a reply that is no UTF-8 (a byte token out of its place) cannot be written as JSON by wllama 3.13: llama.cpp
+ * throws, the null that stands for the answer is read as one, and that fails. The model itself goes on with the next
+ * piece; in the place of the lost one stands what a decoder would put there.
+ */
+const skipBrokenPieces = (proxy) => {
+  const act = proxy.wllamaAction.bind(proxy);
+  const lost = { has_more: true, is_error: false, data_json: JSON.stringify({ choices: [{ text: "\ufffd" }] }) };
+  let broken = 0;
+  proxy.wllamaAction = async (name, body) => {
+    try {
+      const answer = await act(name, body);
+      if (name === "completion") broken = 0;
+      return answer;
+    } catch (error) {
+      const crashed = /^\(ABORT\)|has crashed/.test(error?.message ?? String(error));
+      if (name !== "get_result" || crashed || ++broken > MOST_BROKEN) throw error;
+      return lost;
+    }
+  };
+};
+
+const MOST_BROKEN = 64; // pieces of one reply: as many as it has tokens
 
 const QUIET = { debug() {}, log() {}, warn() {}, error() {} };

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from hub.names import Names
-from tests.support.proof import PROOF
 
 TYPE = "f32"  # so that a browser's replies are those of transformers
 DRAWN = {"do_sample": True, "temperature": 0.9, "top_k": 25, "top_p": 0.95, "max_new_tokens": 64}
@@ -52,14 +51,7 @@ def vendor_there():
 
 
 @pytest.fixture(scope="session")
-def in_proof():
-    """Skips outside of make proof: wllama stops in the middle of a reply now and then, for a reason not found yet."""
-    if not PROOF:
-        pytest.skip("the page without a server does not answer every time yet: make proof runs it")
-
-
-@pytest.fixture(scope="session")
-def static_page(in_proof, gguf_family, vendor_there, browser):
+def static_page(gguf_family, vendor_there, browser):
     """The address of the page, deployed; the smoke test runs in the tests' own browser."""
     from huggingface_hub import HfApi
 
