@@ -108,6 +108,7 @@ def test_axe_finds_nothing(ready, scheme, width):
     ask(page, LINE)
     clean("with replies")
     page.click("#reveal")
+    page.evaluate("Promise.all(document.getAnimations().map((one) => one.finished)).then(() => true)")  # turned around
     clean("with names")
     page.click("#tab-chat")
     ask(page, LINE)
