@@ -59,10 +59,10 @@ def chat_tab(handlers: ChatHandlers, controls: SamplingControls) -> gr.Textbox:
     examples = example_cards("chat", "Say the first line, or pick one of these.")
     ended = quiet_note("chat")
     with gr.Row(elem_classes="words", elem_id="chat-tools"):
-        again = gr.Button("Answer again", size="sm", scale=0, min_width=0, elem_id="chat-again")
-        edited = gr.Button("Edit my line", size="sm", scale=0, min_width=0, elem_id="chat-edit")
+        again = gr.Button("Answer again", elem_id="chat-again", elem_classes="behind")  # pressed by a message's own
+        edited = gr.Button("Edit my line", elem_id="chat-edit", elem_classes="behind")
         undone = gr.Button("Undo", size="sm", scale=0, min_width=0, elem_id="chat-undo")
-        copied = gr.Button("Copy", size="sm", scale=0, min_width=0, elem_id="chat-copy")
+        copied = gr.Button("Copy all", size="sm", scale=0, min_width=0, elem_id="chat-copy")
         shared = gr.Button("Share", size="sm", scale=0, min_width=0, elem_id="chat-share")
     line, send, stop = line_and_buttons("chat", "Send")
     open_scene("chat", line, controls.scene)

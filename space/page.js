@@ -75,8 +75,8 @@ const repartee = (() => {
 
   const opened = () => {
     const asked = new URLSearchParams(location.search), tab = asked.get("tab");
-    const line = (asked.get("line") ?? "").slice(0, 500), scene = (asked.get("scene") ?? "").slice(0, 300);
-    const seed = (asked.get("seed") ?? "").replace(/\D/g, "").slice(0, 10);
+    const line = (asked.get("line") ?? "").slice(0, LIMITS.line), scene = (asked.get("scene") ?? "").slice(0, LIMITS.scene);
+    const seed = (asked.get("seed") ?? "").replace(/\D/g, "").slice(0, LIMITS.seed);
     const button = all("[role=tab]").find((one) => one.textContent.trim().toLowerCase() === tab);
     if (button) button.click();
     if ((scene || seed) && !visible($("#seed"))) $("#sampling button")?.click();
@@ -214,6 +214,9 @@ const repartee = (() => {
         all(`#latest .draft[data-variant=${one.dataset.variant}]`).indexOf(one) === place));
       $(`.steps button:not([disabled])`, same[place])?.focus();
     }
+    const act = event.target.closest?.("[data-act]");
+    if (act?.dataset.act === "copy") copyText($(".message-content", act.closest(".turn")).textContent, "Copied.");
+    else if (act) $(`#chat-${act.dataset.act}`).click();
     if (event.target.closest?.("#chat-new")) forget();
     if (event.target.closest?.("[role=tab]")) [0, 200].forEach((delay) => setTimeout(marked, delay));
   };

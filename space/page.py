@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from starlette.middleware import Middleware
 
 from hub.names import Names
 from space.about_tab import about_tab, results_tab
-from space.chat_handlers import ChatHandlers
+from space.chat_handlers import MAX_CHARACTERS, MAX_SCENE, MAX_SEED, ChatHandlers
 from space.chat_tab import FOCUS_ON_DESKTOPS, chat_tab
 from space.compare_handlers import CompareHandlers
 from space.compare_tab import compare_tab
@@ -91,9 +92,10 @@ def model_links(models: ModelFacts) -> str:
 
 
 def script() -> str:
-    """What the browser does by itself, for the head of the page."""
-    files = (Path(__file__).with_name(name) for name in ("scene_file.js", "page.js"))
-    return "".join(f"<script>{file.read_text('utf-8')}</script>" for file in files)
+    """What the browser does by itself, for the head of the page, with the limits that are checked on the server."""
+    limits = f"const LIMITS = {json.dumps({'line': MAX_CHARACTERS, 'scene': MAX_SCENE, 'seed': len(str(MAX_SEED))})};"
+    files = (Path(__file__).with_name(name).read_text("utf-8") for name in ("scene_file.js", "page.js"))
+    return "".join(f"<script>{content}</script>" for content in (limits, *files))
 
 
 def launch(

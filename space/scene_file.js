@@ -1,7 +1,7 @@
 // A scene out of a file: plain text, or a screenplay in Fountain. Its last line is to be answered, and what stands before
 // it in the same scene is the scene. The file is read here, in the browser; nothing of it is sent before a line is.
 const sceneFile = (() => {
-  const MOST_BYTES = 65536, MOST_LINE = 500, MOST_SCENE = 300, MOST_HEADING = 100;
+  const MOST_BYTES = 65536, MOST_HEADING = 100;
   const HEADING = /^(\.(?!\.)|(int|ext|est|int\.?\/ext|i\/e)[. ])/i, TRANSITION = /^(>.*[^<]$|[^a-z]+ TO:$)/;
   const CUE = /^(@.+|[^\p{Ll}]*\p{Lu}[^\p{Ll}]*(\([^)]*\))?\s*\^?)$/u, ASIDE = /^\(.*\)$/, FOUNTAIN = /\.(fountain|spmd)$/i;
 
@@ -53,9 +53,9 @@ const sceneFile = (() => {
   /** Words that fit, from the end: the heading and what is nearest to the line. */
   const fitted = (heading, words) => {
     const whole = [heading, words].filter(Boolean).join(" ");
-    if (whole.length <= MOST_SCENE) return whole;
+    if (whole.length <= LIMITS.scene) return whole;
     const start = heading && heading.length <= MOST_HEADING ? `${heading} \u2026 ` : "\u2026 ";
-    return start + words.slice(start.length - MOST_SCENE).replace(/^\S*\s+/, "");
+    return start + words.slice(start.length - LIMITS.scene).replace(/^\S*\s+/, "");
   };
 
   /** `{line, scene, cut}` of a text. In a screenplay the line is the last that is said, else the text's last one. */
@@ -64,8 +64,8 @@ const sceneFile = (() => {
     const last = all.lastIndexOf(speeches.at(-1) ?? all.at(-1));
     if (last < 0) throw new Error(`${name} holds no line of dialogue.`);
     const { words: line } = all[last];
-    if (line.length > MOST_LINE)
-      throw new Error(`The last line of ${name} has ${line.length} characters; the models read at most ${MOST_LINE}.`);
+    if (line.length > LIMITS.line)
+      throw new Error(`The last line of ${name} has ${line.length} characters; the models read at most ${LIMITS.line}.`);
     const from = all.slice(0, last).findLastIndex((one) => one.kind === "heading");
     const before = all.slice(from + 1, last).map((one) => (one.cue ? `${one.cue}: ${one.words}` : one.words)).join(" ");
     const heading = from < 0 ? "" : all[from].words, scene = fitted(heading, before);

@@ -33,24 +33,34 @@ def as_text(words: str) -> str:
 
 def turn(cue: str, words: str, kind: str, note: str = "", attributes: str = "", after: str = "") -> str:
     """One turn: the speaker's cue, what is said, and a quiet note; words in any script run their own way."""
-    quiet = f'<p class="ended">{as_text(note)}</p>' if note or after else ""
+    quiet = f'<p class="ended">{as_text(note)}</p>' if note else ""
     return (
         f'<article class="turn {kind}"{attributes}><p class="cue">{as_text(cue)}</p>'
         f'<p class="message-content" dir="auto">{as_text(words)}</p>{quiet}{after}</article>'
     )
 
 
+def actions(of: str, *names: str) -> str:
+    """Buttons under a turn; the browser does what they say, to the turn or by the buttons of the page."""
+    buttons = (
+        f'<button type="button" data-act="{name.lower()}" aria-label="{name}: {of}">{name}</button>'
+        for name in names
+    )
+    return f'<p class="acts">{"".join(buttons)}</p>'
+
+
 def past_turns(history: list[Exchange]) -> str:
     """The conversation before its latest line: every line with the reply that was shown."""
     return "".join(
-        turn("You", exchange.line, "user")
+        turn("You", exchange.line, "user", after=actions("your line", "Copy"))
         + (
-            turn(VARIANT_LABELS[exchange.chosen], exchange.drafts[-1][exchange.chosen].text, "bot")
+            turn(VARIANT_LABELS[exchange.chosen], exchange.drafts[-1][exchange.chosen].text, "bot",
+                 after=actions(f"{VARIANT_LABELS[exchange.chosen]}'s reply", "Copy"))
             if exchange.drafts and exchange.chosen
             else ""
         )
         for exchange in history[:-1]
-    )
+    )  # fmt: skip
 
 
 def latest_turn(history: list[Exchange]) -> str:
@@ -60,11 +70,14 @@ def latest_turn(history: list[Exchange]) -> str:
     exchange = history[-1]
     drafts = [
         turn(VARIANT_LABELS[variant], reply.text, f"bot draft{' current' if n == len(exchange.drafts) else ''}",
-             reply.note, f' data-variant="{variant}"', steps(n, len(exchange.drafts)))
+             reply.note, f' data-variant="{variant}"', steps(n, len(exchange.drafts))
+             + actions(f"{VARIANT_LABELS[variant]}'s reply", "Again", "Copy"))
         for n, draft in enumerate(exchange.drafts, start=1)
         for variant, reply in draft.items()
     ]  # fmt: skip
-    return turn("You", exchange.line, "user") + "".join(drafts)
+    unanswered = [] if drafts else ["Again"]
+    line = turn("You", exchange.line, "user", after=actions("your line", "Edit", "Copy", *unanswered))
+    return line + "".join(drafts)
 
 
 def steps(number: int, of: int) -> str:

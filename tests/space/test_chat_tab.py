@@ -94,7 +94,7 @@ def test_drafts_are_leafed_through(page):
     say(page, "Where were you last night?")
     until_text(page, "#chat-note")
     first = page.inner_text(BOT)
-    page.click("#chat-again")
+    page.locator("#latest .current [data-act=again]:visible").click()
     page.wait_for_function("() => document.querySelector('#latest .current .steps')?.textContent.includes('2/2')")
     until_text(page, "#chat-note")
     page.locator("[data-step='-1']:visible").click()
@@ -164,14 +164,14 @@ def test_undo_takes_back_the_latest_line_and_edit_puts_it_into_the_box(page):
     said = page.locator("#conversation .user .message-content")
     page.click("#chat-undo")
     page.wait_for_function("() => document.querySelectorAll('#conversation .user .message-content').length === 1")
-    page.click("#chat-edit")
+    page.locator("#latest [data-act=edit]").click()
     page.wait_for_function("() => document.querySelector('#chat-line textarea').value === 'One <b>.'")
     assert said.count() == 0
     say(page, "One.")
     until_text(page, "#chat-note")
     assert said.all_inner_texts() == ["One."]
     page.fill("#chat-line textarea", "I have begun")
-    page.click("#chat-edit")
+    page.locator("#latest [data-act=edit]").click()
     page.locator("#chat-note").get_by_text("Send or clear what you have begun").wait_for()
     assert page.input_value("#chat-line textarea") == "I have begun"
     assert said.count() == 1
@@ -186,6 +186,12 @@ def test_a_conversation_is_copied_as_it_is_seen(visit, space):
         copied = page.evaluate("navigator.clipboard.readText()")
         assert copied.startswith("YOU\nWho <are> you?\n\nDPO\n")
         assert "Fine-tuned" not in copied
+        page.get_by_role("button", name="Copy: your line").click()
+        page.get_by_text("Copied.", exact=True).wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == "Who <are> you?"
+        page.get_by_role("button", name="Copy: DPO's reply").click()
+        page.wait_for_function("navigator.clipboard.readText().then((words) => words !== 'Who <are> you?')")
+        assert page.evaluate("navigator.clipboard.readText()") == page.locator(BOT).text_content()
 
 
 @pytest.mark.parametrize("old_way", [True, False])

@@ -120,7 +120,7 @@ def test_axe_finds_nothing(stage, visit, scheme, width):
         page.fill("#chat-line textarea", "Who?")
         page.press("#chat-line textarea", "Enter")
         page.wait_for_function("() => document.querySelector('#chat-note').textContent.includes('token')")
-        page.click("#chat-again")
+        page.locator("#latest .current [data-act=again]:visible").click()
         page.locator(".steps:visible").wait_for()
         page.get_by_role("button", name="Sampling").click()
         look("Chat")
