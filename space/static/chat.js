@@ -1,5 +1,5 @@
 // Chat: a conversation of which each variant answers every line; one is shown at a time, and the next turn reads that one.
-import { $, all, make, tell, turn } from "./dom.js";
+import { $, all, make, read, turn } from "./dom.js";
 import { LABELS, note } from "./replies.js";
 
 export class Chat {
@@ -59,7 +59,7 @@ export class Chat {
       const reply = await answer(variant, prompt, (text) => { content.textContent = text; });
       content.textContent = exchange.replies[variant] = reply.text.trim();
       ended.textContent = note(reply);
-      if (variant === this.shown) tell(`${LABELS[variant]}: ${exchange.replies[variant] || "no word"}`);
+      if (variant === this.shown) read(`${LABELS[variant]}: ${exchange.replies[variant] || "no word"}`);
     }
   }
 

@@ -1,5 +1,5 @@
 // Compare: one line, a reply of every variant side by side without its name, and the names after a choice.
-import { $, all, make, tell, turn } from "./dom.js";
+import { $, all, make, read, turn } from "./dom.js";
 import { LABELS, note } from "./replies.js";
 
 const LETTERS = ["A", "B", "C"];
@@ -33,7 +33,7 @@ export class Compare {
       column.ended.textContent = note(reply);
     }
     $("#replies").setAttribute("aria-busy", "false");
-    tell(columns.map(({ letter, reply }) => `${letter}: ${reply || "no word"}.`).join(" "));
+    read(columns.map(({ letter, reply }) => `${letter}: ${reply || "no word"}`).join(" \u2014 "));
     if (columns.length > 1) this.ballot(line, columns);
   }
 

@@ -22,6 +22,9 @@ export const tell = (words) => {
   tell.timer = setTimeout(() => { $("#told").textContent = ""; }, 6000);
 };
 
+/** Tells screen readers alone what stands on the page already. */
+export const read = (words) => { $("#read").textContent = words; };
+
 /** A turn of dialogue: the speaker's cue above the line. */
 export const turn = (kind, cue, words = "") => {
   const content = make("p", { class: "message-content", text: words, dir: "auto" }), ended = make("p", { class: "ended" });

@@ -1,6 +1,7 @@
 // The engine: llama.cpp in WebAssembly (wllama), one copy of the base with both adapters on it.
 import { hideControlTokens } from "./gguf.js";
 import { renderPrompt } from "./prompt.js";
+import { LABELS } from "./replies.js";
 import { Wllama } from "./vendor/wllama-3.13.0/index.js";
 
 const WASM = "vendor/wllama-3.13.0/wllama.wasm";
@@ -47,7 +48,7 @@ export class Engine {
     [this.wllama, this.format, this.adapters] = [wllama, format, adapters];
     const count = wllama.getNumThreads();
     this.runsOn = gpu || (count > 1 ? `${count} threads` : "one thread");
-    this.variants = ["base", ...adapters];
+    this.variants = Object.keys(LABELS).filter((variant) => variant === "base" || adapters.includes(variant));
   }
 
   /** A reply of a variant: {text, ended, tokens, prompt, seconds, perSecond}; `onText` gets the text as far as it has come. */
