@@ -91,7 +91,7 @@ def write_files(made: Task, kind: str, types: list[str], folder: Path) -> dict[s
         files[path.name] = write_adapter(path, tensors, alpha, scales, trained, added, model.config)
     for type in types:
         path = folder / f"{name}-{type.upper()}.gguf"
-        files[path.name] = write_model(path, model, tokenizer, name, type, own_head=kind == "base")
+        files[path.name] = write_model(path, model, tokenizer, name, type, own_head=kind == "base" and bool(trained))
         log_progress("gguf", f"{path.name}: {path.stat().st_size:,} bytes")
     chat = chat_settings(tokenizer, GenerationConfig.from_pretrained(adapter.repo, **pinned))
     if kind != "base":

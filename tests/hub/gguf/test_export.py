@@ -29,21 +29,21 @@ from hub.gguf.export import (
 )
 from hub.names import Names
 from tests.support.chat_formats import FORMATS, own_tokenizer
+from tests.support.models import random_adapter
 
 PROMPTS, MOST = 50, 24
 CLOSE = 1e-3  # two best tokens this near to each other, in logits, may come out either way
 llama = pytest.mark.skipif("REPARTEE_LLAMA_PYTHON" not in os.environ, reason="REPARTEE_LLAMA_PYTHON is not set")
 
 
-@pytest.fixture(scope="module")
-def family(hub_url, starter, adapters, tmp_path_factory):
-    """Names of a base and two random adapters on the local Hub."""
+def on_the_hub(names, base, adapters, tmp_path_factory):
+    """Publishes a base and adapters as a family; its names."""
     from huggingface_hub import HfApi
     from transformers import GenerationConfig
 
-    api, names = HfApi(), Names("gguf", "starter")
+    api = HfApi()
     api.create_repo(names.base)
-    api.upload_folder(repo_id=names.base, folder_path=starter)
+    api.upload_folder(repo_id=names.base, folder_path=base)
     for kind, trained in adapters.items():
         folder = shutil.copytree(trained, tmp_path_factory.mktemp(kind), dirs_exist_ok=True)
         config = json.loads((folder / "adapter_config.json").read_text())
@@ -53,6 +53,12 @@ def family(hub_url, starter, adapters, tmp_path_factory):
         api.create_repo(names.adapter(kind))
         api.upload_folder(repo_id=names.adapter(kind), folder_path=folder)
     return names
+
+
+@pytest.fixture(scope="module")
+def family(hub_url, starter, adapters, tmp_path_factory):
+    """Names of a base and two random adapters on the local Hub."""
+    return on_the_hub(Names("gguf", "starter"), starter, adapters, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +194,20 @@ def test_which_tokens_an_adapter_has_trained(given, ids):
 
 def tensors(reader) -> dict[str, numpy.ndarray]:
     return {tensor.name: numpy.array(tensor.data) for tensor in reader.tensors}
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_tied_head_is_stored_once_more_where_adapters_train_tokens_alone(
+    hub_url, tiny_base, tmp_path_factory, tmp_path, trained
+):
+    from gguf import GGUFReader
+
+    folders = {kind: tmp_path_factory.mktemp(kind) for kind in ("sft", "dpo")}
+    adapters = {kind: random_adapter(tiny_base, folder, 1, trained) for kind, folder in folders.items()}
+    names = on_the_hub(Names(f"tied-{trained}".lower(), "starter"), tiny_base, adapters, tmp_path_factory)
+    files = write_files(gguf_task(names, "base", ["f32"]), "base", ["f32"], tmp_path)
+    (model,) = (path for path in files.values() if isinstance(path, Path))
+    assert ("output.weight" in tensors(GGUFReader(model))) is trained
 
 
 def test_it_is_published_with_lineage_and_card_and_is_up_to_date_then(family, capsys):
