@@ -35,7 +35,8 @@ def main() -> None:
             folder, path = path, Path(scratch) / "model.gguf"
             write_gguf(folder, path)
         context = open_context(path, threads)
-        print(json.dumps({"version": llama_cpp.__version__, "bytes": path.stat().st_size}), flush=True)
+        build = llama_cpp.__version__ + (" (its AMX kernels off)" if has_amx() else "")
+        print(json.dumps({"version": build, "bytes": path.stat().st_size}), flush=True)
         for line in sys.stdin:
             print(json.dumps(answer(context, **json.loads(line))), flush=True)
 
@@ -93,13 +94,23 @@ def open_context(path: Path, threads: int) -> Any:
     silent = llama_cpp.llama_log_callback(lambda *_: None)
     llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
     open_context.silent = silent  # type: ignore[attr-defined]  # as long as the library may call it
-    model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
+    given = llama_cpp.llama_model_default_params()
+    given.use_extra_bufts = not has_amx()
+    model = llama_cpp.llama_model_load_from_file(str(path).encode(), given)
     options = llama_cpp.llama_context_default_params()
     options.n_ctx, options.n_threads, options.n_threads_batch = 512, threads, threads
     context = llama_cpp.llama_init_from_model(model, options)
     if not context:
         raise SystemExit(f"llama.cpp could not open {path}")
     return context
+
+
+def has_amx() -> bool:
+    """Whether this build has kernels for AMX, whose first step on Q4_0 is a segmentation fault in 0.3.36.
+
+    With them go the other repacked weights: a build without AMX is the fairer peer (CMAKE_ARGS=-DGGML_NATIVE=OFF ...).
+    """
+    return b"AMX" in llama_cpp.llama_print_system_info()
 
 
 def answer(context: Any, prompt: list[int], tokens: int) -> dict[str, Any]:

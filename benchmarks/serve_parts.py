@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.harness import run_child
 from chat.engine.threads import run_in_own_thread
 from chat.variants import ModelRef
+from hub.errors import UserError
 
 STARTER = Path("training/starter")
 SERVED_SHAPES: dict[str, dict[str, Any] | None] = {
@@ -114,8 +115,11 @@ class Peer:
     def read(self) -> dict[str, Any]:
         """One line of its output."""
         assert self.process.stdout
-        line: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return line
+        line = self.process.stdout.readline()
+        if not line:
+            raise UserError(f"llama.cpp's process ended with {self.process.wait()}; what it said stands above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def ask(self, question: str) -> dict[str, Any]:
         """Sends one line of JSON, and waits for the answer."""

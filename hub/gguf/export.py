@@ -87,8 +87,8 @@ def write_files(made: Task, kind: str, types: list[str], folder: Path) -> dict[s
         added = {part: rows - untrained[part] for part, rows in rows_of_tokens(model, trained).items()}
         tensors = adapter_tensors(adapter)
         path = folder / f"{name}-lora.gguf"
-        alpha = float(config.lora_alpha)
-        files[path.name] = write_adapter(path, tensors, alpha, scales, trained, added, model.config)
+        alpha, precision = float(config.lora_alpha), "f32" if types == ["f32"] else "f16"
+        files[path.name] = write_adapter(path, tensors, alpha, scales, trained, added, model.config, precision)
     for type in types:
         path = folder / f"{name}-{type.upper()}.gguf"
         files[path.name] = write_model(path, model, tokenizer, name, type, own_head=kind == "base" and bool(trained))

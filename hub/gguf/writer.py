@@ -67,6 +67,7 @@ def write_adapter(
     ids: Sequence[int],
     added: Mapping[str, Any],
     config: Any,
+    type: str = "f32",
 ) -> Path:
     """Writes a LoRA adapter, trained tokens as a rank-n update of the embedding and of the head.
 
@@ -83,6 +84,7 @@ def write_adapter(
         added: what is added to their rows, (tokens, width), by llama.cpp's name of the tensor; tensors that gain
             nothing are left out.
         config: of the base.
+        type: f32 or f16, of the products' factors.
 
     Raises UserError where the base is of another architecture, or the file has what is no LoRA of linear layers.
     """
@@ -101,7 +103,7 @@ def write_adapter(
             values = tensor.float().numpy()
             if kind == "lora_B":
                 values = interleave(module, values, config) * np.float32(scales[module] * values.shape[1] / alpha)
-            _add(writer, f"{names.get_name(module)}.weight.{kind.lower()}", values, "f32")
+            _add(writer, f"{names.get_name(module)}.weight.{kind.lower()}", values, type)
         elif kind != "trainable_tokens_delta":
             raise UserError(
                 f"the adapter has {old}, which GGUF's adapters cannot hold; train it as LoRA of linear layers"
@@ -112,8 +114,8 @@ def write_adapter(
         gained = rows.float().numpy() * (len(ids) / alpha)
         if gained.any():
             first, second = (picks, gained.T) if name == "token_embd" else (gained, picks)
-            _add(writer, f"{name}.weight.lora_a", np.ascontiguousarray(first), "f32")
-            _add(writer, f"{name}.weight.lora_b", np.ascontiguousarray(second), "f32")
+            _add(writer, f"{name}.weight.lora_a", np.ascontiguousarray(first), type)
+            _add(writer, f"{name}.weight.lora_b", np.ascontiguousarray(second), type)
     return _written(writer, path)
 
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy
 import pytest
+from gguf import GGUFReader
 
 from chat.template import SYSTEM_PROMPT, build_prompt, configure_tokenizer, encode_prompt, stop_ids
 from hub.errors import UserError
@@ -150,8 +151,6 @@ def test_llama_cpp_says_what_transformers_says(files, alone, tokenizer, lines, k
 
 
 def test_trained_tokens_are_in_both_files(files, alone):
-    from gguf import GGUFReader
-
     embedding = alone["dpo"].get_input_embeddings()
     rows = embedding.token_adapter.trainable_tokens_delta["default"].detach().numpy()
     merged = tensors(GGUFReader(files["dpo"]["repartee-starter-dpo-F32.gguf"]))
@@ -200,8 +199,6 @@ def tensors(reader) -> dict[str, numpy.ndarray]:
 def test_a_tied_head_is_stored_once_more_where_adapters_train_tokens_alone(
     hub_url, tiny_base, tmp_path_factory, tmp_path, trained
 ):
-    from gguf import GGUFReader
-
     folders = {kind: tmp_path_factory.mktemp(kind) for kind in ("sft", "dpo")}
     adapters = {kind: random_adapter(tiny_base, folder, 1, trained) for kind, folder in folders.items()}
     names = on_the_hub(Names(f"tied-{trained}".lower(), "starter"), tiny_base, adapters, tmp_path_factory)
@@ -223,6 +220,8 @@ def test_it_is_published_with_lineage_and_card_and_is_up_to_date_then(family, ca
         f"{name}-F16.gguf", f"{name}-Q8_0.gguf", f"{name}-lora.gguf",
     }  # fmt: skip
     assert export(family, "dpo", ["q8_0", "f16"]) == sha
+    lora = GGUFReader(hf_hub_download(repo, f"{name}-lora.gguf", revision=sha))
+    assert {tensor.tensor_type.name for tensor in lora.tensors} == {"F16"}
     assert "up to date" in capsys.readouterr().out
     told = ("Modelfile", "system", "README.md")
     read = {file: Path(hf_hub_download(repo, file, revision=sha)).read_text() for file in told}

@@ -110,6 +110,10 @@ def test_an_adapter_adds_to_the_base_s_tensors_what_peft_merges(kind, lora, tmp_
     path = tmp_path / "lora.gguf"
     file = load_file(f"{folder}/adapter_model.safetensors")
     found = tensors(write_adapter(path, file, 8.0, scales, [1, 2], added, config))
+    halved = tensors(write_adapter(tmp_path / "half.gguf", file, 8.0, scales, [1, 2], added, config, "f16"))
+    for key, values in found.items():
+        assert (halved[key].dtype, values.dtype) == (numpy.float16, numpy.float32)
+        assert numpy.allclose(halved[key], values, rtol=2**-11, atol=2**-24)  # half a unit of its ten bits
     assert fields(path)["general.architecture"] == fields(tmp_path / "base.gguf")["general.architecture"]
     expected = tensors(write_model(tmp_path / "merged.gguf", merged, starter_tokenizer(), "a", own_head=True))
     changed = {name.removesuffix(".lora_a") for name in found if name.endswith(".lora_a")}
