@@ -187,11 +187,9 @@ def test_a_conversation_is_copied_as_it_is_seen(visit, space):
         assert copied.startswith("YOU\nWho <are> you?\n\nDPO\n")
         assert "Fine-tuned" not in copied
         page.get_by_role("button", name="Copy: your line").click()
-        page.get_by_text("Copied.", exact=True).wait_for()
-        assert page.evaluate("navigator.clipboard.readText()") == "Who <are> you?"
+        page.wait_for_function("navigator.clipboard.readText().then((words) => words === 'Who <are> you?')")
         page.get_by_role("button", name="Copy: DPO's reply").click()
-        page.wait_for_function("navigator.clipboard.readText().then((words) => words !== 'Who <are> you?')")
-        assert page.evaluate("navigator.clipboard.readText()") == page.locator(BOT).text_content()
+        page.wait_for_function("(a) => navigator.clipboard.readText().then((b) => a === b)", arg=page.inner_text(BOT))
 
 
 @pytest.mark.parametrize("old_way", [True, False])
