@@ -2,8 +2,8 @@
 
 Each answers the same held-out prompts with the same seeds, and an embedded judge compares it with a reference (the SFT
 adapter, unless given): as it is, at equal length and at equal style. Made for one recipe's adapters of several training
-seeds. The film's own reply and another film's stand beside them. Prints markdown and publishes nothing; a killed run
-carries on.
+seeds. The base, asked as they are and cut at its first turn as they are, the film's own reply and another film's stand
+beside them. Prints markdown and publishes nothing; a killed run carries on.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def compare_adapters(arguments: argparse.Namespace) -> str:
     variants = load_variants(ModelRef(base.repo, base.revision), refs)
     asked = repr((inputs, base, [row["prompt"] for row in rows], arguments.seed))
     folder = arguments.work / f"compare-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
-    said = respond(variants, rows, Sampling(), arguments.seed, folder, list(inputs))
+    said = respond(variants, rows, Sampling(), arguments.seed, folder, ["base", *inputs])
     judge = open_embedded(full_name(arguments.judge, names), variants)
     titles = {**TITLES, **{name: f"{source.repo}@{source.revision[:7]}" for name, source in inputs.items()}}
     lines = [
