@@ -6,9 +6,11 @@ that nobody waits for another's reply; each row has its own variant, sampling an
 
 from __future__ import annotations
 
+import atexit
 import secrets
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -52,6 +54,16 @@ def to_partial(tokenizer: Any, ids: list[int], max_new_tokens: int) -> Partial:
     return Partial(reply.text, done, reply.finish_reason if done else None, reply.tokens)
 
 
+_OPEN: weakref.WeakSet[LocalEngine] = weakref.WeakSet()
+
+
+@atexit.register
+def close_engines() -> None:
+    """Closes engines that were left open: a process that ends under a compiled step dies of SIGABRT otherwise."""
+    for engine in list(_OPEN):
+        engine.close()
+
+
 class LocalEngine:
     """Engine of one model on this machine, which any thread may ask."""
 
@@ -86,6 +98,7 @@ class LocalEngine:
         self._changed = threading.Condition()  # guards the three above
         self._worker = threading.Thread(target=self._work, name="engine", daemon=True)
         self._worker.start()
+        _OPEN.add(self)
 
     def stream(
         self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int | None = None

@@ -3,6 +3,8 @@ torch where there is none."""
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,35 @@ def test_closing_ends_a_compilation_and_the_next_start_begins_anew(shallow, tmp_
     again = CompiledStep(decoder, tmp_path)
     assert again._process is not None
     again.close()
+
+
+LEFT_OPEN = """
+import sys
+from chat.engine.local import LocalEngine
+from chat.sampling import Sampling
+from chat.variants import ModelRef, ModelVariants, load_variants
+
+starter, precision, *adapters = sys.argv[1:]
+small = load_variants(ModelRef(starter), {name: ModelRef(folder) for name, folder in zip(("sft", "dpo"), adapters)})
+del small.model.get_base_model().model.layers[1:]
+engine = LocalEngine(ModelVariants(small.model, small.tokenizer, small.names), precision, compiled=True)
+line = [{"role": "user", "content": "Who is it?"}]
+answers = engine.stream([line] * 3, small.names, Sampling(max_new_tokens=64))
+print(len(next(answers)), engine.describe())
+"""
+
+
+def test_a_process_that_leaves_an_engine_open_ends_as_others_do(starter, adapters, compiled, programs, tmp_path):
+    """In the middle of an answer, with the program loaded: it was SIGABRT, "terminate called"."""
+    (tmp_path / "repartee").mkdir()
+    (tmp_path / "repartee/programs").symlink_to(programs)
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_OPEN, str(starter), compiled.precision, *map(str, adapters.values())],
+        capture_output=True, text=True, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stdout.startswith("3 ")
+    assert "the step compiled" in done.stdout
 
 
 def test_what_fails_is_in_a_log_and_said(shallow, tmp_path, capsys, monkeypatch):
