@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eval.spreadsheet import read_rows
+from eval.spreadsheet import read_sheet_rows
 from hub.errors import UserError, one_line_errors
 from stats.intervals import Estimate
 
@@ -137,7 +137,7 @@ def bootstrap_correlation(
 def read_score_file(path: Path) -> dict[str, list[PairedScore]]:
     """Scores by criterion, from lines of JSON or a table. Raises UserError where it is neither."""
     what = "file of scores, neither JSON objects a line nor a table"
-    return scores_of(read_rows(path, COLUMNS_OF_SCORES, what, ("human", "judge")))
+    return scores_of(read_sheet_rows(path, COLUMNS_OF_SCORES, what, ("human", "judge")))
 
 
 def scores_of(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, list[PairedScore]]:

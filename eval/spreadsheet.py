@@ -19,7 +19,7 @@ WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 INVISIBLE = " \t\r\n\f\u00a0\u200b\ufeff"
 
 
-def read_rows(
+def read_sheet_rows(
     path: Path, columns: Sequence[str], what: str, numbers: Sequence[str] = ()
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yields the rows of a table (`read_table`), or of a file with one JSON object a line; each with its line number.

@@ -14,7 +14,7 @@ from eval.judge.bias import averaged
 from eval.judge.comparison import Comparison, Judge, compare_in_both_orders
 from eval.judge.embedded import EmbeddedJudge
 from eval.qualify.measured import Measured
-from eval.spreadsheet import read_rows
+from eval.spreadsheet import read_sheet_rows
 from hub.errors import UserError
 
 MEASURES = ("pearson", "spearman")
@@ -35,7 +35,7 @@ def read_human_scores(path: Path) -> list[HumanScore]:
         UserError: the file cannot be read, or a row is not such a score; the message names the line.
     """
     found = []
-    for place, row in read_rows(path, HumanScore._fields, "file of human scores", ("score",)):
+    for place, row in read_sheet_rows(path, HumanScore._fields, "file of human scores", ("score",)):
         try:
             score = float(row["score"])
             found.append(HumanScore(str(row["prompt"]), str(row["reply"]), score))

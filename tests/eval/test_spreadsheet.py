@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from eval.spreadsheet import plain_number, read_rows, read_table
+from eval.spreadsheet import plain_number, read_sheet_rows, read_table
 from hub.errors import UserError
 
 COLUMNS = ("id", "choice")
@@ -88,9 +88,9 @@ def test_a_comma_that_may_be_of_thousands_is_not_guessed(tmp_path, separator, ce
 def test_lines_of_json_are_known_by_their_first_sign_and_not_by_their_name(tmp_path):
     for name in ("a.csv", "a.jsonl", "a.TSV"):
         (tmp_path / name).write_text('\ufeff\n{"id": "one\u2028line", "choice": 1}\n\n')
-        assert list(read_rows(tmp_path / name, COLUMNS, "file")) == [(2, {"id": "one\u2028line", "choice": 1})]
+        assert list(read_sheet_rows(tmp_path / name, COLUMNS, "file")) == [(2, {"id": "one\u2028line", "choice": 1})]
         (tmp_path / name).write_text("id\tchoice\na\t1\n")
-        assert list(read_rows(tmp_path / name, COLUMNS, "file")) == [(2, {"id": "a", "choice": "1"})]
+        assert list(read_sheet_rows(tmp_path / name, COLUMNS, "file")) == [(2, {"id": "a", "choice": "1"})]
 
 
 @pytest.mark.parametrize(
