@@ -15,7 +15,6 @@ correlation: it is left out, and counted.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,9 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eval.spreadsheet import plain_number, read_table
+from eval.spreadsheet import read_sheet_rows
 from hub.errors import UserError, one_line_errors
-from hub.text_file import read_text_file
 from stats.intervals import Estimate
 
 MEASURES = ("pearson", "spearman", "kendall")
@@ -138,30 +136,15 @@ def bootstrap_correlation(
 
 def read_score_file(path: Path) -> dict[str, list[PairedScore]]:
     """Scores by criterion, from lines of JSON or a table. Raises UserError where it is neither."""
-    text = read_text_file(path)
-    if text.lstrip().startswith("{"):
-        return read_scores(text.split("\n"))
-    rows = read_table(path, COLUMNS_OF_SCORES, "file of scores, neither JSON objects a line nor a table")
-    return scores_of(
-        (line, {**row, **{name: plain_number(row[name]) for name in ("human", "judge")}}) for line, row in rows
-    )
+    what = "file of scores, neither JSON objects a line nor a table"
+    return scores_of(read_sheet_rows(path, COLUMNS_OF_SCORES, what, ("human", "judge")))
 
 
-def read_scores(lines: Iterable[str]) -> dict[str, list[PairedScore]]:
-    """Scores by criterion, from lines of JSON.
-
-    Raises:
-        UserError: a line is not such an object, or there is none.
-    """
-    return scores_of((number, line) for number, line in enumerate(lines, 1) if line.strip())
-
-
-def scores_of(rows: Iterable[tuple[int, str | Mapping[str, Any]]]) -> dict[str, list[PairedScore]]:
-    """Scores by criterion, from numbered rows or their JSON. Raises UserError as `read_scores` does."""
+def scores_of(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, list[PairedScore]]:
+    """Scores by criterion, from numbered rows. Raises UserError where one is no score, or there is none."""
     found: dict[str, list[PairedScore]] = {}
-    for number, given in rows:
+    for number, row in rows:
         try:
-            row: Mapping[str, Any] = json.loads(given) if isinstance(given, str) else given
             score = PairedScore(str(row["item"]), str(row["system"]), float(row["human"]), float(row["judge"]))
             if not (math.isfinite(score.human) and math.isfinite(score.judge)):
                 raise ValueError("a score is no finite number")

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from hub.proxies import proxies_of, reach_this_machine_directly, unusable
 
 
 class UserError(Exception):
@@ -33,8 +36,13 @@ CURES = {
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends a command with status 1 and one line on stderr for anything a person can mend; 130 for Ctrl-C."""
+    """Ends a command with status 1 and one line on stderr for anything a person can mend; 130 for Ctrl-C.
+
+    The command asks the servers of this machine, a local Hub above all, without a proxy.
+    """
     try:
+        require_endpoint()
+        reach_this_machine_directly()
         yield
     except KeyboardInterrupt:
         print("stopped; start it again and it carries on", file=sys.stderr)
@@ -45,6 +53,22 @@ def one_line_errors() -> Iterator[None]:
             raise
         print(f"error: {line}", file=sys.stderr)
         raise SystemExit(1) from error
+
+
+def require_endpoint() -> None:
+    """An address in HF_ENDPOINT, where it is set; huggingface_hub cannot be imported with anything else.
+
+    Raises:
+        UserError: it is none.
+    """
+    address = os.environ.get("HF_ENDPOINT", "").strip()
+    try:
+        parts = urlsplit(address)
+        known = not address or (parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:
+        known = False
+    if not known:
+        raise UserError(f"HF_ENDPOINT is {address!r}; set it to one like https://huggingface.co, or unset it")
 
 
 def explain(error: BaseException) -> str | None:
@@ -65,11 +89,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _line(error: BaseException) -> str | None:
+    if isinstance(error, UserError):
+        return str(error)
     import httpx2
     from huggingface_hub import constants, errors
 
-    if isinstance(error, UserError):
-        return str(error)
     if isinstance(error, errors.LocalTokenNotFoundError):
         return NO_TOKEN
     if isinstance(error, errors.HFValidationError):
@@ -84,8 +108,10 @@ def _line(error: BaseException) -> str | None:
     if constants.HF_HUB_OFFLINE and (unreachable or isinstance(error, errors.LocalEntryNotFoundError)):
         return "HF_HUB_OFFLINE is set, and this takes the Hub, or a file that is not on this disk; unset it"
     if unreachable:
+        through = proxies_of(constants.ENDPOINT)
         return (
-            f"the Hub at {constants.ENDPOINT} does not answer ({error or type(error).__name__}); check the network, "
+            f"the Hub at {constants.ENDPOINT} does not answer ({error or type(error).__name__}); check the network"
+            f"{f', and the proxy that {through[0]} names' if through else ''}, "
             "or run against the embedded Hub: python -m hub.local run -- COMMAND"
         )
     if type(error).__name__ in (
@@ -102,6 +128,9 @@ def _line(error: BaseException) -> str | None:
 
 def _environment(error: BaseException) -> str | None:
     """The line for a folder that cannot be written, or a proxy that cannot be used."""
+    import httpx2
+    from huggingface_hub import constants
+
     if isinstance(error, OSError) and error.filename and error.errno in UNWRITABLE:
         path, reason = Path(os.fsdecode(error.filename)), error.strerror
         for name, folder in _cache_folders():
@@ -112,8 +141,11 @@ def _environment(error: BaseException) -> str | None:
             return f"{path} cannot be read or written ({reason}); choose another place, or change its rights"
     if isinstance(error, ImportError) and "SOCKS proxy" in str(error):
         return "a SOCKS proxy is set (ALL_PROXY), for which httpx needs socksio: pip install socksio, or unset it"
-    if isinstance(error, ValueError) and "scheme for proxy URL" in str(error):
-        return f"{error}: set ALL_PROXY or HTTPS_PROXY to one that begins with http:// or socks5://, or unset it"
+    if isinstance(error, httpx2.InvalidURL) or "scheme for proxy URL" in str(error):
+        if names := unusable(os.environ):  # its own message may hold a part of the password
+            cure = "set it to http://HOST:PORT or socks5://HOST:PORT, a password percent-encoded, or unset it"
+            return f"{names[0]} is no address of a proxy: {cure}"
+        return f"{error}: an address cannot be read; HF_ENDPOINT is {constants.ENDPOINT}"
     return None
 
 

@@ -10,9 +10,17 @@ HUB = "https://huggingface.co"
 
 
 def published_address(url: str | None) -> str | None:
-    """A server's address as it is published: one on this machine without its port, which is another tomorrow."""
-    local = url and urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1", "0.0.0.0")
-    return "http://localhost" if local else url
+    """A server's address as it is published: one on this machine without its port, which is another tomorrow.
+
+    And none with what stands before an `@`: it is a name, and perhaps a password.
+    """
+    if not url:
+        return url
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in ("localhost", "::1", "0.0.0.0") or host.startswith("127.") or host.endswith(".localhost"):
+        return "http://localhost"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 @dataclass(frozen=True)

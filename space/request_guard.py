@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from space.session_owners import SessionOwners, cookie_of, network_of, new_cookie, with_cookie
 
@@ -80,6 +80,8 @@ class RequestGuard:
         """Answers a request with an error, or hands it to the page."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        if self.prefix and scope["path"] == self.prefix and scope["method"] in ("GET", "HEAD"):
+            return await send_on(send, f"{self.prefix}/", scope["query_string"])
         scope = without_prefix(scope, self.prefix)
         path, method = scope["path"], scope["method"]
         by_mcp = self.mcp and MCP.fullmatch(path)
@@ -168,6 +170,15 @@ def replay(body: bytes, receive: Any) -> Any:
         return waiting.pop() if waiting else await receive()
 
     return again
+
+
+async def send_on(send: Any, path: str, query: bytes) -> None:
+    """Sends a browser on to the page's folder: its files are named relative to where the page is asked for."""
+    place = quote(path).encode() + (b"?" + query if query else b"")
+    await send(
+        {"type": "http.response.start", "status": 307, "headers": [(b"location", place), (b"content-length", b"0")]}
+    )
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def send_error(send: Any, status: int, why: str) -> None:

@@ -103,7 +103,7 @@ def collect_batch(
         raise BatchPending(f"batch {batch_id} is {batch.status}, {done} calls done; start again later to collect it")
     found: dict[str, Answer] = {}
     for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):  # what was rejected lies in the second
-        for line in endpoint.openai.files.content(file_id).text.splitlines():
+        for line in endpoint.openai.files.content(file_id).text.split("\n"):
             if parsed := parse_batch_line(line, requests, endpoint.settings):
                 key, answer = parsed
                 cache.put(key, answer)

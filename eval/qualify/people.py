@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chat.template import SYSTEM_PROMPT, Message
 from eval.agreement import PairedScore, bootstrap_correlation
@@ -15,9 +14,8 @@ from eval.judge.bias import averaged
 from eval.judge.comparison import Comparison, Judge, compare_in_both_orders
 from eval.judge.embedded import EmbeddedJudge
 from eval.qualify.measured import Measured
-from eval.spreadsheet import plain_number, read_table
+from eval.spreadsheet import read_sheet_rows
 from hub.errors import UserError
-from hub.text_file import read_text_file
 
 MEASURES = ("pearson", "spearman")
 
@@ -37,9 +35,9 @@ def read_human_scores(path: Path) -> list[HumanScore]:
         UserError: the file cannot be read, or a row is not such a score; the message names the line.
     """
     found = []
-    for place, row in numbered_rows(path):
+    for place, row in read_sheet_rows(path, HumanScore._fields, "file of human scores", ("score",)):
         try:
-            score = float(plain_number(str(row["score"])))
+            score = float(row["score"])
             found.append(HumanScore(str(row["prompt"]), str(row["reply"]), score))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} has no prompt, reply and score in line {place} ({error!r})") from error
@@ -48,24 +46,6 @@ def read_human_scores(path: Path) -> list[HumanScore]:
     if len(found) < 2:
         raise UserError(f"{path} has {len(found)} scores; it takes 2 and more")
     return found
-
-
-def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows of a file of human scores, each with its line number.
-
-    Raises:
-        UserError: the file cannot be read, or a line is no JSON object.
-    """
-    if path.suffix == ".csv":
-        yield from read_table(path, HumanScore._fields, "file of human scores")
-        return
-    for place, line in enumerate(read_text_file(path).splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            yield place, dict(json.loads(line))
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{path} has no JSON object in line {place} ({error}); write CSV or JSON lines") from error
 
 
 def agreement_with_people(judge: Judge, scores: Sequence[HumanScore]) -> dict[str, Measured]:

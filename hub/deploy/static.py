@@ -23,7 +23,7 @@ from hub.deploy.static_settings import adapter_facts, allowed_hosts, colours_css
 from hub.deploy.vendor import PACKAGES, vendored
 from hub.errors import UserError, one_line_errors
 from hub.lineage import Input, Lineage, pin
-from hub.names import Names
+from hub.names import Names, published_address
 from hub.publish import preview_publish, publish
 from hub.write_access import require_write_access
 
@@ -117,6 +117,7 @@ class StaticDeployment:
         """What the page reads: prompt and sampling as the GGUF files are published with them."""
         from huggingface_hub import constants
 
+        # a local Hub without its port, which is another tomorrow: the page adds its own
         facts = {variant: adapter_facts(source) for variant, source in inputs.items()}
         if len({one.base for one in facts.values()}) > 1:
             raise UserError(f"{', '.join(source.repo for source in inputs.values())} are of two bases; {self._cure()}")
@@ -127,7 +128,7 @@ class StaticDeployment:
         lines = json.loads((PAGE.parent / "examples.json").read_text("utf-8"))
         runtime, *_ = PACKAGES
         return {
-            "hub": constants.ENDPOINT,
+            "hub": published_address(constants.ENDPOINT),
             "system": published_text(dpo, "system"),
             "stop": [stop] if isinstance(stop := params["stop"], str) else stop,
             "normalize": facts["dpo"].normalization,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hub.errors import UserError
 from hub.lineage import Input, fetch_lineage
-from hub.names import HUB
+from hub.names import HUB, published_address
 
 SENDERS = ("https://huggingface.co", "https://*.huggingface.co", "https://*.hf.co")
 """Hosts that the real Hub sends large files from, which a page may ask."""
@@ -66,4 +66,7 @@ def allowed_hosts() -> str:
     """The hosts that the page may ask: the Hub that holds the weights, and where that sends large files from."""
     from huggingface_hub import constants
 
+    local = published_address(constants.ENDPOINT) != constants.ENDPOINT
+    if local:  # on whatever port it is open
+        return f"{published_address(constants.ENDPOINT)}:*"
     return " ".join(SENDERS) if constants.ENDPOINT == HUB else constants.ENDPOINT

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ async def add_item(request: Request) -> Response:
         if kind in TYPES:
             store_of(request).existing(kind, name)
         item = {"_id": secrets.token_hex(12), "id": name, "type": kind, "position": len(collection["items"])}
-        collection["items"].append(item | ({"note": {"text": body["note"]}} if body.get("note") else {}))
+        collection["items"].append(item | ({"note": _note(body)} if body.get("note") else {}))
     return JSONResponse(collection)
 
 
@@ -135,7 +136,7 @@ async def change_item(request: Request) -> Response:
     with _changing(request) as collection:
         items, item = collection["items"], _item(collection, path_part(request, "item"))
         if "note" in body:
-            item["note"] = {"text": require_field(body, "note")}
+            item["note"] = _note(body)
         if "position" in body:
             items.remove(item)
             items.insert(require_field(body, "position", int), item)
@@ -150,6 +151,12 @@ def remove_item(request: Request) -> Response:
         collection["items"].remove(_item(collection, path_part(request, "item")))
         _number(collection["items"])
     return JSONResponse({"success": True})
+
+
+def _note(body: dict[str, Any]) -> dict[str, str]:
+    """An item's note as it was written, and as HTML, which the real Hub gives beside it."""
+    text = require_field(body, "note")
+    return {"text": text, "html": escape(text)}
 
 
 def _item(collection: dict[str, Any], id: str) -> dict[str, Any]:

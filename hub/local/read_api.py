@@ -93,8 +93,10 @@ async def paths_info(request: Request) -> Response:
 def commits(request: Request) -> Response:
     """The history of a revision, newest first."""
     with open_repo(request) as repo:
-        history = repo.history(repo.commit_at(path_part(request, "rev")))
-        return paginate(request, [json_shapes.commit(made) for made in history], 50)
+        history = [json_shapes.commit(made) for made in repo.history(repo.commit_at(path_part(request, "rev")))]
+        page = paginate(request, history, 50)
+        page.headers["X-Total-Count"] = str(len(history))  # which JavaScript counts by
+        return page
 
 
 def refs(request: Request) -> Response:
@@ -159,7 +161,8 @@ def raw(request: Request) -> Response:
         if file is None:
             raise HubError(404, "EntryNotFound", f"Entry not found: {path_part(request, 'path')}")
         headers = {"X-Repo-Commit": commit.id.decode(), "X-Content-Type-Options": "nosniff"}
-        return Response(repo.content(file), headers=headers, media_type="text/plain; charset=utf-8")
+        headers |= {"ETag": f'"{file.blob}"', "Accept-Ranges": "bytes", "Content-Type": "text/plain; charset=utf-8"}
+        return _ranged(request.headers.get("range", ""), repo.content(file), headers)
 
 
 def _ranged(wanted_range: str, content: bytes, headers: dict[str, str]) -> Response:

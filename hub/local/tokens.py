@@ -13,7 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hub.errors import UserError
 from hub.local.disk import draft_path, one_at_a_time, write_durably
+from hub.local.errors import HubError
+from hub.text_file import decode_certain
 
 USER = "repartee"
 ROLES = ("read", "write")
@@ -36,10 +39,17 @@ class Tokens:
         self._known: dict[str, Access] = {}
 
     def access(self, token: str) -> Access | None:
-        """What a token allows, or None for an unknown one; a change of the file counts at once."""
+        """What a token allows, or None for an unknown one; a change of the file counts at once.
+
+        Raises:
+            HubError: the file has been changed to something else.
+        """
         changed = (self._data / "tokens.json").stat().st_mtime_ns
         if changed != self._read_at:
-            self._known, self._read_at = self._own | _accesses(tokens_of(self._data)), changed
+            try:
+                self._known, self._read_at = self._own | _accesses(tokens_of(self._data)), changed
+            except UserError as error:
+                raise HubError(500, "TokensUnreadable", str(error)) from error
         return self._known.get(token)
 
 
@@ -48,8 +58,26 @@ def _accesses(tokens: dict[str, str | dict[str, str]]) -> dict[str, Access]:
 
 
 def tokens_of(data: Path) -> dict[str, str | dict[str, str]]:
-    """What is in the file; the first run makes one token, readable by the owner alone."""
-    return json.loads(_made_once(data / "tokens.json", json.dumps({_new(): USER}).encode()))
+    """What is in the file; the first run makes one token, readable by the owner alone.
+
+    Raises:
+        UserError: a person has changed it to something else.
+    """
+    path = data / "tokens.json"
+    content = _made_once(path, json.dumps({_new(): USER}).encode())
+    try:
+        found = json.loads(decode_certain(content, str(path)))
+        if not (isinstance(found, dict) and found and all(map(_is_holder, found.values()))):
+            raise ValueError('a token\'s value is a user\'s name, or {"user": NAME, "role": "read"}')
+    except ValueError as error:
+        raise UserError(f"{path} holds no tokens ({error}); mend it, or delete it: then one is made") from error
+    return found
+
+
+def _is_holder(who: object) -> bool:
+    if isinstance(who, dict):
+        return isinstance(who.get("user"), str) and who.get("role", "write") in ROLES and who.keys() <= {"user", "role"}
+    return isinstance(who, str)
 
 
 def signing_key(data: Path) -> bytes:
@@ -70,8 +98,9 @@ def _made_once(path: Path, content: bytes) -> bytes:
 
 
 def token_of(data: Path) -> str:
-    """The token that `run` gives to its command."""
-    return next(iter(tokens_of(data)))
+    """The token that `run` gives to its command: the first that writes, or else the first."""
+    accesses = _accesses(tokens_of(data))
+    return next((token for token, access in accesses.items() if access.role == "write"), next(iter(accesses)))
 
 
 def add_token(data: Path, user: str, role: str) -> str:

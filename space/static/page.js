@@ -133,6 +133,7 @@ const start = async () => {
   const lacks = missing();
   if (lacks) return fail(`This browser cannot run the models: ${lacks}. Any Chrome, Edge, Firefox or Safari of the last two years can.`);
   settings = await (await fetch("settings.json")).json();
+  if (location.hostname.endsWith(".localhost")) settings.hub += `:${location.port}`; // a local Hub, on the port of the day
   for (const model of settings.models) model.url = `${settings.hub}/${model.repo}/resolve/${model.revision}/${model.path}`;
   [controls, compare, chat] = [new Controls(settings.sampling), new Compare(settings), new Chat()];
   wire();

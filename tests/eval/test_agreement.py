@@ -79,9 +79,10 @@ def test_the_command_prints_what_it_found(scores, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]\n", '{"item": 1, "system": 2, "criterion": 3, "human": NaN, "judge": 1}'])
-def test_what_is_no_score_is_refused(text):
+def test_what_is_no_score_is_refused(tmp_path, text):
+    (tmp_path / "scores").write_text(text)
     with pytest.raises(UserError):
-        agreement.read_scores(text.split("\n"))
+        agreement.read_score_file(tmp_path / "scores")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -95,6 +96,13 @@ def test_scores_that_a_spreadsheet_saved_again(tmp_path, encoding):
     assert agreement.read_score_file(path) == expected
     path.write_bytes("item:system:criterion:human:judge\n".encode(encoding))
     with pytest.raises(UserError, match="separated by ':'"):
+        agreement.read_score_file(path)
+    path.write_bytes(
+        'item,system,criterion,human,judge\r\ncaf\u00e9,sft,fluency,"4,0","3,5"\r\n,,,,\r\n'.encode(encoding)
+    )
+    assert agreement.read_score_file(path) == expected
+    path.write_bytes("item,system,criterion,human,judge\ncaf\u00e9,sft,fluency,4,0,3,5\n".encode(encoding))
+    with pytest.raises(UserError, match="line 2 has 7 cells, and the first line 5"):  # not 4 and 0
         agreement.read_score_file(path)
     path.write_bytes("item,system,criterion,human,judge\na,b,c,4,\n".encode(encoding))
     with pytest.raises(UserError, match="line 2 has no item"):

@@ -13,6 +13,8 @@ from hub.errors import explain
 from hub.lineage import Lineage
 from hub.publish import publish
 
+AFAR = {"HF_ENDPOINT": "http://hub.invalid", "NO_PROXY": "", "no_proxy": ""}
+
 
 def told(number: int, path) -> str | None:
     return explain(OSError(number, os.strerror(number), str(path)))
@@ -51,12 +53,17 @@ def published(namespace):
     ("environment", "said"),
     [
         ({"HF_HOME": "/dev/null/x"}, "set HF_HOME to a folder that can be"),
-        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "pip install socksio, or unset it"),
-        ({"ALL_PROXY": "socks://127.0.0.1:9"}, "one that begins with http:// or socks5://"),
+        ({**AFAR, "ALL_PROXY": "socks5://127.0.0.1:9"}, "pip install socksio, or unset it"),
+        ({**AFAR, "ALL_PROXY": "socks://127.0.0.1:9"}, "ALL_PROXY is no address of a proxy: set it to http://HOST"),
+        ({**AFAR, "http_proxy": "http://me:se#cret@127.0.0.1:9"}, "http_proxy is no address of a proxy"),
+        ({**AFAR, "HTTP_PROXY": "http://127.0.0.1:9"}, "check the network, and the proxy that HTTP_PROXY names"),
+        ({"HF_ENDPOINT": "127.0.0.1:8765"}, "HF_ENDPOINT is '127.0.0.1:8765'; set it to one like https://"),
+        ({"HF_ENDPOINT": "http://127.0.0.1:port"}, "HF_ENDPOINT is 'http://127.0.0.1:port'; set it to one"),
+        ({"HF_ENDPOINT": "http://[::1"}, "HF_ENDPOINT is 'http://[::1'; set it to one"),
         ({"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set"),
         ({"TRANSFORMERS_OFFLINE": "1", "HF_HUB_OFFLINE": ""}, "HF_HUB_OFFLINE is set"),
     ],
-    ids=lambda value: next(iter(value.values())) if isinstance(value, dict) else "",
+    ids=lambda value: list(value.values())[-1] if isinstance(value, dict) else "",
 )
 def test_a_command_ends_in_one_line(published, environment, said):
     if "socksio" in said and find_spec("socksio"):
@@ -66,3 +73,4 @@ def test_a_command_ends_in_one_line(published, environment, said):
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert done.stderr.startswith("error: ")
     assert said in done.stderr
+    assert "cret" not in done.stderr

@@ -24,6 +24,9 @@ def test_names():
         ("http://[::1]:8000/v1", "http://localhost"),
         ("https://api.openai.com/v1", "https://api.openai.com/v1"),
         ("http://judge.example:8000/v1", "http://judge.example:8000/v1"),
+        ("http://127.0.0.2:1", "http://localhost"),
+        ("http://owner-name.static.localhost:8765/", "http://localhost"),
+        ("https://me:secret@judge.example:8000/v1?a=b", "https://judge.example:8000/v1?a=b"),
         (None, None),
     ],
 )

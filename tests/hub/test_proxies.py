@@ -31,6 +31,10 @@ def test_this_machine_is_asked_directly_and_others_as_before():
         (f"socks5h://{DEAD}", True, True),
         (f"socks://{DEAD}", True, False),  # as GNOME writes it
         (f"socks4://{DEAD}", True, False),
+        ("http://me:se#cret@127.0.0.1:9", True, False),  # no port is a number then
+        (f" http://{DEAD}", True, False),
+        ("http://[::1", True, False),
+        ("http://me:se%23cret@[::1]:9", True, True),
     ],
 )
 @pytest.mark.parametrize("name", ["ALL_PROXY", "https_proxy"])
@@ -69,3 +73,33 @@ def test_a_client_comes_through_whatever_proxy_and_offline_mode_are_set(tmp_path
     assert done.stdout.strip() == "['.gitattributes', 'a'] False False"
     assert "ALL_PROXY, all_proxy: httpx cannot use such a proxy" in done.stderr
     assert "ALL_PROXY" not in os.environ
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [f"http://{DEAD}", f"socks5://{DEAD}", f"socks://{DEAD}", "http://me:se#cret@127.0.0.1:9", "http://[::1"],
+)
+def test_a_command_of_ours_asks_a_hub_of_this_machine_without_a_proxy(hub_url, tmp_path, proxy):
+    """As where HF_ENDPOINT is set by hand, and nothing else of what `serve` prints."""
+    given = dict.fromkeys(("HTTP_PROXY", "https_proxy", "ALL_PROXY"), proxy) | {"NO_PROXY": "hub.lan", "no_proxy": ""}
+    done = warm_hub.run(warm_hub.LINEAGE, "me/none", folder=tmp_path, **given)
+    assert "no model, dataset or Space me/none" in done.stderr, done.stderr
+    assert ("httpx cannot use such a proxy" in done.stderr) == (unusable({"HTTP_PROXY": proxy}) != [])
+    assert "cret" not in done.stderr
+
+
+def test_other_hosts_keep_their_proxy(monkeypatch):
+    for name in proxies.PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "hub.lan")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example")
+    proxies.reach_this_machine_directly()
+    assert os.environ["NO_PROXY"] == "hub.lan"  # no proxy is set, and nothing to do
+    monkeypatch.setenv("HTTPS_PROXY", "socks://proxy:1")
+    proxies.reach_this_machine_directly()
+    assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "hub.lan,127.0.0.1,localhost"
+    assert os.environ["HTTPS_PROXY"] == "socks://proxy:1"
+    assert proxies.proxies_of("https://hub.example") == ["HTTPS_PROXY"]
+    for address in ("http://hub.example", "https://hub.lan", "https://127.0.0.2:1"):
+        assert proxies.proxies_of(address) == []

@@ -36,6 +36,17 @@ def test_the_page_is_whole_whether_the_path_is_kept_or_taken_off(stage, kept):
         assert said[-1]["success"], said[-1]
 
 
+def test_the_page_asked_for_without_its_last_slash_is_sent_on(stage):
+    """Its files are named from where it is: from /repartee a browser would look for them at the root."""
+    with stage.client() as client:
+        for asked in ("repartee", "repartee?__theme=dark"):
+            answer = client.get(asked, follow_redirects=False)
+            assert (answer.status_code, answer.headers["Location"]) == (307, f"/{asked.replace('tee', 'tee/')}")
+        page = client.get("repartee", follow_redirects=True)
+        (script,) = re.findall(r'src="(\./assets/[^"]+\.js)"', page.text)
+        assert client.get(page.url.join(script)).status_code == 200
+
+
 def test_a_path_that_only_begins_like_it_is_another(stage):
     with stage.client() as client:
         assert client.get("reparteeXconfig").status_code == 404

@@ -1,5 +1,7 @@
 """Batch API against the stub: sent once, collected later."""
 
+import json
+
 import pytest
 
 from eval.judge.batch import BatchPending
@@ -53,4 +55,28 @@ def test_what_a_batch_filters_is_kept_as_refused(served, tmp_path):
     with Client(settings, tmp_path / "c") as client:
         answers = client.ask(requests)
     assert sum(answer.refused for answer in answers) == 31  # 1, 10 to 19, 100 to 119
+    assert stub.calls == 120  # the batch's own lines, none of them asked again
+
+
+def test_an_answer_with_other_line_ends_in_it_is_one_line(served, tmp_path):
+    """U+2028 may stand in a JSON string as it is, and an endpoint need not escape it."""
+    stub, settings = served(batch=True)
+    other = stub.other
+
+    def unescaped(method, path, body):
+        status, content = other(method, path, body)
+        if not path.rstrip("/").endswith("content") or not content:
+            return status, content
+        lines = [json.loads(line) for line in content.split(b"\n")]
+        for line in lines:
+            line["response"]["body"]["note"] = "one\u2028two\x85three"
+        return status, "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode()
+
+    stub.other = unescaped
+    requests = [question(n) for n in range(120)]
+    for _ in range(2):
+        with Client(settings, tmp_path / "c") as client, pytest.raises(BatchPending):
+            client.ask(requests)
+    with Client(settings, tmp_path / "c") as client:
+        assert all(answer.first for answer in client.ask(requests))
     assert stub.calls == 120  # the batch's own lines, none of them asked again

@@ -15,6 +15,7 @@ from hub.deploy.vendor import PACKAGES
 from hub.errors import UserError
 from hub.names import HUB, Names
 from tests.hub.deploy.conftest import TYPE
+from tests.support.fault_proxy import FaultProxy
 from tests.support.in_process import run_main
 
 
@@ -85,9 +86,22 @@ def test_a_page_that_does_not_answer_goes(static_page, gguf_family, monkeypatch)
 def test_the_real_hub_sends_files_from_hosts_of_its_own(monkeypatch):
     from huggingface_hub import constants
 
-    assert allowed_hosts() == constants.ENDPOINT
-    monkeypatch.setattr(constants, "ENDPOINT", HUB)
-    assert allowed_hosts() == " ".join(SENDERS)
+    hosts = {"http://127.0.0.1:8765": "http://localhost:*", "https://hub.example": "https://hub.example"}
+    for address, allowed in {**hosts, HUB: " ".join(SENDERS)}.items():
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        assert allowed_hosts() == allowed
+
+
+def test_a_page_of_a_local_hub_is_the_same_on_every_port(static_page, gguf_family, monkeypatch):
+    from huggingface_hub import constants
+
+    deployment = StaticDeployment(gguf_family, TYPE)
+    made, _ = deployment.files()
+    with FaultProxy(constants.ENDPOINT) as proxy:
+        monkeypatch.setattr(constants, "ENDPOINT", proxy.url)
+        assert deployment.files()[0] == made
+    assert json.loads(made["settings.json"])["hub"] == "http://localhost"
+    assert not [path for path in ("index.html", "settings.json", "README.md") if b"127.0.0.1" in made[path]]
 
 
 def test_the_colours_are_those_of_the_gradio_page():

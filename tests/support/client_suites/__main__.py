@@ -1,8 +1,8 @@
-"""`python -m tests.support.client_suites [huggingface_hub] [datasets] [-k WORDS]`: clients' own tests, here.
+"""`python -m tests.support.client_suites [huggingface_hub] [datasets] [@huggingface/hub] [-k WORDS]`: their own tests.
 
-Each client's sdist is fetched from the package index, at the version that is installed, and its tests run against a
-local Hub. What fails is held to `UNSUPPORTED` of the table of client calls: any other failure is printed and is an
-error. Fixtures that an sdist leaves out are ours (`hub_conftest.py`, `datasets_conftest.py`).
+Each client's sdist is fetched from the package index, at the version that is installed, or its npm package, and its
+tests run against a local Hub. What fails is held to `UNSUPPORTED` of the table of client calls: any other failure is
+printed and is an error. Fixtures that an sdist leaves out are ours (`hub_conftest.py`, `datasets_conftest.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hub.local import client_environment, running
+from tests.support.client_suites import javascript
 from tests.support.client_suites.known import reason
 
 HERE = Path(__file__).parent
@@ -30,14 +31,15 @@ USERS = {
     "hf_HubCITokenXXXXXXXXXXXXXXXXXXXXX": "__DUMMY_HUB_USER__",
     "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": "DVUser",
     "hf_enterprise_admin_token": "EnterpriseAdmin",
+    javascript.TOKEN: javascript.USER,
 }
 """Tokens that the clients' tests hold, which open nothing but the local Hub of this run."""
 _OF_HUB = (
     "hf_api repocard commit_api commit_scheduler copy_files file_download hf_file_system hub_mixin lfs "
     "snapshot_download tree_cache upload_pipeline verification cache_layout cache_no_symlinks"
 )
-SUITES = {"huggingface_hub": _OF_HUB.split(), "datasets": ["upstream_hub", "hub"]}
-"""The files of each, `test_NAME.py`, that talk to a Hub."""
+SUITES = {"huggingface_hub": _OF_HUB.split(), "datasets": ["upstream_hub", "hub"], javascript.NAME: []}
+"""The files of each, `test_NAME.py`, that talk to a Hub; of the npm package all files are run."""
 HELPERS = ("pytest-mock", "jedi", "parso")
 FIXTURES = {
     "huggingface_hub": {"conftest.py": "hub_conftest.py"},
@@ -77,28 +79,36 @@ def helpers() -> str:
     return str(folder.resolve())
 
 
-def run(name: str, options: list[str]) -> bool:
+def run(name: str, words: str | None) -> bool:
     """Runs a client's tests and prints what came of them; whether nothing failed that is supported."""
-    folder, report = fetch(name), (WORK / f"{name}.xml").resolve()
+    report = (WORK / f"{name.replace('/', '-')}.xml").resolve()
+    report.unlink(missing_ok=True)
+    folder = javascript.fetch(WORK) if name == javascript.NAME else fetch(name)
     with tempfile.TemporaryDirectory() as data:
         tokens = {token: {"user": user, "role": "write"} for token, user in USERS.items()}
         (Path(data) / "tokens.json").write_text(json.dumps(tokens))
         with running(Path(data)) as url:
-            kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
-            environment = (
-                kept | client_environment(url, Path(data)) | {"HF_HOME": f"{data}/home", "PYTHONPATH": helpers()}
-            )
-            del environment["HF_TOKEN"]
-            files = [f"tests/test_{file}.py" for file in SUITES[name]]
-            quiet = ["-q", "-p", "no:cacheprovider", "--no-header", "--continue-on-collection-errors"]
-            quiet += ["--timeout=900", "-c", os.devnull]
-            command = [sys.executable, "-m", "pytest", *quiet, f"--rootdir={folder.resolve()}", f"--junitxml={report}"]
-            subprocess.run([*command, *files, *options], cwd=folder, env=environment, check=False)
+            if name == javascript.NAME:
+                javascript.run(folder, url, report, words)
+            else:
+                run_pytest(name, folder, client_environment(url, Path(data)), Path(data), report, words)
     return show(name, list(outcomes(report)))
 
 
+def run_pytest(name: str, folder: Path, settings: dict[str, str], data: Path, report: Path, words: str | None) -> None:
+    """Runs the tests of a Python client, in the folder of its sdist; writes a report as JUnit has it."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+    environment = kept | settings | {"HF_HOME": f"{data}/home", "PYTHONPATH": helpers()}
+    del environment["HF_TOKEN"]
+    files = [f"tests/test_{file}.py" for file in SUITES[name]]
+    quiet = ["-q", "-p", "no:cacheprovider", "--no-header", "--continue-on-collection-errors"]
+    quiet += ["--timeout=900", "-c", os.devnull, *(["-k", words] if words else [])]
+    command = [sys.executable, "-m", "pytest", *quiet, f"--rootdir={folder.resolve()}", f"--junitxml={report}"]
+    subprocess.run([*command, *files], cwd=folder, env=environment, check=False)
+
+
 def outcomes(report: Path) -> Iterator[tuple[str, str, str]]:
-    """Test, outcome (passed, skipped, failed) and message, of pytest's report."""
+    """Test, outcome (passed, skipped, failed) and message, of a report as JUnit has it."""
     for case in ElementTree.parse(report).iter("testcase"):
         test = f"{case.get('classname', '').split('.', 1)[-1]}::{case.get('name')}"
         found = [(kind, part) for kind in ("failure", "error", "skipped") if (part := case.find(kind)) is not None]
@@ -116,7 +126,8 @@ def show(name: str, found: list[tuple[str, str, str]]) -> bool:
             because = reason(test, message)
             known[because or ""] += 1
             others += [] if because else [f"{test}: {message.strip().splitlines()[0][:200]}"]
-    print(f"\n{name} {version(name)}: " + ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items())))
+    tried = f"{name} {javascript.VERSION if name == javascript.NAME else version(name)}"
+    print(f"\n{tried}: " + ", ".join(f"{count:,} {what}" for what, count in sorted(counts.items())))
     for because, count in sorted(known.items()):
         print(f"  {count:4} {because or 'NOT IN THE TABLE'}")
     print("\n".join(f"    {line}" for line in others))
@@ -129,11 +140,10 @@ def main() -> None:
     parser.add_argument(
         "suites", nargs="*", choices=[*SUITES, []], metavar="SUITE", help=f"default: {' '.join(SUITES)}"
     )
-    parser.add_argument("-k", metavar="WORDS", help="of these tests, as pytest has it")
+    parser.add_argument("-k", metavar="WORDS", help="of these tests, as pytest has it, or vitest a pattern")
     arguments = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    options = ["-k", arguments.k] if arguments.k else []
-    done = [run(name, options) for name in arguments.suites or SUITES]
+    done = [run(name, arguments.k) for name in arguments.suites or SUITES]
     sys.exit(not all(done))
 
 

@@ -16,7 +16,19 @@ from tests.support import warm_hub
 
 PAGE = Path(__file__).parents[3] / "docs" / "hub.md"
 PARTS = tuple(
-    f"{__name__}.{part}" for part in ("repos", "refs", "files", "downloads", "spaces", "hf", "tools", "libraries")
+    f"{__name__}.{part}"
+    for part in (
+        "repos",
+        "refs",
+        "files",
+        "downloads",
+        "spaces",
+        "hf",
+        "tools",
+        "javascript",
+        "javascript_reads",
+        "libraries",
+    )
 )
 LARGE = 10 * 1024 * 1024 + 1  # one byte more than a regular file may have
 START, END = "<!-- conformance: start -->", "<!-- conformance: end -->"
@@ -26,7 +38,7 @@ UNSUPPORTED = {
     "come by LFS, and huggingface_hub copies them between repositories through Xet alone",
     "pull requests, discussions, likes, access requests, gated repositories": "for strangers who meet, and this Hub "
     "is one household (`create_pr=True` gets a 400 that says so, and so does datasets' delete_from_hub)",
-    "organizations and fine-grained tokens": "a token reads or writes, everywhere; namespaces belong to nobody",
+    "organizations, fine-grained tokens, OAuth": "a token reads or writes, everywhere; namespaces belong to nobody",
     "redirects from a moved repository's old name": "the old name is free at once, and asking for it is a 404",
     "backslashes in paths": "on Windows they lead out of a folder; a path that has one is a 422",
     "permanently_delete_lfs_files": "it rewrites published history; delete the repository, or squash it",

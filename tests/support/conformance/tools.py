@@ -1,20 +1,13 @@
-"""Rows of git with git-lfs, plain HTTP, and the JavaScript client."""
+"""Rows of git with git-lfs, and of plain HTTP."""
 
-import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.support.conformance import Hub, row
-
-HUB_JS = "@huggingface/hub@2.17.5"
-
-
-# ---- git
 
 
 def git(hub: Hub, *command: str | Path) -> str:
@@ -85,7 +78,7 @@ def push(hub: Hub):
         git(hub, "-C", "x", "push", f"{hub.url.replace('//', f'//user:{hub.token}@')}/{name}", "main:new")
 
 
-# ---- plain HTTP and JavaScript
+# ---- plain HTTP
 
 
 @row(
@@ -101,112 +94,3 @@ def plain(hub: Hub):
     missing = httpx2.get(f"{hub.url}/{name}/resolve/main/none")
     assert (missing.status_code, missing.headers["X-Error-Code"]) == (404, "EntryNotFound")
     assert missing.headers["X-Request-Id"]
-
-
-def javascript(hub: Hub, code: str) -> str:
-    """Runs code with @huggingface/hub, which is installed once into a cache."""
-    if not shutil.which("npm") or not shutil.which("node"):
-        pytest.skip("npm is not installed (apt-get install npm)")
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "repartee" / HUB_JS.replace("/", "-")
-    if not (folder / "node_modules/@huggingface/hub/package.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        install = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), HUB_JS]
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"npm cannot install {HUB_JS}: {done.stderr.strip()[-200:]}")
-    script = folder / f"{hub.namespace}.mjs"
-    settings = {"hubUrl": hub.url, "accessToken": hub.token}
-    script.write_text(f'import * as hub from "@huggingface/hub";\nconst S = {json.dumps(settings)};\n{code}\n')
-    try:
-        return hub.run("node", script)
-    finally:
-        script.unlink()
-
-
-@row(
-    "@huggingface/hub",
-    "createRepo, uploadFiles, deleteRepo",
-    "a regular and a large file (`useXet: false`)",
-)
-def js_writes(hub: Hub):
-    name = f"{hub.namespace}/js"
-    javascript(
-        hub,
-        f"""
-const repo = {{type: "dataset", name: "{name}"}};
-await hub.createRepo({{repo, ...S}});
-await hub.uploadFiles({{repo, ...S, useXet: false, commitTitle: "by js", files: [
-  {{path: "a.txt", content: new Blob(["of text"])}}, {{path: "b.bin", content: new Blob([new Uint8Array(1000)])}}]}});
-await hub.createRepo({{repo: {{type: "model", name: "{name}"}}, ...S}});
-await hub.deleteRepo({{repo: {{type: "model", name: "{name}"}}, ...S}});
-""",
-    )
-    assert set(hub.api.list_repo_files(name, repo_type="dataset")) == {".gitattributes", "a.txt", "b.bin"}
-    assert hub.api.list_repo_commits(name, repo_type="dataset")[0].title == "by js"
-    assert not hub.api.repo_exists(name)
-
-
-@row(
-    "@huggingface/hub",
-    "createRepo({files, license}), createBranch({empty, overwrite})",
-    "a README with the license; a branch without files, and one that is moved",
-)
-def js_creates(hub: Hub):
-    name = f"{hub.namespace}/js"
-    javascript(
-        hub,
-        f"""
-const repo = {{type: "model", name: "{name}"}};
-await hub.createRepo({{repo, license: "mit", files: [{{path: "a.txt", content: new Blob(["a"])}}], ...S}});
-await hub.createBranch({{repo, branch: "empty", empty: true, ...S}});
-await hub.createBranch({{repo, branch: "moved", ...S}});
-await hub.createBranch({{repo, branch: "moved", empty: true, overwrite: true, ...S}});
-""",
-    )
-    assert set(hub.api.list_repo_files(name)) == {".gitattributes", "README.md", "a.txt"}
-    assert hub.api.model_info(name).card_data.license == "mit"
-    assert not hub.api.list_repo_files(name, revision="empty")
-    assert not hub.api.list_repo_files(name, revision="moved")
-
-
-@row("@huggingface/hub", "downloadFile, fileExists, fileDownloadInfo", "content and size, of regular and large files")
-def js_reads(hub: Hub):
-    name = hub.repo(a_txt="of text", b_bin=b"12345")
-    said = javascript(
-        hub,
-        f"""
-const repo = {{type: "model", name: "{name}"}};
-const file = await hub.downloadFile({{repo, path: "a.txt", ...S}});
-const info = await hub.fileDownloadInfo({{repo, path: "b.bin", ...S}});
-console.log(JSON.stringify([await file.text(), info.size, await hub.fileExists({{repo, path: "no", ...S}})]));
-""",
-    )
-    assert json.loads(said) == ["of text", 5, False]
-
-
-@row("@huggingface/hub", "listFiles, listCommits, listModels, pathsInfo, modelInfo, whoAmI", "what Python is told")
-def js_listings(hub: Hub):
-    name = hub.repo(a_txt="1", d__b_bin=b"2")
-    said = javascript(
-        hub,
-        f"""
-const repo = {{type: "model", name: "{name}"}};
-const all = async (found) => {{ const list = []; for await (const one of found) list.push(one); return list }};
-console.log(JSON.stringify({{
-  files: (await all(hub.listFiles({{repo, recursive: true, ...S}}))).map((f) => f.path),
-  commits: (await all(hub.listCommits({{repo, ...S}}))).map((c) => c.title),
-  models: (await all(hub.listModels({{search: {{owner: "{hub.namespace}"}}, ...S}}))).map((m) => m.name),
-  paths: (await hub.pathsInfo({{repo, paths: ["d/b.bin"], ...S}})).map((f) => f.size),
-  info: (await hub.modelInfo({{name: "{name}", ...S}})).name,
-  me: (await hub.whoAmI(S)).name,
-}}));
-""",
-    )
-    assert json.loads(said) == {
-        "files": [".gitattributes", "a.txt", "d", "d/b.bin"],
-        "commits": ["files", "initial commit"],
-        "models": [name],
-        "paths": [1],
-        "info": name,
-        "me": "repartee",
-    }

@@ -82,25 +82,32 @@ def pairs_told(said: list, first: int) -> list[tuple[str, str]]:
     return [pair for stretch in joined for pair in pairwise(stretch)]
 
 
-@settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
-@given(st.lists(st.tuples(shapes, turns) | junk, max_size=5))
-def test_no_row_makes_a_traceback_or_a_wrong_pair(rows):
-    given_rows, expected, dialogue = [], [], 0
-    for index, row in enumerate(rows):
-        if isinstance(row, tuple):
-            shape, said = row
-            given_rows.append(row_of(shape, said, 100 * index))
-            expected += pairs_told(said, 100 * index)
-            dialogue += sum(who not in OTHERS for who, _, _ in said)
-        else:
-            given_rows.append(row)
-    reading = tabular.read(given_rows, counts := Counter())
+def rows_counted(counts: Counter) -> int:
+    """Rows that were read as conversations, or counted as what they are."""
     unread = (
         "rows that cannot be read",
         "rows without a list of turns",
         "rows whose columns of turns differ in length",
     )
-    assert len(rows) == counts["conversations in the source"] + sum(counts[reason] for reason in unread)
+    return counts["conversations in the source"] + sum(counts[reason] for reason in unread)
+
+
+@settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+@given(st.lists(st.tuples(shapes, turns) | junk, max_size=5), st.lists(st.integers(0, 4), max_size=3))
+def test_no_row_makes_a_traceback_or_a_wrong_pair(rows, repeated):
+    given_rows, expected, dialogue = [], [], 0
+    places = [*range(len(rows)), *(place for place in repeated if place < len(rows))]
+    rows = [rows[place] for place in places]
+    for place, row in zip(places, rows, strict=True):
+        if isinstance(row, tuple):
+            shape, said = row
+            given_rows.append(row_of(shape, said, 100 * place))
+            expected += pairs_told(said, 100 * place)
+            dialogue += sum(who not in OTHERS for who, _, _ in said)
+        else:
+            given_rows.append(row)
+    reading = tabular.read(given_rows, counts := Counter())
+    assert rows_counted(counts) == len(rows)
     joined = counts["turns joined to the one before, of the same speaker"]
     assert len(reading.raw_text) + joined == dialogue
     left_out = counts["system messages left out"] + counts["tool messages left out"]
@@ -128,6 +135,7 @@ columns = {"messages": junk_messages | junk, "title": odd, "genres": odd, "year"
 def test_no_value_in_a_row_makes_a_traceback(rows):
     counts = Counter()
     reading = tabular.read(json.loads(json.dumps(rows)), counts)
+    assert rows_counted(counts) == len(rows)
     assert sum(map(len, (lines for _, lines in reading.conversations))) >= len(reading.raw_text)
     try:
         assemble(reading)
