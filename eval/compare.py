@@ -122,7 +122,10 @@ def table_row(
 
 
 def preference_cells(judge: EmbeddedJudge, rows: list[DialoguePair], texts: list[str], against: list[str]) -> list[str]:
-    """Win rate with its p, and the win rates at equal length and at equal style; a tie counts as half."""
+    """Win rate with its p, and the win rates at equal length and at equal style, which say where no prompt has them.
+
+    A tie counts as half.
+    """
     from eval.measure import compare_replies, films_of, mean
     from eval.metrics import win
 
@@ -132,7 +135,9 @@ def preference_cells(judge: EmbeddedJudge, rows: list[DialoguePair], texts: list
     differences = [style_differences(row["prompt"], a, b) for row, (a, b) in zip(rows, replies, strict=True)]
     controlled = at_equal_length_and_style(wins, differences, films, preference=True)
     shown = [format_interval(one._asdict(), PAIRED[PREFERRED]) for one in (rate, *(c.estimate for c in controlled))]
-    return [shown[0], "" if rate.p_value is None else f"{rate.p_value:.4f}", *shown[1:]]
+    beyond = [f" (extrapolated in {', '.join(c.extrapolated)})" if c.extrapolated else "" for c in controlled]
+    equal = [cell + note for cell, note in zip(shown[1:], beyond, strict=True)]
+    return [shown[0], "" if rate.p_value is None else f"{rate.p_value:.4f}", *equal]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,13 @@ def test_a_judge_that_counts_words_prefers_nobody_at_equal_length():
     assert float(at_length.split("%")[0]) == pytest.approx(50, abs=3)
 
 
+def test_a_length_that_no_prompt_has_is_said_to_be_extrapolated():
+    judge = EmbeddedJudge("words", lambda asked: [float(sum(reply.encode()) % 7) for _, reply in asked])
+    rows = pairs(8)
+    longer, shorter = [f"Yes {n}, and yes, and yes again." for n in range(80)], [f"No {n}." for n in range(80)]
+    assert preference_cells(judge, rows, longer, shorter)[2].endswith(" (extrapolated in length)")
+
+
 def test_the_same_words_are_ties():
     judge = EmbeddedJudge("any", lambda asked: [float(n) for n in range(len(asked))])
     rows = pairs(8)
