@@ -9,7 +9,7 @@ from chat.engine.openai_formats import EngineError
 from chat.template import SYSTEM_PROMPT
 from space.chat_handlers import HALF_WRITTEN, ChatHandlers, edit, undo
 from space.conversation import MAX_EXCHANGES, Exchange
-from space.script_page import past_turns, turn
+from space.script_page import actions, past_turns, turn
 from tests.support.script_engine import Script
 
 KNOBS = (0.9, 25, 0.95)
@@ -19,7 +19,8 @@ THREE = {"base": "Me.", "sft": "I never said that.", "dpo": "Not me."}
 def test_chat_asks_all_three_at_once_streams_and_remembers():
     engine = Script(**THREE)
     first, *rest = ChatHandlers(engine, 1).chat("  Who are you? ", "sft", 0.7, 5, 0.5, [])
-    assert first[:2] == ("", turn("You", "Who are you?", "user"))
+    unanswered = actions("your line", "Edit", "Copy", "Again")
+    assert first[:2] == ("", turn("You", "Who are you?", "user", after=unanswered))
     assert first[2] == ""
     growing = [history[-1].drafts[-1]["sft"].text for *_, history in rest]
     assert growing == ["I", "I never", "I never said", "I never said that."]
@@ -64,7 +65,9 @@ def test_a_line_that_was_stopped_before_its_answer_is_in_the_history_and_not_in_
     *_, (_, _, _, _, answered) = ChatHandlers(engine, 3).again(*KNOBS, history)
     assert answered[0].drafts[0]["dpo"].text == "Not me."
     first, *_ = ChatHandlers(engine, 3).chat("Where?", "dpo", *KNOBS, history)
-    assert first[0] + first[1] == turn("You", "Who?", "user") + turn("You", "Where?", "user"), "what is shown"
+    past, latest = actions("your line", "Copy"), actions("your line", "Edit", "Copy", "Again")
+    shown = turn("You", "Who?", "user", after=past) + turn("You", "Where?", "user", after=latest)
+    assert first[0] + first[1] == shown
     [(prompts, _, _)] = engine.asked[-1:]
     assert [turn["content"] for turn in prompts[0][1:]] == ["Where?"], "what the model reads: turns alternate"
 
