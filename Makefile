@@ -54,7 +54,7 @@ chain: setup  # the chain alone, without the page
 
 # Threads that wait sleep, as `chat/openmp.py` has it in every process of ours; here for what pytest loads before.
 export OMP_WAIT_POLICY ?= PASSIVE
-export GOMP_SPINCOUNT ?= 0
+export GOMP_SPINCOUNT ?= 2000
 test test-torch proof: export OMP_NUM_THREADS ?= 1
 
 test: setup browser git-lfs  # LANE="browser", "not slow", ...: the tests of one lane; WORKERS=N

@@ -16,7 +16,7 @@ SHOW = f"; import os, sys; print('torch' in sys.modules, *(os.environ.get(name) 
 def test_threads_that_wait_sleep_in_every_process(module):
     bare = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     run = [sys.executable, "-c", f"import {module}{SHOW}"]
-    assert subprocess.check_output(run, env=bare, text=True) == "False PASSIVE 0\n"
+    assert subprocess.check_output(run, env=bare, text=True) == "False PASSIVE 2000\n"
 
 
 def test_what_the_environment_says_goes_before():
