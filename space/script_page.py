@@ -43,8 +43,7 @@ def turn(cue: str, words: str, kind: str, note: str = "", attributes: str = "", 
 def actions(of: str, *names: str) -> str:
     """Buttons under a turn; the browser does what they say, to the turn or by the buttons of the page."""
     buttons = (
-        f'<button type="button" data-act="{name.lower()}" aria-label="{name}: {of}">{name}</button>'
-        for name in names
+        f'<button type="button" data-act="{name.lower()}" aria-label="{name}: {of}">{name}</button>' for name in names
     )
     return f'<p class="acts">{"".join(buttons)}</p>'
 
