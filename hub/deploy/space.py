@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,19 +100,30 @@ def deploy(deployment: Deployment, minutes: float = 20, interval: float = 2) -> 
     for name, value in secrets.items():
         api.add_space_secret(repo, name, value)
         print(f"secret {name} set", flush=True)
-    try:
+    with undone_on_error(lambda: restore(api, repo, before, old, variables, first)):
         set_variables(api, repo, old, variables)
         commit = publish(repo, "space", files, lineage, "Deploy", private=deployment.private, **creation)
         wait_until_running(api, repo, commit, minutes, interval)
         smoke_test(api, repo)
-    except BaseException as error:  # Ctrl-C and a Hub in trouble as well: what is half deployed does not stay
-        outcome = restore(api, repo, before, old, variables, first)
+    print(f"{repo}@{commit} runs and answers", flush=True)
+    return commit
+
+
+@contextmanager
+def undone_on_error(undo: Callable[[], str]) -> Iterator[None]:
+    """A deployment that does not stay where it fails, by Ctrl-C and a Hub in trouble as well.
+
+    Args:
+        undo: puts back what was there, and says so in a line, which joins a UserError or is printed before another.
+    """
+    try:
+        yield
+    except BaseException as error:
+        outcome = undo()
         if isinstance(error, UserError):
             raise UserError(f"{error}. {outcome}") from error
         print(outcome, flush=True)
         raise
-    print(f"{repo}@{commit} runs and answers", flush=True)
-    return commit
 
 
 def restore(

@@ -18,7 +18,7 @@ from hub.cards import space_card
 from hub.deploy.browser_check import check_in_browser
 from hub.deploy.bundle import README, ROOT, front_matter
 from hub.deploy.smoke_test import wait_until_running
-from hub.deploy.space import roll_back
+from hub.deploy.space import roll_back, undone_on_error
 from hub.deploy.static_settings import adapter_facts, allowed_hosts, colours_css, published_sha256, published_text
 from hub.deploy.vendor import PACKAGES, vendored
 from hub.errors import UserError, one_line_errors
@@ -154,17 +154,11 @@ def deploy_static(deployment: StaticDeployment, minutes: float = 10, interval: f
     files, lineage = deployment.files()
     api.create_repo(repo, repo_type="space", space_sdk="static", exist_ok=True)
     before = str(api.space_info(repo).sha)
-    try:
+    with undone_on_error(lambda: put_back(api, repo, before)):
         commit = publish(repo, "space", files, lineage, "Deploy", space_sdk="static")
         wait_until_running(api, repo, commit, minutes, interval)
         url = page_address(api, repo)
         check_in_browser(url, minutes)
-    except BaseException as error:  # Ctrl-C and a Hub in trouble as well: what is half deployed does not stay
-        outcome = put_back(api, repo, before)
-        if isinstance(error, UserError):
-            raise UserError(f"{error}. {outcome}") from error
-        print(outcome, flush=True)
-        raise
     print(f"{repo}@{commit} is at {url}", flush=True)
     return commit
 
