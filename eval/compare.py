@@ -2,8 +2,9 @@
 
 Each answers the same held-out prompts with the same seeds, and an embedded judge compares it with a reference (the SFT
 adapter, unless given): as it is, at equal length and at equal style. Made for one recipe's adapters of several training
-seeds. The base, asked as they are and cut at its first turn as they are, the film's own reply and another film's stand
-beside them. Prints markdown and publishes nothing; a killed run carries on.
+seeds. Beside them stand the base, asked as they are and cut at its first turn as they are; its first sentences, to the
+reference's length; the film's own reply, and another film's. Prints markdown and publishes nothing; a killed run
+carries on.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ COMPARISON_HEADER = (
     "| 5%, 10%, 25% quantiles | ended by itself | words, median |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 REFERENCE = "reference"
+LIKE_LENGTH = "its first sentences, to the reference's length"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,6 +64,7 @@ def compare_adapters(arguments: argparse.Namespace) -> str:
     from chat.variants import ModelRef, load_variants
     from eval.controls import control_replies
     from eval.judge.embedded import open_embedded
+    from eval.qualify.controls import first_sentences
     from eval.responses import cut_at_turn, held_out, respond
 
     names = Names(arguments.namespace, arguments.size)
@@ -75,13 +78,16 @@ def compare_adapters(arguments: argparse.Namespace) -> str:
     folder = arguments.work / f"compare-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
     said = respond(variants, rows, Sampling(), arguments.seed, folder, ["base", *inputs])
     judge = open_embedded(full_name(arguments.judge, names), variants)
-    titles = {**TITLES, **{name: f"{source.repo}@{source.revision[:7]}" for name, source in inputs.items()}}
+    titles = {**TITLES, LIKE_LENGTH: f"{TITLES['base']}, {LIKE_LENGTH}"}
+    titles |= {name: f"{source.repo}@{source.revision[:7]}" for name, source in inputs.items()}
     lines = [
         f"{len(rows):,} prompts of {len({row['movie_id'] for row in rows}):,} test films, seed {arguments.seed}; "
         f"judge: {judge.name}; 95% intervals by film\n",
         COMPARISON_HEADER.format(reference=titles[REFERENCE]),
     ]
     texts = {name: [cut_at_turn(reply).text for reply in own] for name, own in said.items()}
+    like = [first_sentences(a, len(b.split())) for a, b in zip(texts["base"], texts[REFERENCE], strict=True)]
+    texts = {"base": texts.pop("base"), LIKE_LENGTH: like, **texts}
     ended = {name: sum(reply.finish_reason == STOP for reply in own) / len(own) for name, own in said.items()}
     for name, own in {**texts, **control_replies(rows, arguments.seed)}.items():
         against = None if name == REFERENCE else texts[REFERENCE]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.judge.names import REALISM_FORMS, full_name
+from hub.errors import UserError
 from training.base import publish
 from training.data import prepare
 from training.feedback import preferences
@@ -66,8 +67,17 @@ ONLINE: dict[str, Stage | CustomStage] = {"reward": reward.STAGE, "rl": rl.STAGE
 
 
 def stages(recipe: Recipe) -> dict[str, Stage | CustomStage]:
-    """Stages of a recipe's chain by name, in the order in which they run."""
+    """Stages of a recipe's chain by name, in the order in which they run.
+
+    Raises:
+        UserError: it asks for the namespace's own realism judge, and has a reader that makes another.
+    """
     judges = REALISM if {recipe.preferences.source, recipe.eval.judge} & {*REALISM_FORMS} else {}
+    if judges and recipe.realism.reader:
+        raise UserError(
+            "the namespace's own realism judge reads by the fine-tuned model; fit one with realism.reader by "
+            "`python -m training.realism` alone, and name it: realism:HUB_ID"
+        )
     online = ONLINE if recipe.rl.in_chain else {}
     evaluation: dict[str, Stage | CustomStage] = {"evaluation": CustomStage(evaluate_variants, preview_evaluation)}
     return {**TO_SFT, **judges, **TO_DPO, **online, **evaluation}

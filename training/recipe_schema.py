@@ -131,10 +131,13 @@ class Sft(Trainer):
 
 @dataclass(frozen=True)
 class Realism:
-    """The realism judge: heads on what the fine-tuned model computes (`eval.judge.realism`)."""
+    """The realism judge: heads on what a frozen model computes of replies (`eval.judge.realism`)."""
 
     prompts: int = 2_000
-    """Prompts of the train films, each with the film's reply and four others."""
+    """Prompts of the train films, each with the film's reply and five others."""
+    reader: str | None = None
+    """Hub id of another base, or HUB_ID@COMMIT, that reads prompt and reply as plain lines; null: the fine-tuned model
+    reads them. One of another family shares no fault with the models that it judges."""
     l2: float = 3e-4
     """Penalty of the probe's squared weights."""
     seed: int = 1

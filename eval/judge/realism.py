@@ -3,11 +3,14 @@
     score(prompt, reply) = pmi_weight * PMI + film_weight * log P(film's line)
     P(film's line) = sigmoid(weights . (features - mean) / scale + bias)
 
-PMI (`chat.likelihood.pmi`) is the fine-tuned model's, summed; it tells a reply from one to another line, and takes an
-echo for the best of all. P is read by a linear probe (Alain and Bengio, 2017) from what the same frozen model computes
-of the reply: likelihoods and hidden states. It tells films' lines, to this line or any other, from the model's own
-samples and from spoiled lines. A sum of logarithms lets neither make up for the other; RUBER (Tao et al., 2018) blends
-a score of the reply with one of how it follows, and SPIN (Chen et al., 2024) has sampled negatives.
+PMI (`chat.likelihood.pmi`) is the reader's, summed; it tells a reply from one to another line, and takes an echo for
+the best of all. P is read by a linear probe (Alain and Bengio, 2017) from what the same frozen reader computes of the
+reply: likelihoods and hidden states. It tells films' lines, to this line or any other, from samples of base and
+fine-tuned model and from spoiled lines. A sum of logarithms lets neither make up for the other; RUBER (Tao et al.,
+2018) blends a score of the reply with one of how it follows, and SPIN (Chen et al., 2024) has sampled negatives.
+
+The reader is the fine-tuned model, or a base of another family that reads plain lines: a model's likelihood favours
+that model's own words.
 
 `training.realism` fits two heads on two halves of the films: `labels` for preferences, `evaluates` for what is made of
 them.
@@ -21,12 +24,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from chat.likelihood import Pair, without_prompt
-from chat.reply_format import token_log_probs
 from chat.template import Message
 from chat.variants import ModelRef, ModelVariants, load_variants, merged
+from eval.base_format import base_in
 from eval.ranking import ReadReply, read_replies
 from hub.errors import UserError
-from hub.lineage import fetch_lineage
+from hub.lineage import Input, fetch_lineage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,7 +88,7 @@ def realism_score(ref: ModelRef, head: str, variants: ModelVariants | None = Non
     """Scoring function of a published realism judge.
 
     Args:
-        ref: its repository; the first inputs of its lineage are the base and the fine-tuned model that it reads by.
+        ref: its repository, whose lineage names its reader.
         head: one of HEADS.
         variants: models that are loaded already, taken where they are the same.
 
@@ -97,79 +100,105 @@ def realism_score(ref: ModelRef, head: str, variants: ModelVariants | None = Non
     found = fetch_lineage(ref.repo, "model", ref.revision)
     if not found or found[1].stage != "realism":
         raise UserError(f"{ref.repo} is no realism judge; `python -m training.realism` makes one")
-    base, sft = (ModelRef(source.repo, source.revision) for source in found[1].inputs[:2])
+    heads = hf_hub_download(ref.repo, HEADS_FILE, revision=ref.revision)
+    return RealismScore(load_reader(found[1].inputs, variants), load_head(heads, head))
+
+
+def load_reader(inputs: Sequence[Input], variants: ModelVariants | None = None) -> ModelVariants:
+    """The model that a realism judge reads by, alone.
+
+    Args:
+        inputs: of the judge's lineage: base, SFT adapter, dialogue dataset, and the reader where it is another model.
+        variants: models that are loaded already, taken where they are the base and the adapter.
+    """
+    base, sft, _, *others = (ModelRef(source.repo, source.revision) for source in inputs)
+    if others:
+        return base_in(load_variants(others[0]), "plain")
     known = variants.revisions if variants else {}
     if variants is None or (known.get("base"), known.get("sft")) != (base.revision, sft.revision):
         variants = load_variants(base, {"sft": sft})
-    return RealismScore(variants, load_head(hf_hub_download(ref.repo, HEADS_FILE, revision=ref.revision), head))
+    return merged(variants, "sft")
 
 
 class RealismScore:
-    """Scoring function: a head over what the fine-tuned model computes.
+    """Scoring function: a head over what a reader computes.
 
     Args:
-        variants: `sft` among them; its adapter is merged into a copy of the weights.
+        reader: from `load_reader`.
         head: of a realism judge.
     """
 
-    def __init__(self, variants: ModelVariants, head: RealismHead) -> None:
-        self.model, self.head = merged(variants, "sft"), head
+    def __init__(self, reader: ModelVariants, head: RealismHead) -> None:
+        self.reader, self.head = reader, head
 
     def __call__(self, pairs: list[Pair]) -> list[float]:
         """The score of each reply to its prompt."""
-        scores: list[float] = self.head.score(*read_features(self.model, pairs)).tolist()
+        scores: list[float] = self.head.score(*read_features(self.reader, pairs)).tolist()
         return scores
 
 
-def read_features(model: ModelVariants, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+def read_features(reader: ModelVariants, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
     """Features, (replies, features), and PMI in nats, (replies,), in float32; replies to one prompt are read together.
 
     Args:
-        model: holds `sft`.
+        reader: holds one variant.
         pairs: prompts with a reply each.
     """
     import torch
     from tqdm import tqdm
 
-    features = dict(tqdm(read_each(model, pairs, features_of, hidden=True), desc="reading replies", disable=None))
+    features = dict(tqdm(read_each(reader, pairs, features_of, hidden=True), desc="reading replies", disable=None))
     rows = torch.stack([features[place] for place in range(len(pairs))])
     without = [(without_prompt(prompt), reply) for prompt, reply in pairs]
-    alone = dict(tqdm(read_each(model, without, summed_log_prob), desc="without the prompt", disable=None))
+    alone = dict(tqdm(read_each(reader, without, summed_log_prob), desc="without the prompt", disable=None))
     # the first feature is the summed log-probability given the prompt
     return rows, rows[:, 0] - torch.tensor([alone[place] for place in range(len(pairs))])
 
 
 def read_each(
-    model: ModelVariants, pairs: Sequence[Pair], measure: Callable[[ReadReply], Found], hidden: bool = False
+    reader: ModelVariants,
+    pairs: Sequence[Pair],
+    measure: Callable[[ReadReply, list[float]], Found],
+    hidden: bool = False,
 ) -> Iterator[tuple[int, Found]]:
-    """Measures the reply of each pair, a text to a prompt once; with its place among the pairs."""
+    """Measures the reply of each pair, a text to a prompt once; with its place among the pairs.
+
+    Args:
+        reader: holds one variant.
+        pairs: prompts with a reply each.
+        measure: of what was read, and of the log-probabilities of the reply's tokens, its end the last.
+        hidden: whether it wants hidden states.
+    """
+    (name,) = reader.names
+    form = reader.format_of(name)
     groups: dict[tuple[str, ...], tuple[list[Message], dict[str, list[int]]]] = {}
     for place, (prompt, reply) in enumerate(pairs):
         _, replies = groups.setdefault(tuple(message["content"] for message in prompt), (prompt, {}))
         replies.setdefault(reply, []).append(place)
-    read = read_replies(model, "sft", [(prompt, list(replies)) for prompt, replies in groups.values()], hidden)
+    read = read_replies(reader, name, [(prompt, list(replies)) for prompt, replies in groups.values()], hidden)
     for places in (own for _, replies in groups.values() for own in replies.values()):
-        one = measure(next(read))
-        yield from ((place, one) for place in places)
+        one = next(read)
+        found = measure(one, form.reply_log_probs(one.predicted, one.tokens))
+        yield from ((place, found) for place in places)
 
 
-def summed_log_prob(read: ReadReply) -> float:
+def summed_log_prob(read: ReadReply, log_probs: list[float]) -> float:
     """Log-probability of a reply in nats, its end included."""
-    return sum(token_log_probs(read.predicted, read.tokens))
+    return sum(log_probs)
 
 
-def features_of(read: ReadReply) -> Tensor:
+def features_of(read: ReadReply, log_probs: list[float]) -> Tensor:
     """Features of one reply: likelihoods, then hidden states at DEPTHS, their mean and at the reply's end."""
     import torch
 
-    parts = [likelihood_numbers(read)]
+    parts = [likelihood_numbers(read, log_probs)]
     for depth in DEPTHS:
         layer = read.hidden[round(depth * (len(read.hidden) - 1))]
         parts += [layer.mean(0), layer[-1]]
     return torch.cat([part.float().cpu() for part in parts])
 
 
-def likelihood_numbers(read: ReadReply) -> Tensor:
+def likelihood_numbers(read: ReadReply, log_probs: list[float]) -> Tensor:
     """Likelihoods of a reply as features, (NUMBERS,).
 
     Of its log-probabilities the sum, the mean, the least and the end's; mean entropy, log length; the squares of the
@@ -177,7 +206,7 @@ def likelihood_numbers(read: ReadReply) -> Tensor:
     """
     import torch
 
-    scores = torch.tensor(token_log_probs(read.predicted, read.tokens))
+    scores = torch.tensor(log_probs)
     length = torch.tensor(float(len(read.tokens))).log()
     entropy = -(read.predicted.exp() * read.predicted).sum(-1).mean().cpu()
     mean = scores.mean()

@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--pairs", type=positive, default=200, help="pairs of each control (default: %(default)s)")
     parser.add_argument("--split", choices=("validation", "test"), default="validation", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--sampled", action="store_true", help="also the film's reply over one sampled from SFT")
+    parser.add_argument("--sampled", action="store_true", help="also the film's reply over those of SFT and base")
     parser.add_argument("--reference", help="embedded judge that self-preference is measured against; with --sampled")
     parser.add_argument("--human-scores", type=Path, help="CSV or JSON lines with prompt, reply and score")
     parser.add_argument("--labels", type=positive, default=10_000, help="planned, for the cost (default: %(default)s)")
@@ -74,7 +74,7 @@ def run_qualification(arguments: argparse.Namespace) -> QualificationCard:
     from eval.judge.comparison import in_both_orders
     from eval.judge.names import full_name
     from eval.qualify.cost import announce_cost
-    from eval.qualify.pairs import control_pairs, draw_prompts, sft_sample_pairs, split_rows
+    from eval.qualify.pairs import control_pairs, draw_prompts, sample_pairs, split_rows
     from eval.qualify.people import agreement_with_people, read_human_scores
     from eval.qualify.qualification import known_order, qualify
 
@@ -90,7 +90,7 @@ def run_qualification(arguments: argparse.Namespace) -> QualificationCard:
     pairs, samples = control_pairs(rows, drawn, arguments.seed), {}
     if arguments.sampled and variants:
         samples = sampled_replies(variants, drawn, arguments, dialogue)
-        pairs += sft_sample_pairs(drawn, samples["sft"])
+        pairs += sample_pairs(drawn, samples)
     cost = announce_cost(judge, in_both_orders(known_order(pairs)), arguments.labels)
     card = qualify(judge, pairs, f"{dialogue.repo}@{dialogue.revision[:12]}, {arguments.split}, seed {arguments.seed}")
     if people:
@@ -165,13 +165,13 @@ def open_judge(arguments: argparse.Namespace, variants: ModelVariants | None) ->
 def sampled_replies(
     variants: ModelVariants, drawn: list[DialoguePair], arguments: argparse.Namespace, dialogue: Input
 ) -> dict[str, list[str]]:
-    """One reply of SFT to each prompt, cut at its first line, and of the base where there is a reference judge."""
+    """One reply of SFT and of the base to each prompt, cut at its first turn."""
     from chat.resumable import generate_resumable
     from chat.sampling import Sampling
+    from eval.qualify.pairs import SAMPLES
     from eval.responses import cut_at_turn
 
     prompts = [row["prompt"] for row in drawn]
-    names = ("sft", "base") if arguments.reference else ("sft",)
     source = "-".join(variants.revisions[name][:12] for name in ("base", "sft"))
     asked = f"{dialogue.revision[:12]}-{arguments.split}-{len(drawn)}-{arguments.seed}"
     folder = arguments.work / f"qualify-{source}-{asked}"
@@ -179,7 +179,7 @@ def sampled_replies(
         name: generate_resumable(
             folder / f"{name}.jsonl", variants, prompts, [name] * len(prompts), Sampling(), arguments.seed
         )
-        for name in names
+        for name in SAMPLES
     }
     return {name: [cut_at_turn(reply).text for reply in own] for name, own in replies.items()}
 

@@ -17,6 +17,7 @@ It gives None where the film's reply does not serve: of three words there is no 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ LENGTH_CANDIDATES = 30
 """Replies drawn by chance, of which the one nearest in length is taken."""
 ADDED = 3
 """Lines that an over-long reply goes on with."""
+SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[.!?…][\"')\]])\s+")
+"""What stands between two sentences."""
 ASSISTANT_PHRASES = (
     "As an AI language model, I do not have personal experiences, but I can try to help you with that.",
     "I'm just an AI, so I can't answer that the way a person would. How can I assist you today?",
@@ -104,6 +107,20 @@ CONTROLS: dict[str, Control] = {
     "assistant-like": assistant_like,
 }
 """By the name that cards show: the film's own reply over ..."""
+
+
+def first_sentences(text: str, words: int) -> str:
+    """The first sentences of a text, as many as make no more than some words together, at least one.
+
+    So a long-winded reply is compared at like length, and is not cut in mid-sentence.
+    """
+    first, *others = SENTENCE_END.split(" ".join(text.split()))
+    for sentence in others:
+        longer = f"{first} {sentence}"
+        if len(longer.split()) > words:
+            break
+        first = longer
+    return first
 
 
 def nearest_in_length(reply: str, candidates: Sequence[str], rng: random.Random) -> str | None:

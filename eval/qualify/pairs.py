@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chat.template import Message
-from eval.qualify.controls import CONTROLS, Pool
+from eval.qualify.controls import CONTROLS, Pool, first_sentences
 from eval.responses import load_pairs, sample_indices, splits
 from eval.rows import DialoguePair, film_reply
 from hub.errors import UserError
@@ -17,8 +17,9 @@ PER_FILM = 20
 """Prompts of one film at most: no long script outweighs."""
 POOL = 400
 """Replies of other films that a control draws from."""
-SFT_SAMPLE = "SFT sample"
-"""The control that is no function of texts: what the SFT model answers."""
+SFT_SAMPLE, BASE_SAMPLE = "SFT sample", "base sample"
+SAMPLES = {"sft": SFT_SAMPLE, "base": BASE_SAMPLE}
+"""Controls that are no functions of texts, by the variant whose answer the worse reply is."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,21 @@ def control_pairs(rows: Sequence[DialoguePair], drawn: Sequence[DialoguePair], s
     return pairs
 
 
-def sft_sample_pairs(drawn: Sequence[DialoguePair], samples: Sequence[str]) -> list[ControlPair]:
-    """The film's own reply over what the SFT model answers; empty samples, and those that are the film's, left out."""
-    return [
-        ControlPair(SFT_SAMPLE, row["movie_id"], row["prompt"], film_reply(row), sample)
-        for row, sample in zip(drawn, samples, strict=True)
-        if sample.strip() and sample.split() != film_reply(row).split()
-    ]
+def sample_pairs(drawn: Sequence[DialoguePair], samples: Mapping[str, Sequence[str]]) -> list[ControlPair]:
+    """The film's own reply over what variants answer; empty samples, and those that are the film's, left out.
+
+    A sample is cut after its first sentences to the film's length (`first_sentences`): a base talks on, and would be
+    told by its length alone.
+
+    Args:
+        drawn: the prompts.
+        samples: by variant, its answer to each prompt.
+    """
+    pairs = []
+    for name, own in samples.items():
+        for row, sample in zip(drawn, own, strict=True):
+            film = film_reply(row)
+            worse = first_sentences(sample, len(film.split()))
+            if worse and worse.split() != film.split():
+                pairs.append(ControlPair(SAMPLES[name], row["movie_id"], row["prompt"], film, worse))
+    return pairs

@@ -11,7 +11,7 @@ from eval.judge.comparison import Comparison, Judge, compare_in_both_orders
 from eval.qualify.card import QualificationCard
 from eval.qualify.controls import CONTROLS
 from eval.qualify.measured import Measured, clustered
-from eval.qualify.pairs import SFT_SAMPLE, ControlPair
+from eval.qualify.pairs import SAMPLES, ControlPair
 
 Orders = list[tuple[float, float]]
 Attribute = Callable[[list[Message], str], float]
@@ -37,13 +37,14 @@ def qualify(judge: Judge, pairs: Sequence[ControlPair], data: str) -> Qualificat
 def measure_card(judge: str, pairs: Sequence[ControlPair], orders: Orders, data: str) -> QualificationCard:
     """Qualification card from a judge's answers."""
     probabilities = averaged(orders)
-    sampled = [SFT_SAMPLE] if any(pair.control == SFT_SAMPLE for pair in pairs) else []
+    asked = {pair.control for pair in pairs}
+    controls = (*CONTROLS, *(name for name in SAMPLES.values() if name in asked))
     judgements = [(pair.film, p) for pair, both in zip(pairs, orders, strict=True) for p in both]
     return QualificationCard(
         judge=judge,
         data=data,
         films=len({pair.film for pair in pairs}),
-        controls={name: accuracy(name, pairs, probabilities) for name in [*CONTROLS, *sampled]},
+        controls={name: accuracy(name, pairs, probabilities) for name in controls},
         biases={
             "position": position_bias(judgements),
             "length": attribute_bias(word_count, pairs, probabilities),

@@ -44,10 +44,11 @@ def test_the_command(published, tmp_path, capsys):
     arguments = ["--namespace", published.namespace, "--judge", "pmi", "--prompts", "6", "--work", str(tmp_path)]
     main([*arguments, "--adapters", dpo.repo, f"{dpo.repo}@{dpo.revision}"])
     said = capsys.readouterr().out.splitlines()
-    assert said[-10].startswith("6 prompts of 3 test films, seed 1; judge: PMI under the base model")
-    titles = [line.split(" | ")[0].removeprefix("| ") for line in said[-6:]]
+    assert said[-11].startswith("6 prompts of 3 test films, seed 1; judge: PMI under the base model")
+    titles = [line.split(" | ")[0].removeprefix("| ") for line in said[-7:]]
     named = f"{dpo.repo}@{dpo.revision[:7]}"
-    assert titles == ["base", f"{sft.repo}@{sft.revision[:7]}", named, named, "the films' own", "another film's"]
+    assert titles[:2] == ["base", "base, its first sentences, to the reference's length"]
+    assert titles[2:] == [f"{sft.repo}@{sft.revision[:7]}", named, named, "the films' own", "another film's"]
     assert said[-4] == said[-3]
 
 

@@ -1,8 +1,9 @@
 """Realism judge: `python -m training.realism --recipe training/recipes/smollm2-135m.yaml`.
 
-Fits two heads on what the fine-tuned model computes of replies (`eval.judge.realism`), each on half of the train films,
-to prefer the film's own reply to others. A killed run carries on. `preferences.source: realism:HUB_ID` labels by
-the one head, `eval.judge: realism-held-out:HUB_ID` evaluates by the other.
+Fits two heads on what a frozen model computes of replies (`eval.judge.realism`), each on half of the train films, to
+prefer the film's own reply to others; `realism.reader` names another base that reads in place of the fine-tuned model.
+A killed run carries on. `preferences.source: realism:HUB_ID` labels by the one head, `eval.judge:
+realism-held-out:HUB_ID` evaluates by the other.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.judge.realism import HEADS, HEADS_FILE, RealismHead, read_features, save_heads
+from eval.judge.realism import HEADS, HEADS_FILE, RealismHead, load_reader, read_features, save_heads
 from eval.qualify.controls import CONTROLS
 from eval.qualify.measured import Measured, clustered
-from eval.qualify.pairs import SFT_SAMPLE, ControlPair, control_pairs, draw_prompts, sft_sample_pairs, split_rows
+from eval.qualify.pairs import SAMPLES, ControlPair, control_pairs, draw_prompts, sample_pairs, split_rows
+from eval.responses import cut_at_turn
 from hub.cards import model_card
 from hub.lineage import Input, Lineage, pin
 from hub.rights import combine_rights, inherited_rights, rights_of_base
@@ -32,22 +34,36 @@ CHUNK = 200
 
 
 def realism_task(recipe: Recipe) -> Task:
-    """The judge, from the base, the SFT adapter and the dialogue dataset as they are now."""
-    names = recipe.names
-    inputs = (base_input(recipe), pin(names.adapter("sft"), "model"), pin(names.dialogue, "dataset"))
-    return Task(names.adapter("realism"), "model", Lineage("realism", {**vars(recipe.realism)}, inputs))
+    """The judge, from the base, the SFT adapter, the dialogue dataset and the reader as they are now."""
+    names, reader = recipe.names, recipe.realism.reader
+    inputs = [base_input(recipe), pin(names.adapter("sft"), "model"), pin(names.dialogue, "dataset")]
+    kind = "realism"
+    if reader:
+        repo, _, revision = reader.partition("@")
+        inputs.append(pin(repo, "model", revision or "main"))
+        kind = f"realism-by-{repo.split('/')[-1].lower()}"
+    return Task(names.adapter(kind), "model", Lineage("realism", {**vars(recipe.realism)}, tuple(inputs)))
 
 
 def train_realism(
-    recipe: Recipe, base: Input, sft: Input, dialogue: Input, folder: Path
+    recipe: Recipe, base: Input, sft: Input, dialogue: Input, *rest: Any
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fits both heads; returns the files to publish and what the card tells of the run."""
-    from chat.variants import ModelRef, load_variants, merged
+    """Fits both heads; returns the files to publish and what the card tells of the run.
+
+    Args:
+        recipe: whose section `realism` is meant.
+        base: answers, as a control.
+        sft: answers, as a control, and reads where there is no reader.
+        dialogue: whose train films the pairs are of.
+        rest: the reader, where the recipe names one, and the work folder.
+    """
+    from chat.variants import ModelRef, load_variants
 
     settings = recipe.realism
+    *others, folder = rest
     variants = load_variants(ModelRef(base.repo, base.revision), {"sft": ModelRef(sft.repo, sft.revision)})
     pairs = training_pairs(variants, dialogue, settings.prompts, settings.seed, folder)
-    read = read_pairs(merged(variants, "sft"), pairs, folder)
+    read = read_pairs(load_reader((base, sft, dialogue, *others), variants), pairs, folder)
     halves = [read.select(half) for half in film_halves([pair.film for pair in pairs], settings.seed)]
     facts: dict[str, Any] = {"pairs": len(pairs), "films": len({pair.film for pair in pairs})}
     heads = {}
@@ -73,8 +89,11 @@ def training_pairs(
     rows = split_rows(dialogue, "train")
     drawn = draw_prompts(rows, prompts, seed)
     asked = [row["prompt"] for row in drawn]
-    said = generate_resumable(folder / "samples.jsonl", variants, asked, ["sft"] * len(asked), Sampling(), seed)
-    pairs = sft_sample_pairs(drawn, [reply.text for reply in said])
+    said = {
+        name: generate_resumable(folder / f"{name}.jsonl", variants, asked, [name] * len(asked), Sampling(), seed)
+        for name in SAMPLES
+    }
+    pairs = sample_pairs(drawn, {name: [cut_at_turn(reply).text for reply in own] for name, own in said.items()})
     spoiled: dict[tuple[str, str], list[ControlPair]] = {}
     for pair in control_pairs(rows, drawn, seed):
         if pair.control in WHOLE_CONTROLS:
@@ -86,7 +105,7 @@ def training_pairs(
     return sorted(pairs, key=lambda pair: (pair.prompt[-1]["content"], pair.better))  # one prompt's are read together
 
 
-def read_pairs(model: ModelVariants, pairs: list[ControlPair], folder: Path) -> PairFeatures:
+def read_pairs(reader: ModelVariants, pairs: list[ControlPair], folder: Path) -> PairFeatures:
     """Reads both replies of each pair; finished chunks are kept in a folder."""
     import torch
     from safetensors.torch import load_file, save_file
@@ -96,7 +115,7 @@ def read_pairs(model: ModelVariants, pairs: list[ControlPair], folder: Path) -> 
         part, path = pairs[start : start + CHUNK], folder / f"features-{start // CHUNK:04}.safetensors"
         if not path.exists():
             both = [(pair.prompt, reply) for pair in part for reply in (pair.better, pair.worse)]
-            features, pmi = read_features(model, both)
+            features, pmi = read_features(reader, both)
             draft = path.with_suffix(".new")
             save_file({"features": features.half(), "pmi": pmi}, draft)
             draft.replace(path)
@@ -119,15 +138,16 @@ def accuracies(head: RealismHead, read: PairFeatures) -> dict[str, Measured]:
     better, worse = (head.score(read.features[:, side], read.pmi[:, side]) for side in (0, 1))
     ahead = (better > worse).tolist()
     found = {}
-    for name in (*CONTROLS, SFT_SAMPLE):
+    for name in (*CONTROLS, *SAMPLES.values()):
         own = [place for place, pair in enumerate(read.pairs) if pair.control == name]
         found[name] = clustered([float(ahead[place]) for place in own], [read.pairs[place].film for place in own])
     return found
 
 
 def realism_card(recipe: Recipe, repo: str, lineage: Lineage) -> bytes:
-    """Model card, with the licence of the base and the citations of all that the heads were fitted on."""
-    inherited = rights_of_base(lineage.inputs[0])
+    """Model card, with the licence of base and reader and the citations of all that the heads were fitted on."""
+    base, _, _, *readers = lineage.inputs
+    inherited = combine_rights(map(rights_of_base, (base, *readers)))
     metadata = {
         **inherited.license,
         "library_name": "safetensors",
@@ -140,6 +160,7 @@ def realism_card(recipe: Recipe, repo: str, lineage: Lineage) -> bytes:
         metadata,
         repo=repo,
         sft=lineage.inputs[1].repo,
+        reader=readers[0].repo if readers else None,
         facts=lineage.facts,
         settings=lineage.settings,
         citations=combine_rights([inherited, *map(inherited_rights, lineage.inputs)]).citations,

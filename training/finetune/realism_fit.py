@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from eval.judge.realism import NUMBERS, RealismHead
 from eval.qualify.card import MIN_BIAS_CONTROL, MIN_SHUFFLED
-from eval.qualify.pairs import SFT_SAMPLE, ControlPair
+from eval.qualify.pairs import SAMPLES, ControlPair
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WHOLE_CONTROLS = ("shuffled", "same film", SFT_SAMPLE)
+WHOLE_CONTROLS = ("shuffled", "same film", *SAMPLES.values())
 """Controls that every prompt has; of the spoiled replies each prompt has one."""
 FILM_LINES = ("shuffled", "same film")
 """Controls whose worse reply is a film's line all the same."""

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from eval.metrics import explains_or_directs
-from eval.qualify.controls import ASSISTANT_PHRASES, CONTROLS, EXPLANATIONS, Pool, nearest_in_length
+from eval.qualify.controls import ASSISTANT_PHRASES, CONTROLS, EXPLANATIONS, Pool, first_sentences, nearest_in_length
 
 LINE, REPLY = "Where were you last night?", "At the pier, with a gun."
 POOL = Pool(
@@ -52,3 +52,18 @@ def test_what_cannot_be_made_is_none():
     assert made("same film", pool=empty) is None
     assert made("over-long", pool=empty) is None
     assert nearest_in_length("Never.", ["never. "], random.Random(1)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "found"),
+    [
+        ("No. I was at home. All night.", 5, "No. I was at home."),
+        ("No. I was at home. All night.", 1, "No."),
+        ("A long first sentence stays whole. And the next.", 2, "A long first sentence stays whole."),
+        ('He said "No!" And left. Then', 5, 'He said "No!" And left.'),
+        ("Mr. Smith? No  stop", 9, "Mr. Smith? No stop"),
+        ("", 3, ""),
+    ],
+)
+def test_first_sentences(text, words, found):
+    assert first_sentences(text, words) == found

@@ -10,9 +10,10 @@ import torch
 from chat.likelihood import pmi
 from chat.variants import merged
 from eval.judge.embedded import open_embedded
-from eval.judge.realism import NUMBERS, RealismHead
+from eval.judge.realism import NUMBERS, RealismHead, load_reader, read_features
 from eval.qualify.pairs import ControlPair
 from hub.errors import UserError
+from hub.lineage import fetch_lineage
 from tests.support.scenes import user_prompts
 from tests.training.finetune.test_runs import recipe_of
 from training.base import publish
@@ -20,6 +21,7 @@ from training.data import prepare
 from training.finetune import realism, sft
 from training.finetune.realism import accuracies, film_halves, read_pairs
 from training.finetune.realism_fit import PairFeatures, fit_blend, fit_head, logistic_weights
+from training.pipeline import stages
 
 
 def planted(count, generator):
@@ -142,3 +144,24 @@ def test_the_stage_publishes_a_judge_that_opens(hub_url, tiny_base, tmp_path):
     assert "head `labels`, the other half's films over shuffled" in card
     with pytest.raises(UserError, match="no realism judge"):
         open_embedded(f"realism:{recipe.names.adapter('sft')}")
+
+
+def test_a_reader_of_another_family_reads_plain_lines(hub_url, tiny_base, tmp_path):
+    """Its judge is published beside the namespace's own, and opened by its own lineage, whoever else is loaded."""
+    recipe = recipe_of("realism", tiny_base, "realism.prompts=40")
+    for stage in (prepare, publish, sft):
+        stage.STAGE.run(recipe, tmp_path)
+    reader = recipe.names.base
+    by_reader = replace(recipe, realism=replace(recipe.realism, reader=reader))
+    realism.STAGE.run(by_reader, tmp_path)
+    repo = recipe.names.adapter(f"realism-by-{reader.split('/')[1]}")
+    pairs = [(prompt, reply) for prompt in user_prompts("Where were you?") for reply in ("At the pier.", "Nowhere.")]
+    judge = open_embedded(f"realism-held-out:{repo}")
+    assert len(set(judge.score(pairs))) == 2
+    inputs = fetch_lineage(repo, "model", "main")[1].inputs
+    read = load_reader(inputs)
+    assert (read.names, read.format_of("base").name) == (("base",), "plain")
+    _, found = read_features(read, pairs)
+    assert found.tolist() == pytest.approx(pmi(read, "base", pairs), abs=1e-4)
+    with pytest.raises(UserError, match="name it: realism:HUB_ID"):
+        stages(replace(by_reader, preferences=replace(recipe.preferences, source="realism")))
