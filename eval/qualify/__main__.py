@@ -74,7 +74,7 @@ def run_qualification(arguments: argparse.Namespace) -> QualificationCard:
     from eval.judge.comparison import in_both_orders
     from eval.judge.names import full_name
     from eval.qualify.cost import announce_cost
-    from eval.qualify.pairs import control_pairs, draw_prompts, sample_pairs, split_rows
+    from eval.qualify.pairs import control_pairs, draw_prompts, sampled_pairs, split_rows
     from eval.qualify.people import agreement_with_people, read_human_scores
     from eval.qualify.qualification import known_order, qualify
 
@@ -90,7 +90,7 @@ def run_qualification(arguments: argparse.Namespace) -> QualificationCard:
     pairs, samples = control_pairs(rows, drawn, arguments.seed), {}
     if arguments.sampled and variants:
         samples = sampled_replies(variants, drawn, arguments, dialogue)
-        pairs += sample_pairs(drawn, samples)
+        pairs += sampled_pairs(drawn, samples)
     cost = announce_cost(judge, in_both_orders(known_order(pairs)), arguments.labels)
     card = qualify(judge, pairs, f"{dialogue.repo}@{dialogue.revision[:12]}, {arguments.split}, seed {arguments.seed}")
     if people:

@@ -76,7 +76,7 @@ def control_pairs(rows: Sequence[DialoguePair], drawn: Sequence[DialoguePair], s
     return pairs
 
 
-def sample_pairs(drawn: Sequence[DialoguePair], samples: Mapping[str, Sequence[str]]) -> list[ControlPair]:
+def sampled_pairs(drawn: Sequence[DialoguePair], samples: Mapping[str, Sequence[str]]) -> list[ControlPair]:
     """The film's own reply over what variants answer; empty samples, and those that are the film's, left out.
 
     A sample is cut after its first sentences to the film's length (`first_sentences`): a base talks on, and would be

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from eval.judge.realism import HEADS, HEADS_FILE, RealismHead, load_reader, read_features, save_heads
 from eval.qualify.controls import CONTROLS
 from eval.qualify.measured import Measured, clustered
-from eval.qualify.pairs import SAMPLES, ControlPair, control_pairs, draw_prompts, sample_pairs, split_rows
-from eval.responses import cut_at_turn
+from eval.qualify.pairs import SAMPLES, ControlPair, control_pairs, draw_prompts, sampled_pairs, split_rows
 from hub.cards import model_card
 from hub.lineage import Input, Lineage, pin
 from hub.rights import combine_rights, inherited_rights, rights_of_base
@@ -83,6 +82,7 @@ def training_pairs(
     variants: ModelVariants, dialogue: Input, prompts: int, seed: int, folder: Path
 ) -> list[ControlPair]:
     """Pairs of the train films: WHOLE_CONTROLS of every prompt, and one of the other controls of each."""
+    from chat.generate import first_turn
     from chat.resumable import generate_resumable
     from chat.sampling import Sampling
 
@@ -93,7 +93,7 @@ def training_pairs(
         name: generate_resumable(folder / f"{name}.jsonl", variants, asked, [name] * len(asked), Sampling(), seed)
         for name in SAMPLES
     }
-    pairs = sample_pairs(drawn, {name: [cut_at_turn(reply).text for reply in own] for name, own in said.items()})
+    pairs = sampled_pairs(drawn, {name: [first_turn(reply.text) for reply in own] for name, own in said.items()})
     spoiled: dict[tuple[str, str], list[ControlPair]] = {}
     for pair in control_pairs(rows, drawn, seed):
         if pair.control in WHOLE_CONTROLS:

@@ -8,7 +8,7 @@ import pytest
 from eval.qualify.card import QualificationCard
 from eval.qualify.controls import CONTROLS
 from eval.qualify.measured import Measured, clustered
-from eval.qualify.pairs import ControlPair, control_pairs, sample_pairs
+from eval.qualify.pairs import ControlPair, control_pairs, sampled_pairs
 from eval.qualify.qualification import echo_words, measure_card, qualify
 from eval.qualify.render import qualification_table
 from tests.support.planted import (
@@ -116,7 +116,7 @@ def test_a_control_without_a_scored_pair_fails(rows, pairs):
 
 def test_a_card_comes_back_from_json_and_renders(rows, pairs):
     own = ["Sample."] * 38 + [" ", rows[39]["completion"][0]["content"]]
-    sampled = sample_pairs(rows[:40], {"sft": own, "base": ["A base talks on. And on. " * 9] * 40})
+    sampled = sampled_pairs(rows[:40], {"sft": own, "base": ["A base talks on. And on. " * 9] * 40})
     longest = max(len(pair.worse.split()) - max(4, len(pair.better.split())) for pair in sampled)
     assert longest <= 0
     card = replace(card_of(rows, [*pairs, *sampled], takes_longer, 0.6), cost="1 call")
