@@ -108,4 +108,6 @@ def preview_chain(recipe: Recipe, work: Path) -> None:
 
 
 if __name__ == "__main__":
-    command(run_chain, __doc__, preview_chain)
+    from training.estimate.table import print_estimate
+
+    command(run_chain, __doc__, preview_chain, estimate=print_estimate)

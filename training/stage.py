@@ -89,6 +89,7 @@ def command(
     doc: str | None,
     preview: Callable[[Recipe, Path], None] | None = None,
     argv: Sequence[str] | None = None,
+    estimate: Callable[[Recipe, Path], None] | None = None,
 ) -> None:
     """Runs one stage as a script: `--recipe FILE [--work DIR] [--private] [--dry-run] [section.key=value ...]`.
 
@@ -97,23 +98,29 @@ def command(
         doc: the help, which is the docstring of the stage's module.
         preview: what `--dry-run` does instead of `run`; a command without it publishes nothing, and has neither option.
         argv: the arguments; None takes those of the process.
+        estimate: what `--estimate` does instead of `run`; a command without it does not have the option.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("training/recipes/starter.yaml"))
     parser.add_argument(
         "--work", type=Path, default=WORK, help="checkpoints and partial results (default: %(default)s)"
     )
-    parser.set_defaults(private=False, dry_run=False)
+    parser.set_defaults(private=False, dry_run=False, estimate=False)
     if preview:
         parser.add_argument("--private", action="store_true", help="create repositories as private: hub.private=true")
         parser.add_argument("--dry-run", action="store_true", help="show what would be made and sent, and send nothing")
+    if estimate:
+        parser.add_argument("--estimate", action="store_true", help="what it would take: tokens, hours, dollars, bytes")
     parser.add_argument(
         "overrides", nargs="*", metavar="section.key=value", help="changes to the recipe, values in YAML"
     )
     arguments = parser.parse_intermixed_args(argv)  # an option may stand between overrides
     with one_line_errors():
         recipe = load(arguments.recipe, [*arguments.overrides, *(["hub.private=true"] if arguments.private else [])])
-        (preview if preview and arguments.dry_run else run)(recipe, arguments.work)
+        if estimate and arguments.estimate:
+            estimate(recipe, arguments.work)
+        else:
+            (preview if preview and arguments.dry_run else run)(recipe, arguments.work)
 
 
 def work_folder(work: Path, lineage: Lineage) -> Path:

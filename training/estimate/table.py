@@ -1,0 +1,198 @@
+"""Estimate of a recipe's chain as a table: `python -m training.pipeline --recipe R --estimate`.
+
+Reads shapes, sizes and what was published; loads no weights, sends nothing and asks no LLM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hub.errors import UserError
+from hub.lineage import fetch_lineage
+from training.estimate.assumptions import Device, assumptions
+from training.estimate.speed import Speed, measured_speed, speed_of
+from training.estimate.work import Work, chain_work
+from training.finetune.memory_plan import GB, Shape, memory
+from training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+CORNELL = {"train": 135_138, "validation": 39_662, "test": 44_899}
+"""Pairs by split where the dataset is not published yet: those of the whole of Cornell (docs/results.md)."""
+
+
+def print_estimate(recipe: Recipe, work: Path) -> None:
+    """Prints what the chain of a recipe would take."""
+    print(estimate(recipe))
+
+
+def estimate(recipe: Recipe) -> str:
+    """Table of stages in markdown, with what it takes for granted.
+
+    Raises:
+        UserError: the base's config is not to be had.
+    """
+    config = base_config(recipe)
+    shape = Shape.of(config)
+    pairs, source = dialogue_pairs(recipe)
+    stages = chain_work(recipe, shape, pairs)
+    checkpointing = bool(recipe.sft.trl.get("activation_checkpointing"))
+    here = measured_speed(config, recipe.model.lora.r, checkpointing)
+    speeds: dict[str, Speed] = {"this machine": here}
+    needed = training_memory(recipe, shape)
+    shown: list[tuple[str, Device | None]] = [("this machine", None)]
+    for device in assumptions().devices:
+        if device.memory * GB >= needed:
+            speeds[device.name] = speed_of(device, shape, recipe.model.four_bit, checkpointing)
+            shown.append((device.name, device))
+    spent = {name: minutes_spent(recipe, name) for name in stages}
+    lines = [
+        f"{recipe.model.base}: {shape.linear + shape.embedding:,} weights; {pairs['train']:,} train pairs ({source}); "
+        f"training takes about {needed / GB:.1f} GB.\n",
+        header([name for name, _ in shown]),
+    ]
+    lines += [row(name, one, [speeds[device] for device, _ in shown], spent[name]) for name, one in stages.items()]
+    lines.append(total(stages, speeds, shown, sum(filter(None, spent.values())) or None))
+    left_out = [device.name for device in assumptions().devices if device.memory * GB < needed]
+    lines.append(
+        "\nThis machine's time is that of two small models of the same shape, timed now, with all that runs beside "
+        f"them; the others' is by their data sheets and the prices of {assumptions().date} "
+        "(training/estimate/assumptions.yaml). The time that an LLM takes to answer is not in it. Spent: minutes of "
+        "the published artifact's own run, wherever it ran."
+    )
+    if left_out:
+        lines.append(f"Too small for it: {', '.join(left_out)}.")
+    return "\n".join(lines)
+
+
+def base_config(recipe: Recipe) -> PretrainedConfig:
+    """Config of the base: of the one that is published, else of the recipe's own.
+
+    Raises:
+        UserError: neither is to be had.
+    """
+    from transformers import AutoConfig
+
+    tried = [recipe.names.base, recipe.model.base]
+    for name in tried:
+        try:
+            return AutoConfig.from_pretrained(name)
+        except (OSError, ValueError):
+            continue
+    raise UserError(
+        f"no config of {' or '.join(tried)} is to be had here; publish the base first, by `python -m training.base`"
+    )
+
+
+def dialogue_pairs(recipe: Recipe) -> tuple[Mapping[str, int], str]:
+    """Pairs by split of the published dialogue dataset, or those of Cornell, and which of the two they are."""
+    found = published_facts(recipe.names.dialogue, "dataset")
+    counts = found.get("counts", {})
+    pairs = {split: counts.get(f"{split} pairs") for split in CORNELL}
+    if all(pairs.values()):
+        return pairs, f"published in {recipe.names.dialogue}"
+    return CORNELL, "the whole of Cornell; python -m training.prepare counts yours"
+
+
+def published_facts(repo: str, kind: str) -> dict[str, Any]:
+    """Facts of a published artifact's lineage; none where there is no such artifact."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        found = fetch_lineage(repo, kind, "main")
+    except RepositoryNotFoundError:
+        return {}
+    return found[1].facts if found else {}
+
+
+def minutes_spent(recipe: Recipe, stage: str) -> float | None:
+    """Minutes that a stage took when it was made, where its lineage says; None else."""
+    kinds = {"sft": "sft", "dpo": "dpo", "reward": "reward", "rl": "rl"}
+    if stage not in kinds:
+        return None
+    minutes = published_facts(recipe.names.adapter(kinds[stage]), "model").get("minutes")
+    return float(minutes) if minutes is not None else None
+
+
+def training_memory(recipe: Recipe, shape: Shape) -> float:
+    """Bytes of the largest training stage, by the plan that each prints at its start."""
+    from types import SimpleNamespace
+
+    trl = recipe.sft.trl
+    arguments = SimpleNamespace(
+        bf16=bool(trl.get("bf16", True)),
+        optim=trl.get("optim", "adamw_torch"),
+        gradient_checkpointing=bool(trl.get("activation_checkpointing")),
+    )
+    tokens = int(trl.get("per_device_train_batch_size", 8)) * int(trl.get("max_length") or 1024)
+    return sum(memory(shape, recipe.model, arguments, tokens).values())
+
+
+def header(devices: list[str]) -> str:
+    """Head of the table."""
+    cells = ["stage", "trained", "read", "sampled", *devices, "LLM calls", "dollars", "from the Hub", "to it", "spent"]
+    return f"| {' | '.join(cells)} |\n|---|{'---:|' * (len(cells) - 1)}"
+
+
+def row(name: str, work: Work, speeds: list[Speed], spent: float | None) -> str:
+    """A stage's row."""
+    hours = [duration(speed.hours(work)) for speed in speeds]
+    return cells_of(name, work, hours, spent)
+
+
+def total(
+    stages: Mapping[str, Work],
+    speeds: Mapping[str, Speed],
+    shown: list[tuple[str, Device | None]],
+    spent: float | None,
+) -> str:
+    """The last row: sums, and what rented hours cost."""
+    every = list(stages.values())
+    dollars = [one.dollars for one in every]
+    whole = Work(
+        sum(one.trained for one in every),
+        sum(one.read for one in every),
+        sum(one.sampled for one in every),
+        sum(one.calls for one in every),
+        None if None in dollars else sum(filter(None, dollars)),
+        sum(one.down for one in every),
+        sum(one.up for one in every),
+    )
+    hours = []
+    for name, device in shown:
+        taken = speeds[name].hours(whole)
+        rent = f" (${taken * device.dollars_per_hour:.2f})" if device and device.dollars_per_hour else ""
+        hours.append(f"**{duration(taken)}**{rent}")
+    return cells_of("**all**", whole, hours, spent)
+
+
+def cells_of(name: str, work: Work, hours: list[str], spent: float | None) -> str:
+    """Cells of one row; what is nothing is left empty."""
+    price = "unknown" if work.dollars is None else f"${work.dollars:.2f}" if work.calls else ""
+    cells = [
+        name,
+        *(token_count(tokens) for tokens in (work.trained, work.read, work.sampled)),
+        *hours,
+        f"{work.calls:,}" if work.calls else "",
+        price,
+        *(f"{size / 1e6:,.0f} MB" if size else "" for size in (work.down, work.up)),
+        f"{spent:.0f} min" if spent is not None else "",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def duration(hours: float) -> str:
+    """Hours, minutes or seconds, by the largest of which there is one; empty for none."""
+    if not hours:
+        return ""
+    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+
+
+def token_count(tokens: float) -> str:
+    """Tokens in thousands or millions."""
+    if not tokens:
+        return ""
+    return f"{tokens / 1e6:.2f} M" if tokens >= 1e6 else f"{tokens / 1e3:.0f} k"
