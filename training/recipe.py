@@ -19,6 +19,7 @@ from hub.errors import UserError
 from hub.names import Names
 from training.recipe_file import read_recipe_file
 from training.recipe_preferences import Preferences
+from training.recipe_prune import Prune
 from training.recipe_schema import (
     Data,
     Dpo,
@@ -58,6 +59,7 @@ class Recipe:
     sweep: Sweep = field(default_factory=Sweep)
     eval: Evaluation = field(default_factory=Evaluation)
     jobs: Jobs = field(default_factory=Jobs)
+    prune: Prune = field(default_factory=Prune)
 
     def __post_init__(self) -> None:
         for key, value in (("source", self.preferences.source), ("prompts_from", self.preferences.prompts_from)):

@@ -114,7 +114,9 @@ def adapter_card(recipe: Recipe, repo: str, lineage: Lineage) -> bytes:
         "library_name": "transformers" if kind.endswith("-merged") else "peft",
         "base_model": base.repo,
         "base_model_relation": "merge" if kind.endswith("-merged") else "adapter",
-        "datasets": [names.dialogue] + ([names.preferences] if kind in ("dpo", "reward") else []),
+        "datasets": list(
+            dict.fromkeys([names.dialogue, *(made.repo for made in lineage.inputs if made.type == "dataset")])
+        ),
         "tags": ["trl", "lora", kind],
     }
     return model_card(
