@@ -1,9 +1,9 @@
 """Benchmark of pruning: `python -m benchmarks.prune --namespace NAMESPACE --size smollm2-135m [--pruned SIZE]`.
 
 A family on the Hub and what `training.prune` made of it, in one process and turn by turn: bytes of the engine's
-weights, seconds to the first token and for an answer of 64 (the base alone, and all variants at once), nats per byte of
-test pairs, and how many greedy replies to test prompts are the same. The best of the rounds counts for either side, for
-other work on the machine only ever adds.
+weights, seconds to the first token and for an answer of 64 (the base alone, and all variants at once), the same in
+seconds of CPU time, nats per byte of test pairs, and how many greedy replies to test prompts are the same. The best of
+the rounds counts for either side, for other work on the machine only ever adds; it adds least to CPU time.
 
 - nats_per_byte_over_whole: of the base; 1 is no loss, and below 1 the rest of the vocabulary was in the way.
 - tokens_per_second_over_whole: one answer of the base.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -30,7 +31,6 @@ BARS: dict[str, tuple[str, float]] = {
     "nats_per_byte_over_whole": ("<=", 1.005),
     "tokens_per_second_over_whole": (">=", 1.0),
 }
-TOKENS = 64
 ADAPTERS_OF_A_FAMILY = ("sft", "dpo")
 
 
@@ -41,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", default="smollm2-135m", help="the whole family (default: %(default)s)")
     parser.add_argument("--pruned", help="size of the pruned one (default: SIZE-pruned)")
     parser.add_argument("--base", help="Hub id of the whole base, where it is not published in this namespace")
-    parser.add_argument("--pairs", type=int, default=100, help="of the test split, for the loss (default: %(default)s)")
+    parser.add_argument(
+        "--pairs", type=int, default=100, help="of the test split, for the loss; 0: none (default: 100)"
+    )
+    parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most 64 (default: %(default)s)")
     parser.add_argument("--replies", type=int, default=50, help="greedy replies compared (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--plain", action="store_true", help="do not compile the engine's steps, which takes minutes")
@@ -50,13 +53,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     print(
         f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads of "
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {TOKENS} tokens an answer, best of {given.rounds}"
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; answers of {given.tokens} tokens, best of {given.rounds}"
     )
     with one_line_errors():
         sizes = {"whole": given.size, "pruned": given.pruned or f"{given.size}-pruned"}
         families = {side: Names(given.namespace, size) for side, size in sizes.items()}
         bases = {side: names.base for side, names in families.items()} | ({"whole": given.base} if given.base else {})
-        figures = loss_and_replies(families, bases, given) | engine_speed(families, bases, given)
+        figures = loss_and_replies(families, bases, given) if given.pairs else {}
+        figures |= engine_speed(families, bases, given)
     print("\n| | whole | pruned | ratio |\n|---|---:|---:|---:|")
     for name in sorted(name.removesuffix("_whole") for name in figures if name.endswith("_whole")):
         if f"{name}_pruned" in figures:
@@ -128,18 +132,20 @@ def engine_speed(families: dict[str, Names], bases: dict[str, str], given: argpa
             for round_ in range(given.rounds + 1):
                 for side, engine in (("whole", whole), ("pruned", pruned)):
                     names = list(engine.names)
-                    total, first = answer(engine, ["base"], TOKENS)
-                    taken = {"one": total, "first_token_s": first}
+                    before = time.process_time()
+                    total, first = answer(engine, ["base"], given.tokens)
+                    taken = {"one": total, "first_token_s": first, "cpu": time.process_time() - before}
                     if len(names) > 1:
-                        taken["all"] = answer(engine, names, TOKENS)[0]
+                        taken["all"] = answer(engine, names, given.tokens)[0]
                     for what, seconds in taken.items() if round_ else ():  # the first round warms up
                         best[f"{what}_{side}"] = min(seconds, best.get(f"{what}_{side}", seconds))
             figures |= {"engine_bytes_whole": whole.decoder.bytes, "engine_bytes_pruned": pruned.decoder.bytes}
     for side in families:
         figures[f"first_token_s_{side}"] = round(best[f"first_token_s_{side}"], 4)
-        figures[f"tokens_per_second_{side}"] = round(TOKENS / best[f"one_{side}"], 1)
+        figures[f"cpu_ms_per_token_{side}"] = round(1000 * best[f"cpu_{side}"] / given.tokens, 2)
+        figures[f"tokens_per_second_{side}"] = round(given.tokens / best[f"one_{side}"], 1)
         if f"all_{side}" in best:
-            figures[f"all_variants_tokens_per_second_{side}"] = round(TOKENS / best[f"all_{side}"], 1)
+            figures[f"all_variants_tokens_per_second_{side}"] = round(given.tokens / best[f"all_{side}"], 1)
     return figures
 
 
