@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     print(
         f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads of "
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; answers of {given.tokens} tokens, best of {given.rounds}"
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {given.tokens} tokens, best of {given.rounds}"
     )
     with one_line_errors():
         sizes = {"whole": given.size, "pruned": given.pruned or f"{given.size}-pruned"}
