@@ -161,5 +161,5 @@ def test_layers_are_removed_and_no_adapter_moved(family, tmp_path):
     assert len([name for name in fetch_lineage(small.base, "model")[1].facts if "without layer" in name]) == 2
     assert not HfApi().repo_exists(small.adapter("sft"))
     too_many = replace(recipe, prune=replace(recipe.prune, layers=before))
-    with pytest.raises(UserError, match=f"prune.layers is {before}, and .* has {before} layers; take fewer"):
+    with pytest.raises(UserError, match=f"prune.layers is {before}, and .* has {before} layers to go by; take fewer"):
         publish_pruned(too_many, tmp_path)

@@ -62,8 +62,8 @@ def pruned_base(recipe: Recipe, base: Input, dialogue: Input, folder: Path) -> t
     tokenizer = load_tokenizer(base.repo, base.revision)
     model: Any = AutoModelForCausalLM.from_pretrained(base.repo, dtype=torch.float32, **pinned).eval()
     make_room(model, tokenizer)
-    if settings.layers >= (layers := len(model.get_decoder().layers)):
-        raise UserError(f"prune.layers is {settings.layers}, and {base.repo} has {layers} layers; take fewer")
+    if settings.layers and settings.layers >= (layers := len(getattr(model.get_decoder(), "layers", ()))):
+        raise UserError(f"prune.layers is {settings.layers}, and {base.repo} has {layers} layers to go by; take fewer")
     rows, parameters = model.get_input_embeddings().num_embeddings, model.num_parameters()
     train = published_pairs(dialogue, None, settings.seed)
     held_out = prompt_replies(published_pairs(dialogue, settings.pairs, settings.seed, "validation"))
