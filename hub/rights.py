@@ -55,9 +55,13 @@ def rights_from_fact(fact: dict[str, Any] | None) -> Rights:
 
 
 def inherited_rights(source: Input) -> Rights:
-    """The rights that the lineage of a published input states."""
+    """The rights that the lineage of a published input states; where it states none, its own inputs' citations."""
     found = fetch_lineage(source.repo, source.type, source.revision) if source.type != "file" else None
-    return rights_from_fact(found[1].facts.get("rights")) if found else UNKNOWN
+    if not found:
+        return UNKNOWN
+    if fact := found[1].facts.get("rights"):
+        return rights_from_fact(fact)
+    return Rights(UNKNOWN.license, combine_rights(map(inherited_rights, found[1].inputs)).citations)
 
 
 def combine_rights(rights: Iterable[Rights]) -> Rights:
@@ -65,7 +69,7 @@ def combine_rights(rights: Iterable[Rights]) -> Rights:
     every = list(rights)
     agreed = all(one.license == every[0].license for one in every)
     citations = dict.fromkeys(citation for one in every for citation in one.citations)
-    return Rights(every[0].license if agreed else UNKNOWN.license, tuple(citations))
+    return Rights(every[0].license if every and agreed else UNKNOWN.license, tuple(citations))
 
 
 def rights_of_base(base: Input) -> Rights:
@@ -81,16 +85,16 @@ def rights_of_base(base: Input) -> Rights:
         return Rights(QWEN_RESEARCH)
     if re.search(r"qwen2\.5-(0\.5|1\.5|7|14|32)b", base.repo, re.IGNORECASE):
         return Rights(APACHE)
-    if (own := inherited_rights(base)) != UNKNOWN:
+    if (own := inherited_rights(base)).license != UNKNOWN.license:
         return own
     stated: dict[str, str] = {}
     with suppress(RepositoryNotFoundError, RevisionNotFoundError):  # deleted since: it is pointed at all the same
         card = HfApi().model_info(base.repo, revision=base.revision).card_data
         stated = {key: str(value) for key in LICENSE_FIELDS if (value := card and card.get(key))}
     if stated.get("license", "other") not in ("other", "unknown") or "license_link" in stated:
-        return Rights(stated)
+        return Rights(stated, own.citations)
     link = f"{HUB}/{base.repo}"
-    return Rights({"license": "other", "license_name": "as-the-base-model", "license_link": link})
+    return Rights({"license": "other", "license_name": "as-the-base-model", "license_link": link}, own.citations)
 
 
 def license_note(rights: Rights) -> str:

@@ -5,7 +5,17 @@ from huggingface_hub import HfApi
 
 from hub.lineage import Input, Lineage
 from hub.publish import publish
-from hub.rights import APACHE, UNKNOWN, Citation, Rights, combine_rights, license_note, rights_from_fact, rights_of_base
+from hub.rights import (
+    APACHE,
+    UNKNOWN,
+    Citation,
+    Rights,
+    combine_rights,
+    inherited_rights,
+    license_note,
+    rights_from_fact,
+    rights_of_base,
+)
 from tests.support.cards import CITATION
 
 
@@ -34,6 +44,18 @@ def test_rights_are_handed_on_from_a_base_of_ours(namespace):
     assert license_note(rights) == (
         "The base was trained on the Corpus of Films, and inherits what is said of it below; so does this adapter."
     )
+
+
+def test_citations_come_down_through_artifacts_that_state_none(namespace):
+    """A GGUF file is made from an adapter, that from a dataset which names its corpus; one that is gone names none."""
+    rights = Rights({"license": "other", "license_name": "films", "license_link": "http://films"}, (CITATION,))
+    data = publish(f"{namespace}/data", "dataset", {}, Lineage("prepare", {}, (), {"rights": rights.as_fact()}), "data")
+    gone = Input(f"{namespace}/gone", "dataset", "a" * 40, "c")
+    inputs = (gone, Input(f"{namespace}/data", "dataset", data, "c"))
+    adapter = publish(f"{namespace}/sft", "model", {}, Lineage("sft", {}, inputs), "sft")
+    found = inherited_rights(Input(f"{namespace}/sft", "model", adapter, "c"))
+    assert found == Rights(UNKNOWN.license, (CITATION,))
+    assert inherited_rights(gone) == UNKNOWN
 
 
 def test_rights_of_another_s_base_are_those_of_its_card(namespace):
