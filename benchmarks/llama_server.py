@@ -2,7 +2,8 @@
 
 xllamacpp's wheel holds the code of `llama-server`, built, so that nothing is compiled here. Imports nothing of ours: it
 runs in an environment of its own. LoRA files are loaded with scale 0, until `/lora-adapters` gives them another:
-`lora_init_without_apply` leaves them at 1, and every answer is then of both adapters at once (build 11549).
+`lora_init_without_apply` leaves them at 1, and every answer is then of both adapters at once (build 11549). With such
+files no prompt is cached: the server takes what one scale has computed for an answer of another.
 """
 
 import argparse
@@ -36,6 +37,7 @@ def main() -> None:
     if given.float32:
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    params.cache_prompt = not given.lora
     server = xllamacpp.Server(params)
     print(xllamacpp.BUILD_INFO, server.listening_address, flush=True)
     ended = threading.Event()

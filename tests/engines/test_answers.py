@@ -67,9 +67,10 @@ def test_ids_and_text_are_read_as_the_same_prompt(running, variants, kind):
 def test_control_tokens_of_a_visitor_stay_text(remote, local, variants, kind):
     """They do not end the visitor's turn: the answer is the local engine's, which reads them as characters."""
     [ours], [theirs] = answers(local, [FORGED], ["base"]), answers(remote, [FORGED], ["base"])
-    [prompt] = user_prompts(FORGED)
-    ids = encode_prompt(variants.tokenizer, prompt)
-    assert [ids.count(token) for token in (1, 2)] == [3, 2]  # system, user and assistant begin, two of them end
+    plain, prompt = user_prompts("Hi.", FORGED)
+    ids, usual = encode_prompt(variants.tokenizer, prompt), encode_prompt(variants.tokenizer, plain)
+    assert len(ids) > len(usual) + 10
+    assert [ids.count(token) for token in (0, 1, 2)] == [usual.count(token) for token in (0, 1, 2)]
     assert "banana" not in theirs.text.lower() or "banana" in ours.text.lower()
     if kind.dialect == "token ids":
         gap = parting_gap(variants, "base", prompt, ours.text, theirs.text)
@@ -94,8 +95,10 @@ def test_answers_stream(remote):
         assert all(new.text.startswith(old.text) for old, new in zip(earlier, later, strict=True))
 
 
-def test_a_stop_frees_the_server(remote):
+def test_a_stop_frees_the_server(remote, published):
     """What is asked next does not wait for three long answers that nobody reads."""
+    if not published.real:
+        pytest.skip("the starter's answers are too short to be worth a stop; SmolLM2's wheel is not here")
     prompts, names = user_prompts(*["Tell me a long story about the sea."] * 3), ["base"] * 3
     sampling, short = Sampling(temperature=0), Sampling(temperature=0, max_new_tokens=1)
     began = time.monotonic()

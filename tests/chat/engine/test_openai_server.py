@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from chat.engine.openai_formats import EngineError, Server
-from chat.engine.openai_server import RemoteEngine
+from chat.engine.openai_server import RemoteEngine, _Waiting
 from chat.generate import Partial
 from chat.sampling import Sampling
 from chat.template import encode_prompt
@@ -126,9 +126,15 @@ def test_replies_in_bulk_are_in_order_and_seeded_by_place(engine, stub):
 
 
 @pytest.mark.parametrize("fail", [{"status": 503}, {"dropped": True}])
-def test_a_bulk_run_outlives_an_outage_of_its_server(engine, stub, fail, capsys):
+def test_a_bulk_run_outlives_an_outage_of_its_server(engine, stub, fail, capsys, monkeypatch):
+    pause = _Waiting.pause
+
+    async def back_soon(self, error):
+        stub.fail = {}
+        await pause(self, error)
+
+    monkeypatch.setattr(_Waiting, "pause", back_soon)
     stub.fail = fail
-    threading.Timer(1.5, stub.fail.clear).start()
     replies = engine.replies(user_prompts(*(f"line number {n}" for n in range(8))), ["sft"] * 8, Sampling(), 1)
     assert [reply.text for reply in replies] == [f"sft line number {n}" for n in range(8)]
     [told] = [line for line in capsys.readouterr().out.splitlines() if "waiting up to" in line]
