@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chat.engine.openai_formats import Server
+from chat.variants import VARIANTS
 from hub.local import free_port
 
-ROOT = Path(__file__).parents[1]
-VARIANTS = ("base", "sft", "dpo")
+_ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def llama_command(models: ServedModels, variant: str, port: int) -> list[str]:
     """llama.cpp's server with one variant, merged; the base's process has the adapters' files too, not applied."""
     files = [str(path) for path in models.gguf_adapters.values()] if variant == "base" else []
     lora = ["--lora", *files] if files else []
-    script = str(ROOT / "benchmarks" / "llama_server.py")
+    script = str(_ROOT / "benchmarks" / "llama_server.py")
     return [script, str(models.gguf[variant]), str(port), "--alias", variant, "--float32", *lora]
 
 
@@ -107,14 +107,14 @@ SERVER_KINDS = {
     kind.name: kind
     for kind in (
         ServerKind(
-            "vllm", ROOT / ".venv-vllm" / "bin" / "vllm", vllm_command, lambda models, variant: variant,
+            "vllm", _ROOT / ".venv-vllm" / "bin" / "vllm", vllm_command, lambda models, variant: variant,
             one_process=True, dialect="token ids", adapters="modules", seeds=True, names_stop=True, logprobs=20,
             near_tie=1e-2,
             environment={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "HF_HUB_OFFLINE": "1",
                          "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
         ),
         ServerKind(
-            "llama-server", ROOT / ".venv-llama" / "bin" / "python", llama_command, lambda models, variant: variant,
+            "llama-server", _ROOT / ".venv-llama" / "bin" / "python", llama_command, lambda models, variant: variant,
             one_process=False, dialect="token ids", adapters="files", seeds=True, names_stop=False, logprobs=20,
         ),
         ServerKind(
@@ -154,7 +154,7 @@ class RunningServers:
         Raises:
             RuntimeError: one ends before, or is not healthy in time; the message has the end of its log.
         """
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"} | self.kind.environment
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"} | dict(self.kind.environment)
         for variant, port in self.ports.items():
             command = [str(self.kind.program), *self.kind.command(self.models, variant, port)]
             with self.log.open("ab") as output:

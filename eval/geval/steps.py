@@ -22,10 +22,10 @@ from hub.errors import UserError
 from hub.task import log_progress
 
 STEPS_FILE = "steps.json"
-PUBLISHED = Path(__file__).with_name(STEPS_FILE)
+PUBLISHED_STEPS = Path(__file__).with_name(STEPS_FILE)
 """Steps in our own words, for judges that write none."""
 MIN_STEPS, MAX_STEPS = 5, 7
-ATTEMPTS = 2  # at temperature 0 most endpoints say the same again
+WRITING_ATTEMPTS = 2  # at temperature 0 most endpoints say the same again
 
 
 class UnwrittenSteps(UserError):
@@ -66,7 +66,7 @@ def own_rubric(client: Client, capabilities: Capabilities) -> Rubric:
     try:
         return write_rubric(client, capabilities)
     except UnwrittenSteps as error:
-        rubric = parse_rubric(PUBLISHED.read_text("utf-8"), str(PUBLISHED))
+        rubric = parse_rubric(PUBLISHED_STEPS.read_text("utf-8"), str(PUBLISHED_STEPS))
         log_progress("geval", f"{error}; following the steps by {rubric.written_by} ({rubric.sha256[:12]})")
         return rubric
 
@@ -81,7 +81,7 @@ def write_steps(client: Client, criterion: Criterion, capabilities: Capabilities
     text = STEPS_QUESTION.format(
         name=name, definition=definition, worst=worst, best=best, low=MIN_STEPS, high=MAX_STEPS
     )
-    for salt in range(ATTEMPTS):
+    for salt in range(WRITING_ATTEMPTS):
         request = Request(
             (("user", text),), 400 + capabilities.thinking, 0.0 if capabilities.temperature else -1.0, salt=salt
         )

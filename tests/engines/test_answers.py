@@ -9,12 +9,12 @@ from itertools import pairwise
 import openai
 import pytest
 
-from benchmarks.engine_servers import VARIANTS
 from chat.engine.openai_formats import DIALECTS
 from chat.engine.openai_server import RemoteEngine
 from chat.generate import FinishReason
 from chat.sampling import Sampling
 from chat.template import encode_prompt
+from chat.variants import VARIANTS
 from tests.support.near_ties import parting_gap
 from tests.support.scenes import user_prompts
 

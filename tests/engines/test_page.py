@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from benchmarks.engine_servers import VARIANTS
 from chat.sampling import Sampling
+from chat.variants import VARIANTS
 from tests.support.scenes import user_prompts
 from tests.support.space_process import opened
 
