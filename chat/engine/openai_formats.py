@@ -18,6 +18,10 @@ class EngineError(RuntimeError):
     """A server does not answer, or not as it should: one line, which holds nothing that a visitor wrote."""
 
 
+class ServerAway(EngineError):
+    """It cannot be reached, broke off, or has too much to do: it may answer later."""
+
+
 @dataclass(frozen=True)
 class Server:
     """Where a variant is served, and the name of its model there."""
@@ -79,15 +83,19 @@ def to_engine_error(name: str, server: Server, error: Exception) -> EngineError:
 
     what = f"the server of {name}, {server.url},"
     if isinstance(error, openai.APITimeoutError):
-        return EngineError(f"{what} is silent; look whether it is overloaded")
+        return ServerAway(f"{what} is silent; look whether it is overloaded")
     if isinstance(error, openai.APIConnectionError):
-        return EngineError(f"{what} cannot be reached; start it, or correct REPARTEE_ENGINE_URL")
+        return ServerAway(f"{what} cannot be reached; start it, or correct REPARTEE_ENGINE_URL")
     status = getattr(error, "status_code", None)
     cures = {
         401: "set REPARTEE_ENGINE_KEY to its key",
         403: "set REPARTEE_ENGINE_KEY to its key",
         404: f"no /completions there, or no model {server.model}; see REPARTEE_ENGINE_URL and REPARTEE_ENGINE_MODELS",
         429: "it has too much to do",
+        502: "nothing answers behind it now",
+        503: "it is starting, or has too much to do",
+        504: "nothing answers behind it now",
     }
     answered = f"answered {status}" if status else "answered with an error"
-    return EngineError(f"{what} {answered}: {cures.get(status or 0, 'see its log')}")
+    kind = ServerAway if status in (429, 502, 503, 504) else EngineError
+    return kind(f"{what} {answered}: {cures.get(status or 0, 'see its log')}")

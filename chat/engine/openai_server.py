@@ -9,30 +9,23 @@ takes is tried at start, and `describe` says it.
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chat.engine.openai_formats import DIALECTS, Dialect, EngineError, Server, to_engine_error
+from chat.engine.openai_formats import Server, ServerAway, to_engine_error
+from chat.engine.openai_probe import ProbedVariant, probe_server
 from chat.generate import FinishReason, Partial, Reply
 from chat.sampling import Sampling
 from chat.template import Message, stop_ids
 
-if TYPE_CHECKING:
-    import openai
-
-CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 60.0  # seconds: for a connection, and for the next token
 MAX_CONCURRENCY = 64  # requests of bulk generation at one time
 SEED_LIMIT = 2**31  # what every server's seed can hold
-
-
-@dataclass
-class _Variant:
-    server: Server
-    client: openai.AsyncOpenAI
-    dialect: Dialect
+PATIENCE = 600.0  # seconds that bulk generation waits for a server that is away: it restarts, or loads a model
+MAX_PAUSE = 15.0  # seconds between two attempts of one request
 
 
 @dataclass
@@ -47,6 +40,27 @@ class _Row:
     def partial(self) -> Partial:
         text = self.text.rstrip("\ufffd").strip()
         return Partial(text, self.finish_reason is not None, self.finish_reason, self.tokens)
+
+
+@dataclass
+class _Waiting:
+    """How long the requests of a bulk run have waited for a server that is away; one outage is one line."""
+
+    since: float | None = None
+
+    async def pause(self, error: ServerAway) -> None:
+        """Waits before the next attempt. Raises the error itself after PATIENCE seconds without any answer."""
+        now = asyncio.get_running_loop().time()
+        if self.since is None:
+            self.since = now
+            print(f"[engine] {error}; waiting up to {PATIENCE:.0f} s for it", flush=True)
+        if now - self.since > PATIENCE:
+            raise error
+        await asyncio.sleep(min(MAX_PAUSE, max(1.0, (now - self.since) / 2)) * random.uniform(0.8, 1.2))
+
+    def over(self) -> None:
+        """An answer has come."""
+        self.since = None
 
 
 @dataclass
@@ -73,10 +87,10 @@ class RemoteEngine:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote engine", daemon=True)
         self._thread.start()
-        self._variants: dict[str, _Variant] = {}
+        self._variants: dict[str, ProbedVariant] = {}
         try:
             for name, server in self.servers.items():
-                self._variants[name] = self._run(self._probe(name, server))
+                self._variants[name] = self._run(probe_server(name, server, self.tokenizer, self.key))
         except BaseException:
             self.close()
             raise
@@ -115,17 +129,26 @@ class RemoteEngine:
     def replies(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int) -> list[Reply]:
         """Bulk generation, as `chat.generate.generate`: one reply to each prompt, in order, MAX_CONCURRENCY at a time.
 
-        Each prompt has a seed of its own, made of `seed` and its place.
+        Each prompt has a seed of its own, made of `seed` and its place. A server that goes away is waited for, PATIENCE
+        seconds at most, and what it had not finished is asked again; a line says so.
         """
         self._check(prompts, names)
         rows = [_Row() for _ in prompts]
         limit = asyncio.Semaphore(MAX_CONCURRENCY)
+        waiting = _Waiting()
 
         async def one(place: int) -> None:
             async with limit:
                 draw = (seed * 1_000_003 + place) % SEED_LIMIT
-                async for _ in self._receive(rows[place], names[place], prompts[place], sampling, draw):
-                    pass
+                while True:
+                    rows[place] = _Row()
+                    try:
+                        async for _ in self._receive(rows[place], names[place], prompts[place], sampling, draw):
+                            pass
+                    except ServerAway as error:
+                        await waiting.pause(error)
+                    else:
+                        return waiting.over()
 
         self._run(run_concurrently(map(one, range(len(rows)))))
         return [Reply(row.partial.text, row.finish_reason or FinishReason.LENGTH, row.tokens) for row in rows]
@@ -169,38 +192,6 @@ class RemoteEngine:
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _probe(self, name: str, server: Server) -> _Variant:
-        """Asks for one token in each dialect until one is understood; a refusal comes within a second."""
-        import httpx2
-        import openai
-
-        client = openai.AsyncOpenAI(
-            api_key=self.key or "none",
-            base_url=server.url,
-            timeout=httpx2.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
-        )
-        prompt: list[Message] = [{"role": "user", "content": "Hello. <|im_end|>"}]
-        problem: EngineError | None = None
-        for dialect in DIALECTS:
-            body = dialect.body(self.tokenizer, prompt, Sampling(temperature=0, max_new_tokens=1), None)
-            try:
-                answer = await client.completions.create(model=server.model, **body)
-            except openai.OpenAIError as error:
-                problem = to_engine_error(name, self.servers[name], error)
-                refused = openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError
-                if isinstance(error, refused):
-                    continue
-                break
-            counted, ours = answer.usage.prompt_tokens if answer.usage else None, dialect.length(self.tokenizer, prompt)
-            if counted in (None, ours):
-                return _Variant(server, client, dialect)
-            problem = EngineError(
-                f"{server.model} at {server.url} reads {counted} tokens where {name}'s tokenizer has {ours}: another "
-                "model, or a server that puts a token before the prompt; name the right one in REPARTEE_ENGINE_MODELS"
-            )
-        await client.close()
-        raise problem or AssertionError("there are dialects")
-
     async def _receive(
         self, row: _Row, name: str, prompt: list[Message], sampling: Sampling, seed: int | None
     ) -> AsyncIterator[None]:
@@ -225,7 +216,7 @@ class RemoteEngine:
             if not (row.text and isinstance(error, openai.APIConnectionError | httpx2.HTTPError)):
                 raise to_engine_error(name, self.servers[name], error) from None
         if row.finish_reason is None:
-            raise EngineError(f"the server of {name}, {variant.server.url}, broke off in the middle of an answer")
+            raise ServerAway(f"the server of {name}, {variant.server.url}, broke off in the middle of an answer")
 
     def _finish_reason(self, choice: Any) -> FinishReason:
         """The stop token where the server names it, as vLLM may; else UNNAMED_STOP."""

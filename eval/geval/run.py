@@ -2,10 +2,10 @@
 
 A model scores every published response, the film's own reply and another film's by four criteria. By each it follows
 steps: those of `--steps`, a file or a dataset that has one; those that `--steps-model` writes; with `--second`, the
-first judge's; else its own. They are the same for all variants and published as `steps.json`. A score is the
-probability-weighted mean of the criterion's scale (`eval.geval.scoring`); what cannot be read, is refused or has less
-mass than `--mass-floor` is missing, never zero. Killed, it carries on from its cache. With `--second`, a second judge's
-scores are published beside the first's.
+first judge's; else its own, or ours (`eval/geval/steps.json`) where it writes none. They are the same for all variants
+and published as `steps.json`. A score is the probability-weighted mean of the criterion's scale (`eval.geval.scoring`);
+what cannot be read, is refused or has less mass than `--mass-floor` is missing, never zero. Killed, it carries on from
+its cache. With `--second`, a second judge's scores are published beside the first's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from eval.geval.ask import GevalItem, Question, make_questions, score_items
 from eval.geval.criteria import CRITERIA, SCORE_QUESTION
-from eval.geval.steps import STEPS_FILE, Rubric, read_rubric, write_rubric
+from eval.geval.steps import STEPS_FILE, Rubric, own_rubric, read_rubric, write_rubric
 from eval.geval.summary import geval_table, summarize_scores
 from eval.judge.capabilities import Capabilities, probe
 from eval.judge.client import Client
@@ -120,7 +120,7 @@ def run_geval(
             rubric = write_rubric(author, probe(author))
     with Client(settings, work / "judge.sqlite") as client:
         capabilities = probe(client)
-        rubric = rubric or write_rubric(client, capabilities)
+        rubric = rubric or own_rubric(client, capabilities)
         questions = make_questions(client, rubric.steps, capabilities)
         rows, cost = score_items(client, items, questions, capabilities, mass_floor)
     results = {

@@ -1,7 +1,8 @@
 """Evaluation steps of G-Eval: written by a model, published as `steps.json`, read again so that judges share a rubric.
 
 In the original work a strong model writes the steps and the scorer follows them. `steps.json` holds the criteria, the
-steps of each, and who wrote them.
+steps of each, and who wrote them. A judge too weak to write its own follows
+the ones beside this file, and that is said.
 """
 
 from __future__ import annotations
@@ -18,9 +19,17 @@ from eval.judge.capabilities import Capabilities
 from eval.judge.client import Client
 from eval.judge.messages import Request
 from hub.errors import UserError
+from hub.task import log_progress
 
 STEPS_FILE = "steps.json"
+PUBLISHED_STEPS = Path(__file__).with_name(STEPS_FILE)
+"""Steps in our own words, for judges that write none."""
 MIN_STEPS, MAX_STEPS = 5, 7
+WRITING_ATTEMPTS = 2  # at temperature 0 most endpoints say the same again
+
+
+class UnwrittenSteps(UserError):
+    """A model that was asked for steps wrote too few, too many, or something else."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +61,27 @@ def write_rubric(client: Client, capabilities: Capabilities) -> Rubric:
     return Rubric(steps, str(client.settings.model))
 
 
+def own_rubric(client: Client, capabilities: Capabilities) -> Rubric:
+    """Rubric by the judge itself, or the published one where it cannot write steps; a line of the log says so."""
+    try:
+        return write_rubric(client, capabilities)
+    except UnwrittenSteps as error:
+        rubric = parse_rubric(PUBLISHED_STEPS.read_text("utf-8"), str(PUBLISHED_STEPS))
+        log_progress("geval", f"{error}; following the steps by {rubric.written_by} ({rubric.sha256[:12]})")
+        return rubric
+
+
 def write_steps(client: Client, criterion: Criterion, capabilities: Capabilities) -> list[str]:
     """Evaluation steps (chain of thought) for a criterion, asked for again where they are too few.
 
     Raises:
-        UserError: the model will not write them.
+        UnwrittenSteps: the model will not write them.
     """
     name, definition, (worst, best) = criterion
     text = STEPS_QUESTION.format(
         name=name, definition=definition, worst=worst, best=best, low=MIN_STEPS, high=MAX_STEPS
     )
-    for salt in range(5):
+    for salt in range(WRITING_ATTEMPTS):
         request = Request(
             (("user", text),), 400 + capabilities.thinking, 0.0 if capabilities.temperature else -1.0, salt=salt
         )
@@ -71,7 +90,8 @@ def write_steps(client: Client, criterion: Criterion, capabilities: Capabilities
         found = [line for line in lines if line]
         if MIN_STEPS <= len(found) <= MAX_STEPS:
             return found
-    raise UserError(f"the judge does not write {MIN_STEPS} to {MAX_STEPS} steps for {name}; take a stronger model")
+    who = client.settings.model
+    raise UnwrittenSteps(f"{who} does not write {MIN_STEPS} to {MAX_STEPS} steps for {name}, as a stronger model would")
 
 
 def read_rubric(source: str) -> Rubric:

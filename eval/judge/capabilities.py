@@ -19,6 +19,7 @@ from hub.errors import UserError
 MAX_TOP_LOGPROBS, FEWER_TOP_LOGPROBS = 20, 5  # OpenAI's own most, and that of others
 LABEL = "A"
 LABEL_TOKENS = 4  # enough for one letter as text
+ONE_TOKEN = 1  # of a small model that goes on after its letter ("Amina"): where it is cut, the letter stands alone
 _PROBE = Request((("user", f"Answer with the one letter {LABEL}."),), max_tokens=LABEL_TOKENS)
 _SCHEMA = json.dumps(
     {
@@ -80,7 +81,7 @@ def probe(client: Client) -> Capabilities:
             temperature=ask.temperature >= 0,
             n=supports(client, replace(ask, n=2), samples=2),
             schema=supports(client, replace(ask, schema=_SCHEMA, max_tokens=20 + ask.max_tokens)),
-            thinking=ask.max_tokens - LABEL_TOKENS,
+            thinking=max(0, ask.max_tokens - LABEL_TOKENS),
             token_limit=client.endpoint.token_limit,
         )
         client.cache.set_note(key, json.dumps(asdict(found)))
@@ -89,14 +90,14 @@ def probe(client: Client) -> Capabilities:
 
 
 def readable_probe(client: Client) -> Request:
-    """The probe as the endpoint takes it and answers it with the label: without a temperature, with room to think.
+    """The probe as the endpoint takes it and answers it with the label: without a temperature, cut, with room to think.
 
     Raises:
         RequestRejected: it takes none of them; the error is the endpoint's own.
         UserError: it answers, and the label is not in its answer.
     """
     said, rejected = None, None
-    for tokens in (LABEL_TOKENS, LABEL_TOKENS + client.settings.thinking_tokens):
+    for tokens in (LABEL_TOKENS, ONE_TOKEN, LABEL_TOKENS + client.settings.thinking_tokens):
         for temperature in (0.0, -1.0):
             ask = replace(_PROBE, max_tokens=tokens, temperature=temperature)
             try:
@@ -131,7 +132,8 @@ def top_logprobs(client: Client, ask: Request) -> int:
     """How many top log-probabilities come with the label's token: as many as asked for, or fewer.
 
     0 where none are given, or where the label is not the first token: a judge that thinks first, or opens a code fence,
-    has the labels in the tail of another word.
+    has the labels in the tail of another word. It is the first where it has most of the probability, or more than any
+    other token: a small model is less sure of its letter, and whether a judgement has mass enough is seen at each.
     """
     for wanted in (MAX_TOP_LOGPROBS, FEWER_TOP_LOGPROBS):
         try:
@@ -139,5 +141,6 @@ def top_logprobs(client: Client, ask: Request) -> int:
         except RequestRejected:  # too many, or not at all
             continue
         found = distribution(first, LABEL)
-        return len(first) if found and found.mass >= MASS_FLOOR else 0
+        likeliest = max(first, key=lambda one: one[1])[0].strip() if first else ""
+        return len(first) if found and (found.mass >= MASS_FLOOR or likeliest == LABEL) else 0
     return 0

@@ -50,11 +50,11 @@ class Stub:
         text = f"{body['model']} " + self.tokenizer.decode(ids).split("user\n")[-1].split("<|im_end|>\n")[0]
         usage = {"prompt_tokens": len(ids) + self.fail.get("bos", 0), "completion_tokens": 1, "total_tokens": 0}
         if not body.get("stream"):
-            choice = {"index": 0, "text": text[:1], "finish_reason": "length"}
-            return JSONResponse({"object": "text_completion", "choices": [choice], "usage": usage})
-        return StreamingResponse(self.said(text), media_type="text/event-stream")
+            choice = {"index": 0, "text": text[:1], "finish_reason": "length", "logprobs": None}
+            return JSONResponse({**self.head(body["model"]), "choices": [choice], "usage": usage})
+        return StreamingResponse(self.said(text, body["model"], usage), media_type="text/event-stream")
 
-    async def said(self, text: str) -> Any:
+    async def said(self, text: str, model: str, usage: dict[str, int]) -> Any:
         try:
             for place, piece in enumerate(text.split(" ")):
                 if place == 2 and self.fail.get("broken"):
@@ -62,16 +62,22 @@ class Stub:
                 if place == 2 and self.fail.get("dropped"):
                     raise ConnectionResetError("the test wants it so")
                 await asyncio.sleep(self.pause)
-                yield self.event({"text": piece if place == 0 else f" {piece}", "finish_reason": None})
-            yield self.event({"text": "", "finish_reason": "stop", "stop_reason": self.stop_reason})
+                yield self.event(model, {"text": piece if place == 0 else f" {piece}", "finish_reason": None})
+            named = {} if self.stop_reason is None else {"stop_reason": self.stop_reason}  # vLLM's alone
+            yield self.event(model, {"text": "", "finish_reason": "stop", **named}, usage=usage)
             yield "data: [DONE]\n\n"
         except asyncio.CancelledError:
             self.left += 1
             raise
 
     @staticmethod
-    def event(choice: dict[str, Any]) -> str:
-        return f"data: {json.dumps({'object': 'text_completion', 'choices': [{'index': 0, **choice}]})}\n\n"
+    def head(model: str) -> dict[str, Any]:
+        return {"id": "stub-1", "object": "text_completion", "created": 0, "model": model}
+
+    @classmethod
+    def event(cls, model: str, choice: dict[str, Any], **more: Any) -> str:
+        choices = [{"index": 0, "logprobs": None, **choice}]
+        return f"data: {json.dumps({**cls.head(model), 'choices': choices, **more})}\n\n"
 
 
 @contextmanager

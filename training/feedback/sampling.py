@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from chat.generate import FinishReason
 from hub.errors import UserError
 from hub.lineage import Input
+from hub.pasted import pasted_secret
 from training.recipe_preferences import Preferences
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def open_sampler(
     from chat.engine.openai_server import RemoteEngine
     from chat.template import load_tokenizer
 
-    tokenizer, key = load_tokenizer(base.repo, base.revision), os.environ.get("REPARTEE_ENGINE_KEY", "")
+    tokenizer, key = load_tokenizer(base.repo, base.revision), pasted_secret("REPARTEE_ENGINE_KEY")
     try:
         with closing(RemoteEngine({"sft": Server(settings.server, settings.server_model)}, tokenizer, key)) as engine:
             yield engine

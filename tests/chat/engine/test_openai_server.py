@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from chat.engine.openai_formats import EngineError
-from chat.engine.openai_server import RemoteEngine, Server
+from chat.engine.openai_formats import EngineError, Server
+from chat.engine.openai_server import RemoteEngine, _Waiting
 from chat.generate import Partial
 from chat.sampling import Sampling
 from chat.template import encode_prompt
@@ -125,6 +125,30 @@ def test_replies_in_bulk_are_in_order_and_seeded_by_place(engine, stub):
     assert {reply.finish_reason for reply in replies} == {"stop"}
 
 
+@pytest.mark.parametrize("fail", [{"status": 503}, {"dropped": True}])
+def test_a_bulk_run_outlives_an_outage_of_its_server(engine, stub, fail, capsys, monkeypatch):
+    pause = _Waiting.pause
+
+    async def back_soon(self, error):
+        stub.fail = {}
+        await pause(self, error)
+
+    monkeypatch.setattr(_Waiting, "pause", back_soon)
+    stub.fail = fail
+    replies = engine.replies(user_prompts(*(f"line number {n}" for n in range(8))), ["sft"] * 8, Sampling(), 1)
+    assert [reply.text for reply in replies] == [f"sft line number {n}" for n in range(8)]
+    [told] = [line for line in capsys.readouterr().out.splitlines() if "waiting up to" in line]
+    assert told.startswith("[engine] the server of sft, http://127.0.0.1:")
+
+
+def test_a_bulk_run_ends_at_once_where_waiting_does_not_help(engine, stub):
+    stub.fail = {"status": 400}
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="answered 400"):
+        engine.replies(user_prompts("No."), ["sft"], Sampling(), 1)
+    assert time.monotonic() - began < 30
+
+
 def test_how_a_reply_ended(engine, stub):
     assert list(engine.stream(user_prompts("No."), ["sft"], Sampling()))[-1] == [Partial("sft No.", True, "stop", 5)]
     for stub.stop_reason, ended in ((0, "<|endoftext|>"), (2, "<|im_end|>"), (77, "stop")):
@@ -139,7 +163,8 @@ def test_how_a_reply_ended(engine, stub):
         ({"dropped": True}, "broke off in the middle"),
     ],
 )  # fmt: skip
-def test_a_server_in_trouble_is_one_line_without_the_visitor_s_words(engine, stub, fail, told):
+def test_a_server_in_trouble_is_one_line_without_the_visitor_s_words(engine, stub, fail, told, monkeypatch):
+    monkeypatch.setattr("chat.engine.openai_server.PATIENCE", 0.5)
     stub.fail = fail
     with pytest.raises(EngineError, match=told) as raised:
         list(engine.stream(user_prompts("walrus walrus walrus"), ["sft"], Sampling()))

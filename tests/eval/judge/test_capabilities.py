@@ -1,5 +1,7 @@
 """Capability probe of an endpoint, made once."""
 
+import math
+
 import pytest
 
 from eval.judge.capabilities import Capabilities, probe
@@ -74,6 +76,29 @@ def test_a_code_fence_hides_the_label_from_the_first_token_alone(served, tmp_pat
     with Client(settings, tmp_path / "c", progress=False) as client:
         found = probe(client)
     assert (found.alternatives, found.thinking) == (0, 0)
+
+
+@pytest.mark.parametrize(("chance", "alternatives"), [(0.3, 20), (0.05, 0)])
+def test_a_small_model_that_goes_on_after_its_letter_is_read_by_its_first_token(served, tmp_path, chance, alternatives):
+    """SmolLM2 on llama.cpp's server, as recorded: asked for the letter A it says "Amina", A the likeliest token."""
+    stub, settings = served()
+    usual = stub.answer
+
+    def answer(body):
+        found = usual(body)
+        one = body.get("max_completion_tokens") == 1
+        for choice in found["choices"]:
+            choice["message"]["content"] = "A" if one else "Amina"
+            if choice["logprobs"]:
+                rest = [(f"w{n}", 0.1) for n in range(19)]
+                tops = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in [("A", chance), *rest]]
+                choice["logprobs"]["content"][0]["top_logprobs"] = tops
+        return found
+
+    stub.answer = answer
+    with Client(settings, tmp_path / "c", progress=False) as client:
+        found = probe(client)
+    assert (found.alternatives, found.thinking) == (alternatives, 0)
 
 
 def test_a_judge_whose_label_cannot_be_read_stops_at_the_probe(served, tmp_path):
