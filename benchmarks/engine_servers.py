@@ -75,11 +75,15 @@ class ServerKind:
 
 
 def vllm_command(models: ServedModels, variant: str, port: int) -> list[str]:
-    """Adapters as LoRA modules, which vLLM can load and unload while it runs."""
+    """Adapters as LoRA modules, which vLLM can load and unload while it runs.
+
+    A slot stays empty beside those of the adapters and of one that is loaded late: in a batch that has adapters vLLM on
+    a CPU gives the rows of the base the last slot's weights (its index of none is -1), and an empty slot is zeros.
+    """
     modules = [f"{name}={folder}" for name, folder in models.adapters.items()]
     return [
         "serve", str(models.base), "--served-model-name", "base", "--host", "127.0.0.1", "--port", str(port),
-        "--enable-lora", "--max-loras", "2", "--max-cpu-loras", "4", "--max-lora-rank", "32",
+        "--enable-lora", "--max-loras", str(len(modules) + 2), "--max-cpu-loras", "4", "--max-lora-rank", "32",
         "--lora-modules", *modules, "--dtype", "float32", "--max-model-len", "1024", "--max-num-seqs", "16",
         "--enforce-eager",
     ]  # fmt: skip
