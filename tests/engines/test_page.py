@@ -47,8 +47,9 @@ def test_the_page_outlives_its_server(page, running):
     from gradio_client.exceptions import AppError
 
     client = Client(page.url, verbose=False)
+    running.pause()  # so that it is in mid-answer when it dies, however short its answer is
     job = client.submit("Tell me a long story about the sea.", variant="base", temperature=0, api_name="/chat")
-    time.sleep(0.5)
+    time.sleep(1)
     running.kill()
     try:
         with pytest.raises(AppError, match="do not answer just now"):

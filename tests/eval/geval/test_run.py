@@ -124,12 +124,15 @@ def test_what_a_judge_refuses_is_counted_and_the_rest_is_scored(names, served, t
     assert set(missing) == {(7, "dpo")}
 
 
-def test_a_judge_that_refuses_or_writes_no_steps_is_one_line(names, served, tmp_path):
-    stub, settings = served()
+def test_a_judge_that_refuses_or_an_author_that_writes_no_steps_is_one_line(names, served, tmp_path, capsys):
+    """A judge that was not asked for by `--steps-model` follows the published steps where it writes none."""
+    stub, settings = served(opinion=planted)
     prose = stub.prose
     stub.prose = lambda prompt, *rest: prose(prompt, *rest) if "one letter" in prompt else "No."
     with pytest.raises(UserError, match="does not write 5 to 7 steps"):
-        run.run_geval(names, settings, tmp_path)
+        run.run_geval(names, settings, tmp_path, writer=settings)
+    run.run_geval(names, settings, tmp_path, prompts=2)
+    assert "following the steps by the authors of Repartee" in capsys.readouterr().out
     with pytest.raises(UserError, match="has 20 prompts, not 50"):
         run.run_geval(names, settings, tmp_path, prompts=50)
     stub.prose, stub.tops = prose, lambda labels: [("I", -0.1), ("Sorry", -3.0)]
