@@ -19,8 +19,8 @@ from eval.evaluation import positive
 from eval.judge.names import EMBEDDED_NAMES, full_name
 from eval.report.controls import at_equal_length_and_style, style_differences
 from hub.comparisons import PAIRED, PREFERRED, format_interval
-from hub.errors import UserError, one_line_errors
-from hub.lineage import Input, pin
+from hub.errors import one_line_errors
+from hub.lineage import pin, pin_model
 from hub.names import Names
 from hub.results_table import TITLES
 
@@ -68,8 +68,8 @@ def compare_adapters(arguments: argparse.Namespace) -> str:
     from eval.responses import cut_at_turn, held_out, respond
 
     names = Names(arguments.namespace, arguments.size)
-    reference = pinned(arguments.reference or names.adapter("sft"))
-    inputs = {REFERENCE: reference} | {f"adapter{n}": pinned(text) for n, text in enumerate(arguments.adapters, 1)}
+    reference = pin_model(arguments.reference or names.adapter("sft"))
+    inputs = {REFERENCE: reference} | {f"adapter{n}": pin_model(text) for n, text in enumerate(arguments.adapters, 1)}
     base = pin(names.base, "model")
     rows = held_out(pin(names.dialogue, "dataset"), arguments.prompts, arguments.per_film, arguments.seed)
     refs = {name: ModelRef(source.repo, source.revision) for name, source in inputs.items()}
@@ -93,14 +93,6 @@ def compare_adapters(arguments: argparse.Namespace) -> str:
         against = None if name == REFERENCE else texts[REFERENCE]
         lines.append(table_row(titles[name], judge, rows, own, against, ended.get(name)))
     return "\n".join(lines)
-
-
-def pinned(text: str) -> Input:
-    """The model of `HUB_ID` or `HUB_ID@COMMIT`, at its commit."""
-    repo, _, revision = text.partition("@")
-    if not repo:
-        raise UserError(f"{text!r} names no adapter; write HUB_ID or HUB_ID@COMMIT")
-    return pin(repo, "model", revision or "main")
 
 
 def table_row(

@@ -76,6 +76,19 @@ def pin(repo: str, type: str, revision: str = "main") -> Input:
     return Input(repo, type, str(info.sha), content_hash(file_hashes(info)))
 
 
+def pin_model(text: str) -> Input:
+    """Pins the model of `HUB_ID` or `HUB_ID@COMMIT`.
+
+    Raises:
+        UserError: the text names none.
+        huggingface_hub.errors.RepositoryNotFoundError: it does not exist.
+    """
+    repo, _, revision = text.partition("@")
+    if not repo:
+        raise UserError(f"{text!r} names no model; write HUB_ID or HUB_ID@COMMIT")
+    return pin(repo, "model", revision or "main")
+
+
 def unchanged(source: Input, revision: str) -> bool:
     """Whether a commit of an input's repository holds what was used; a commit of its card alone changes nothing."""
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError

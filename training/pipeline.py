@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.judge.names import REALISM_FORMS, full_name
+from eval.judge.names import full_name
 from hub.errors import UserError
 from training.base import publish
 from training.data import prepare
@@ -72,7 +72,7 @@ def stages(recipe: Recipe) -> dict[str, Stage | CustomStage]:
     Raises:
         UserError: it asks for the namespace's own realism judge, and has a reader that makes another.
     """
-    judges = REALISM if {recipe.preferences.source, recipe.eval.judge} & {*REALISM_FORMS} else {}
+    judges = REALISM if recipe.own_realism else {}
     if judges and recipe.realism.reader:
         raise UserError(
             "the namespace's own realism judge reads by the fine-tuned model; fit one with realism.reader by "

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from eval.judge.names import REALISM_FORMS
 from eval.judge.settings import JudgeSettings
 from hub.errors import UserError
 from hub.names import Names
@@ -65,6 +66,11 @@ class Recipe:
         for key, value in (("source", self.preferences.source), ("prompts_from", self.preferences.prompts_from)):
             if value == "judge" and not self.judge.model:
                 raise ValueError(f"preferences.{key} is judge and judge.model is not given; name the LLM that is asked")
+
+    @property
+    def own_realism(self) -> bool:
+        """Whether the namespace's own realism judge labels or evaluates."""
+        return bool({self.preferences.source, self.eval.judge} & {*REALISM_FORMS})
 
     @property
     def names(self) -> Names:

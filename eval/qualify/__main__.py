@@ -166,22 +166,11 @@ def sampled_replies(
     variants: ModelVariants, drawn: list[DialoguePair], arguments: argparse.Namespace, dialogue: Input
 ) -> dict[str, list[str]]:
     """One reply of SFT and of the base to each prompt, cut at its first turn."""
-    from chat.resumable import generate_resumable
-    from chat.sampling import Sampling
-    from eval.qualify.pairs import SAMPLES
-    from eval.responses import cut_at_turn
+    from eval.qualify.pairs import sampled_texts
 
-    prompts = [row["prompt"] for row in drawn]
     source = "-".join(variants.revisions[name][:12] for name in ("base", "sft"))
     asked = f"{dialogue.revision[:12]}-{arguments.split}-{len(drawn)}-{arguments.seed}"
-    folder = arguments.work / f"qualify-{source}-{asked}"
-    replies = {
-        name: generate_resumable(
-            folder / f"{name}.jsonl", variants, prompts, [name] * len(prompts), Sampling(), arguments.seed
-        )
-        for name in SAMPLES
-    }
-    return {name: [cut_at_turn(reply).text for reply in own] for name, own in replies.items()}
+    return sampled_texts(variants, drawn, arguments.seed, arguments.work / f"qualify-{source}-{asked}")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from chat.sampling import Sampling
 from chat.template import Message
+from chat.variants import ModelVariants
 from eval.qualify.controls import CONTROLS, Pool, first_sentences
-from eval.responses import load_pairs, sample_indices, splits
+from eval.responses import cut_at_turn, load_pairs, respond, sample_indices, splits
 from eval.rows import DialoguePair, film_reply
 from hub.errors import UserError
 from hub.lineage import Input
@@ -74,6 +77,12 @@ def control_pairs(rows: Sequence[DialoguePair], drawn: Sequence[DialoguePair], s
             if worse and worse.split() != reply.split():
                 pairs.append(ControlPair(name, row["movie_id"], row["prompt"], reply, worse))
     return pairs
+
+
+def sampled_texts(variants: ModelVariants, drawn: list[DialoguePair], seed: int, folder: Path) -> dict[str, list[str]]:
+    """What each variant of SAMPLES answers to prompts, cut at its first turn; a killed run carries on in the folder."""
+    said = respond(variants, drawn, Sampling(), seed, folder, list(SAMPLES))
+    return {name: [cut_at_turn(reply).text for reply in own] for name, own in said.items()}
 
 
 def sampled_pairs(drawn: Sequence[DialoguePair], samples: Mapping[str, Sequence[str]]) -> list[ControlPair]:

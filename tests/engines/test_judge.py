@@ -23,15 +23,7 @@ from hub.parquet import write_tables
 from hub.publish import publish
 from tests.support.answered import response_row
 from tests.support.in_process import run_main
-
-LINES = [
-    ("Where were you?", "At the pier."),
-    ("Who sent you?", "Nobody. I came by myself."),
-    ("Sit down.", "No."),
-    ("Is it loaded?", "It was when I bought it."),
-    ("You look tired.", "I have been up since the flood."),
-    ("What do you want?", "The truth, and a cup of coffee."),
-]
+from tests.support.scenes import EXCHANGES
 
 
 def publish_dialogue(names, folder):
@@ -43,7 +35,7 @@ def publish_dialogue(names, folder):
             "movie_id": f"m{index // 2}", "movie_title": f"film {index // 2}", "conversation_id": f"c{index}",
             "line_ids": [f"L{2 * index}", f"L{2 * index + 1}"],
         }
-        for index, (line, reply) in enumerate(LINES)
+        for index, (line, reply) in enumerate(EXCHANGES)
     ]  # fmt: skip
     files, metadata = write_tables({"pairs": {"validation": pa.Table.from_pylist(rows)}}, folder)
     files["README.md"] = dataset_card_text(metadata)
@@ -75,7 +67,7 @@ def test_the_probe_finds_what_the_server_gives(judged, kind, tmp_path):
 
 def test_a_small_preference_labelling(judged, kind, tmp_path):
     """Both orders of every pair; unscored where the letters have less than half of the probability."""
-    pairs = [([{"role": "user", "content": line}], reply, "Banana banana banana.") for line, reply in LINES[:3]]
+    pairs = [([{"role": "user", "content": line}], reply, "Banana banana banana.") for line, reply in EXCHANGES[:3]]
     with Client(judged, tmp_path / "judge.sqlite", progress=False) as client:
         scores = compare_in_both_orders(LLMJudge(client), pairs)
     print(f"\n{kind.name}: {scores}")
@@ -100,7 +92,7 @@ def test_g_eval_runs_to_its_scores_by_the_published_steps(judged, published, kin
     rows = [
         response_row([f"L{n}"], [line], dict.fromkeys(("base", "sft", "dpo"), "Yes."))
         | {"movie_id": f"m{n}", "film_reply": reply, "shuffled_reply": "Banana."}
-        for n, (line, reply) in enumerate(LINES[:2])
+        for n, (line, reply) in enumerate(EXCHANGES[:2])
     ]
     files, _ = write_tables({"responses": {"test": pa.Table.from_pylist(rows)}}, tmp_path)
     card = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"

@@ -11,7 +11,7 @@ from tests.support.recordings import FOLDER, exchange, form, recorded, requests_
 from tests.support.scenes import user_prompts
 
 
-def test_the_server_sends_what_was_recorded_of_it(running, variants, kind):
+def test_the_server_sends_what_was_recorded_of_it(running, published, variants, kind):
     [dialect] = [one for one in DIALECTS if one.name == kind.dialect]
     [prompt] = user_prompts("Where were you last night?")
     body = dialect.body(variants.tokenizer, prompt, Sampling(temperature=0, max_new_tokens=4), 1)
@@ -27,7 +27,8 @@ def test_the_server_sends_what_was_recorded_of_it(running, variants, kind):
     assert before, f"{kind.name} was not recorded: run this with REPARTEE_RECORD=1"
     for row in rows:
         old = before[row["what"]]
-        if "chat template" in json.dumps([row["response"], old["response"]]):
+        compared = [old] if published.real else [old, row]
+        if any("chat template" in json.dumps(one["response"]) for one in compared):
             continue  # the starter's base has none, which vLLM says
         assert row["status"] == old["status"], (row["what"], row["response"])
         assert form(row["response"]).keys() == form(old["response"]).keys(), row["what"]

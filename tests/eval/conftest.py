@@ -6,15 +6,7 @@ import pytest
 
 from chat.template import SYSTEM_PROMPT
 from hub.names import Names
-
-LINES = [
-    ("Where were you?", "At the pier."),
-    ("Who sent you?", "Nobody. I came by myself."),
-    ("Sit down.", "No."),
-    ("Is it loaded?", "It was when I bought it."),
-    ("You look tired.", "I have been up since the flood."),
-    ("What do you want?", "The truth, and a cup of coffee."),
-]
+from tests.support.scenes import EXCHANGES
 
 
 @pytest.fixture
@@ -29,7 +21,7 @@ def rows():
             "conversation_id": f"c{index}",
             "line_ids": [f"L{2 * index}", f"L{2 * index + 1}"],
         }
-        for index, (line, reply) in enumerate(LINES)
+        for index, (line, reply) in enumerate(EXCHANGES)
     ]
 
 

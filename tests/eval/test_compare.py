@@ -2,9 +2,10 @@
 
 import pytest
 
-from eval.compare import main, pinned, preference_cells
+from eval.compare import main, preference_cells
 from eval.judge.embedded import EmbeddedJudge
 from hub.errors import UserError
+from hub.lineage import pin_model
 
 
 def pairs(films):
@@ -40,7 +41,7 @@ def test_the_same_words_are_ties():
 
 
 def test_the_command(published, tmp_path, capsys):
-    sft, dpo = pinned(published.adapter("sft")), pinned(published.adapter("dpo"))
+    sft, dpo = pin_model(published.adapter("sft")), pin_model(published.adapter("dpo"))
     arguments = ["--namespace", published.namespace, "--judge", "pmi", "--prompts", "6", "--work", str(tmp_path)]
     main([*arguments, "--adapters", dpo.repo, f"{dpo.repo}@{dpo.revision}"])
     said = capsys.readouterr().out.splitlines()
@@ -54,4 +55,4 @@ def test_the_command(published, tmp_path, capsys):
 
 def test_no_adapter_is_one_line():
     with pytest.raises(UserError, match="HUB_ID or HUB_ID@COMMIT"):
-        pinned("@main")
+        pin_model("@main")

@@ -19,6 +19,16 @@ def user_prompts(*lines: str) -> list[list[Message]]:
     return [[{"role": "user", "content": line}] for line in lines]
 
 
+EXCHANGES = [
+    ("Where were you?", "At the pier."),
+    ("Who sent you?", "Nobody. I came by myself."),
+    ("Sit down.", "No."),
+    ("Is it loaded?", "It was when I bought it."),
+    ("You look tired.", "I have been up since the flood."),
+    ("What do you want?", "The truth, and a cup of coffee."),
+]
+"""Lines with the reply to each."""
+
 NAMES = ["dpo", "base", "sft", "sft"]
 PROMPTS = user_prompts(
     "Where were you last night?", "No.", "I have been thinking about it for a long, long while now.", "Go!"

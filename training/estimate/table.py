@@ -24,6 +24,10 @@ CORNELL = {"train": 135_138, "validation": 39_662, "test": 44_899}
 """Pairs by split where the dataset is not published yet: those of the whole of Cornell (docs/results.md)."""
 
 
+TIMED = ("sft", "dpo", "reward", "rl")
+"""Stages whose lineage has their minutes."""
+
+
 def print_estimate(recipe: Recipe, work: Path) -> None:
     """Prints what the chain of a recipe would take."""
     print(estimate(recipe))
@@ -51,7 +55,7 @@ def estimate(recipe: Recipe) -> str:
     spent = {name: minutes_spent(recipe, name) for name in stages}
     lines = [
         f"{recipe.model.base}: {shape.linear + shape.embedding:,} weights; {pairs['train']:,} train pairs ({source}); "
-        f"training takes about {needed / GB:.1f} GB.\n",
+        f"SFT takes about {needed / GB:.1f} GB.\n",
         header([name for name, _ in shown]),
     ]
     lines += [row(name, one, [speeds[device] for device, _ in shown], spent[name]) for name, one in stages.items()]
@@ -99,26 +103,20 @@ def dialogue_pairs(recipe: Recipe) -> tuple[Mapping[str, int], str]:
 
 def published_facts(repo: str, kind: str) -> dict[str, Any]:
     """Facts of a published artifact's lineage; none where there is no such artifact."""
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    try:
-        found = fetch_lineage(repo, kind, "main")
-    except RepositoryNotFoundError:
-        return {}
+    found = fetch_lineage(repo, kind)
     return found[1].facts if found else {}
 
 
 def minutes_spent(recipe: Recipe, stage: str) -> float | None:
     """Minutes that a stage took when it was made, where its lineage says; None else."""
-    kinds = {"sft": "sft", "dpo": "dpo", "reward": "reward", "rl": "rl"}
-    if stage not in kinds:
+    if stage not in TIMED:
         return None
-    minutes = published_facts(recipe.names.adapter(kinds[stage]), "model").get("minutes")
+    minutes = published_facts(recipe.names.adapter(stage), "model").get("minutes")
     return float(minutes) if minutes is not None else None
 
 
 def training_memory(recipe: Recipe, shape: Shape) -> float:
-    """Bytes of the largest training stage, by the plan that each prints at its start."""
+    """Bytes that SFT takes, by the plan that it prints at its start; DPO's pairs are not known before."""
     from types import SimpleNamespace
 
     trl = recipe.sft.trl

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eval.judge.names import EmbeddedName, full_name
 from eval.judge.prices import price_of
 from eval.judge.settings import JudgeSettings
 from eval.qualify.controls import CONTROLS
 from eval.qualify.pairs import SAMPLES
-from hub.names import Names
 from training.estimate.assumptions import Call, assumptions
 from training.feedback.prompts import PER_CALL
 from training.finetune.memory_plan import Shape
 from training.recipe import Recipe
+from training.recipe_preferences import OTHER_SOURCES
 
 BF16 = 2
 """Bytes of a published weight."""
@@ -64,7 +63,7 @@ def chain_work(recipe: Recipe, shape: Shape, pairs: Mapping[str, int]) -> dict[s
         "base": Work(down=weights, up=0 if is_on_hub(recipe) else weights),
         "sft": replace(sft_work(recipe, pairs), down=everything, up=adapter),
     }
-    if own_realism(recipe):
+    if recipe.own_realism:
         work["realism"] = realism_work(recipe)
     work["preferences"] = preferences_work(recipe)
     kept = assumptions().shares["kept_llm" if recipe.preferences.source == "judge" else "kept_embedded"]
@@ -82,12 +81,6 @@ def is_on_hub(recipe: Recipe) -> bool:
     from training.stage import is_hub_id
 
     return is_hub_id(recipe.model.base)
-
-
-def own_realism(recipe: Recipe) -> bool:
-    """Whether the chain fits the namespace's own realism judge."""
-    names = Names("own", recipe.model.size)
-    return any(full_name(one, names) != one for one in (recipe.preferences.source, recipe.eval.judge))
 
 
 def sft_work(recipe: Recipe, pairs: Mapping[str, int]) -> Work:
@@ -124,7 +117,7 @@ def preferences_work(recipe: Recipe) -> Work:
     """Two replies to each prompt, and their judge; where an LLM writes the prompts, its calls too."""
     own, tokens = recipe.preferences, assumptions().tokens
     replies = 2 * own.prompts * (1 + assumptions().shares["redrawn"])
-    sampled = replies * tokens["sampled"] if own.source not in ("votes",) else 0.0
+    sampled = replies * tokens["sampled"] if own.source != "votes" else 0.0
     control = len(CONTROLS) * own.qualification_pairs
     calls = {"write": math.ceil(own.prompts / PER_CALL)} if own.prompts_from == "judge" else {}
     if own.source == "judge":
@@ -133,14 +126,8 @@ def preferences_work(recipe: Recipe) -> Work:
         dollars = None if paid.dollars is None or second.dollars is None else paid.dollars + second.dollars
         return Work(sampled=sampled, calls=paid.calls + second.calls, dollars=dollars)
     paid = asked(calls, recipe.judge)
-    judged = replies + 2 * control if is_scored(recipe) else 0
+    judged = replies + 2 * control if own.source not in OTHER_SOURCES else 0
     return Work(sampled=sampled, read=PASSES * judged * tokens["pair"], calls=paid.calls, dollars=paid.dollars)
-
-
-def is_scored(recipe: Recipe) -> bool:
-    """Whether a model of this machine scores the replies."""
-    source = full_name(recipe.preferences.source, Names("own", recipe.model.size))
-    return source not in ("judge", "corpus", "votes") and bool(EmbeddedName.parse(source))
 
 
 def asked(calls: Mapping[str, int], settings: JudgeSettings) -> Work:
@@ -156,7 +143,7 @@ def asked(calls: Mapping[str, int], settings: JudgeSettings) -> Work:
 
 def dpo_work(kept: float, trl: Mapping[str, Any], adapter: float) -> Work:
     """Chosen and rejected of each pair forward and back, and forward through the reference."""
-    tokens = 2 * kept * assumptions().tokens["pair"] * float(trl.get("num_train_epochs", 1))
+    tokens = 2 * kept * assumptions().tokens["pair"] * epochs(trl)
     return Work(trained=tokens, read=tokens, up=adapter)
 
 

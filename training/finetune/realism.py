@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING, Any
 from eval.judge.realism import HEADS, HEADS_FILE, RealismHead, load_reader, read_features, save_heads
 from eval.qualify.controls import CONTROLS
 from eval.qualify.measured import Measured, clustered
-from eval.qualify.pairs import SAMPLES, ControlPair, control_pairs, draw_prompts, sampled_pairs, split_rows
+from eval.qualify.pairs import (
+    SAMPLES,
+    ControlPair,
+    control_pairs,
+    draw_prompts,
+    sampled_pairs,
+    sampled_texts,
+    split_rows,
+)
 from hub.cards import model_card
-from hub.lineage import Input, Lineage, pin
+from hub.lineage import Input, Lineage, pin, pin_model
 from hub.rights import combine_rights, inherited_rights, rights_of_base
 from hub.task import log_progress
 from training.finetune.realism_fit import WHOLE_CONTROLS, PairFeatures, fit_head
@@ -38,9 +46,8 @@ def realism_task(recipe: Recipe) -> Task:
     inputs = [base_input(recipe), pin(names.adapter("sft"), "model"), pin(names.dialogue, "dataset")]
     kind = "realism"
     if reader:
-        repo, _, revision = reader.partition("@")
-        inputs.append(pin(repo, "model", revision or "main"))
-        kind = f"realism-by-{repo.split('/')[-1].lower()}"
+        inputs.append(pin_model(reader))
+        kind = f"realism-by-{inputs[-1].repo.split('/')[-1].lower()}"
     return Task(names.adapter(kind), "model", Lineage("realism", {**vars(recipe.realism)}, tuple(inputs)))
 
 
@@ -82,18 +89,9 @@ def training_pairs(
     variants: ModelVariants, dialogue: Input, prompts: int, seed: int, folder: Path
 ) -> list[ControlPair]:
     """Pairs of the train films: WHOLE_CONTROLS of every prompt, and one of the other controls of each."""
-    from chat.generate import first_turn
-    from chat.resumable import generate_resumable
-    from chat.sampling import Sampling
-
     rows = split_rows(dialogue, "train")
     drawn = draw_prompts(rows, prompts, seed)
-    asked = [row["prompt"] for row in drawn]
-    said = {
-        name: generate_resumable(folder / f"{name}.jsonl", variants, asked, [name] * len(asked), Sampling(), seed)
-        for name in SAMPLES
-    }
-    pairs = sampled_pairs(drawn, {name: [first_turn(reply.text) for reply in own] for name, own in said.items()})
+    pairs = sampled_pairs(drawn, sampled_texts(variants, drawn, seed, folder))
     spoiled: dict[tuple[str, str], list[ControlPair]] = {}
     for pair in control_pairs(rows, drawn, seed):
         if pair.control in WHOLE_CONTROLS:
