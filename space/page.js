@@ -81,7 +81,8 @@ const repartee = (() => {
     if (button) button.click();
     if ((scene || seed) && !visible($("#seed"))) $("#sampling button")?.click();
     const comparing = tab === "compare";
-    return [comparing ? "" : line, comparing ? line : "", seed, scene];
+    const asAsked = (text) => text || { __type__: "update" };  // no update: who types before the page is whole keeps it
+    return [comparing ? "" : line, comparing ? line : "", seed, scene].map(asAsked);
   };
 
   // ---- a scene out of a file, which is read by scene_file.js

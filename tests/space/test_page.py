@@ -7,6 +7,7 @@ are taken of a Space that is already running, with models that are worth a pictu
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,32 @@ def test_a_seed_repeats_an_answer_and_the_defaults_come_back(page):
     page.click("#sampling-reset")
     page.wait_for_function("() => document.querySelector('#seed input').value === ''")
     assert slider.input_value() == "0.9"
+
+
+def test_who_types_before_the_page_is_whole_keeps_it(browser, space):
+    """The page's last handler, which fills in what a link asks for, is held back until the visitor has typed."""
+    asked, held = "repartee.opened()", "new Promise(done => window.go = () => done(repartee.opened()))"
+    with closing(browser.new_context()) as context:
+        page = context.new_page()
+        page.route(f"{space.url}**", lambda route: rewritten(route, asked, held) if is_page(route) else route.continue_())
+        page.goto(f"{space.url}?line=Who%3F")
+        page.wait_for_function("() => window.go !== undefined")
+        page.get_by_role("button", name="Sampling").click()
+        page.fill("#seed input", "7")
+        page.evaluate("window.go()")
+        page.wait_for_function("() => document.querySelector('#chat-line textarea').value === 'Who?'")
+        assert page.input_value("#seed input") == "7"
+
+
+def is_page(route) -> bool:
+    return route.request.resource_type == "document"
+
+
+def rewritten(route, old: str, new: str) -> None:
+    answer = route.fetch()
+    text = answer.text()
+    assert old in text
+    route.fulfill(response=answer, body=text.replace(old, new))
 
 
 def test_results_and_about_say_what_there_is(page, family):
