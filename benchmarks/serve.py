@@ -1,36 +1,34 @@
-"""Benchmark of serving: `python -m benchmarks.serve --llama-python PYTHON` beside llama.cpp, on a CPU or a GPU.
+"""Serving, beside engines that people would pick instead: `python -m benchmarks.serve --llama-python PYTHON`.
 
-PYTHON has llama-cpp-python and gguf (`python3 -m venv llama && llama/bin/pip install llama-cpp-python gguf`: minutes of
-compiling); without it the figures that need it are not measured. On the starter, on random weights in the shape of
-Qwen 2.5 0.5B and on SmolLM2-135M (llama.cpp reads the very GGUF file, Q4_1), two adapters of rank 16 each. An answer is
-a prompt read and 64 tokens said, greedily and without an end; the engine is asked as the page asks it. Both sides take
-turns on the same number of threads, and the best of the rounds counts for either, for other work on the machine only
-ever adds.
+The peers, each measured where it is set up: llama.cpp's library (PYTHON has llama-cpp-python and gguf: `python3 -m venv
+llama && llama/bin/pip install llama-cpp-python gguf`, minutes of compiling), and two servers that `make engines` sets
+up: vLLM on a CPU in bf16, llama.cpp's in Q4_0 and Q8_0, both with the adapters as LoRA. On the starter, on random
+weights in the shape of Qwen 2.5 0.5B and on SmolLM2-135M (llama.cpp's library reads the very GGUF file, Q4_1), two
+adapters of rank 16 each. An answer is a prompt read and 64 tokens said, greedily and without end; the engine is asked
+as the page asks it. Both sides take turns on the same number of threads, and the best of the rounds counts for either.
 
-- one_over_llamacpp, three_way_over_llamacpp: tokens a second over llama.cpp's in 4 bits; three ways are one batch of
+- one_over_llamacpp, three_way_over_llamacpp: tokens a second over the library's in 4 bits; three ways are one batch of
   three variants here, and three answers one after another there.
+- one_over_, three_way_over_, visitors8_over_ vllm and llama_server: tokens a second over the best setting of it, of one
+  answer, of three at once (base, sft, dpo) and of eight at once; first8_over_: the last first token of the eight over
+  the server's; start_s_: seconds from its start until each variant has answered.
 - one_over_bound: over the tokens a second at which the weights, once each, could be read from memory.
 - three_way_over_one: seconds of three ways over those of the base's one answer.
 - memory_over_one: resident memory of a process that has answered three ways over one that knows the base alone.
-- visitors8_over_1: eight answers asked for one after another over eight at once, in seconds.
 
-But for the last, the first figures are the worst of the shapes.
+Figures without a shape are the worst of the shapes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import tempfile
-import threading
-import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from benchmarks.harness import finish_benchmark
 from benchmarks.serve_parts import (
@@ -43,22 +41,32 @@ from benchmarks.serve_parts import (
     make_models,
     read_speed,
 )
+from benchmarks.serve_race import CROWDS, LINE, answer, never_ending, race_library, race_server
+from benchmarks.server_peers import SERVERS, ServerPeer, installed_peers
 from chat.engine.threads import run_in_own_thread
-from chat.variants import PRECISIONS, VARIANTS, ModelRef
+from chat.variants import PRECISIONS, ModelRef
 from hub.errors import one_line_errors
 
 BARS: dict[str, tuple[str, float]] = {
-    "one_over_llamacpp": (">=", 0.45),
-    "three_way_over_llamacpp": (">=", 0.9),
+    "one_over_llamacpp": (">=", 0.8),
+    "three_way_over_llamacpp_starter": (">=", 1.3),
+    "three_way_over_llamacpp_0.5b": (">=", 1.9),
+    **{
+        f"{what}_over_vllm_{shape}": (">=", 3.0) for what in ("three_way", "visitors8") for shape in ("0.5b", "smollm2")
+    },
+    "visitors8_over_llama_server": (">=", 1.5),
     "three_way_over_one": ("<=", 1.7),
     "memory_over_one": ("<=", 1.15),
-    "visitors8_over_1": (">=", 4),
-    "visitors8_over_1_0.5b": (">=", 2.2),
     "excess_perplexity": ("<=", 0.03),
     "start_to_first_answer_s": ("<=", 15),
     "default_over_fastest": (">=", 0.95),
 }
-LINE = [{"role": "user", "content": "Where were you last night? I have been waiting for hours."}]
+WORST: dict[str, Callable[[list[float]], float]] = {
+    **dict.fromkeys(("one_over_llamacpp", "one_over_bound", "three_way_over_llamacpp", "default_over_fastest"), min),
+    **dict.fromkeys(("three_way_over_one", "memory_over_one", "first_token_s"), max),
+    **{f"{what}_over_{server}": min for what in CROWDS for server in ("vllm", "llama_server")},
+}
+"""Figures that are held as the worst of the shapes."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -67,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--llama-python", type=Path, help="a Python with llama-cpp-python and gguf")
     parser.add_argument(
         "--shapes", nargs="+", choices=list(SERVED_SHAPES), default=list(SERVED_SHAPES), help="default: all"
+    )
+    parser.add_argument(
+        "--servers", nargs="*", choices=SERVERS, default=SERVERS, help="peers, where they are set up (default: all)"
     )
     parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most 64 (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
@@ -90,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         for shape in given.shapes:
             models = run_in_own_thread(make_models, shape, Path(scratch))
-            figures |= {f"{name}_{shape}": value for name, value in measure(*models, given).items()}
+            figures |= {f"{name}_{shape}": value for name, value in measure(*models, Path(scratch), given).items()}
         if "starter" in given.shapes:
             figures |= precision_loss(given)
     figures = summary(figures)
@@ -102,24 +113,24 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def summary(figures: dict[str, Any]) -> dict[str, Any]:
-    """Figures with those that are held first, each the worse of the shapes."""
+    """Figures with those that are held first, each the worst of the shapes."""
     firsts: dict[str, Any] = {}
-    for name, worse in {
-        "one_over_llamacpp": min, "one_over_bound": min, "three_way_over_llamacpp": min, "three_way_over_one": max,
-        "memory_over_one": max, "first_token_s": max, "default_over_fastest": min,
-    }.items():  # fmt: skip
+    for name, worst in WORST.items():
         found = [figures[f"{name}_{shape}"] for shape in SERVED_SHAPES if f"{name}_{shape}" in figures]
         if found:
-            firsts[name] = worse(found)
-    moved = {f"{name}_starter": name for name in ("visitors8_over_1", "start_to_first_answer_s")}
+            firsts[name] = worst(found)
+    moved = {"start_to_first_answer_s_starter": "start_to_first_answer_s"}
     return firsts | {moved.get(name, name): value for name, value in figures.items()}
 
 
-def measure(folder: Path, adapters: dict[str, ModelRef], peer_reads: Path, given: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    folder: Path, adapters: dict[str, ModelRef], peer_reads: Path, scratch: Path, given: argparse.Namespace
+) -> dict[str, Any]:
     """Figures of one shape by name; prints what was measured as it is."""
     import torch
 
     from chat.engine.quantized import resolve_precision
+    from chat.template import encode_prompt
     from chat.variants import load_variants
 
     variants = run_in_own_thread(load_variants, ModelRef(str(folder)), adapters, dtype=torch.bfloat16)
@@ -130,13 +141,17 @@ def measure(folder: Path, adapters: dict[str, ModelRef], peer_reads: Path, given
         with never_ending(), closing(compiled_engine(variants, precision, given.plain)) as engine:
             few = min(16, given.tokens)
             answer(engine, ["base"], 2)
-            rates[precision] = few / min(answer(engine, ["base"], few)[0] for _ in range(given.rounds))
+            rates[precision] = few / min(answer(engine, ["base"], few).seconds for _ in range(given.rounds))
     shown = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
     print(f"\n{folder.name}: tokens a second, answers of {few} tokens: {shown}; the default is {default}", flush=True)
     with never_ending(), closing(compiled_engine(variants, default, given.plain)) as engine:
-        seconds, bandwidth = race(engine, peer_reads, variants, given), run_in_own_thread(read_speed)
-        eight = visitors(engine, given)
-        size = engine.decoder.bytes
+        prompt = encode_prompt(variants.tokenizer, LINE)
+        with library(peer_reads, given) as peer:
+            seconds = race_library(engine, prompt, peer, given)
+        bandwidth, size = run_in_own_thread(read_speed), engine.decoder.bytes
+        servers = race_servers(
+            engine, installed_peers(folder, adapters, scratch, given.threads), prompt, scratch, given
+        )
     one = given.tokens / seconds["one"]
     resident = {kind: cold_start(folder, of, default, given.plain) for kind, of in (("one", {}), ("three", adapters))}
     print(
@@ -144,10 +159,10 @@ def measure(folder: Path, adapters: dict[str, ModelRef], peer_reads: Path, given
         flush=True,
     )
     figures = {
+        **servers,
         "one_over_bound": one / (bandwidth / engine.decoder.read_bytes),
         "three_way_over_one": seconds["three_way"] / seconds["one"],
         "memory_over_one": resident["three"][1] / resident["one"][1],
-        "visitors8_over_1": eight,
         "first_token_s": seconds["first"],
         "start_to_first_answer_s": resident["three"][0],
         "default_over_fastest": rates[default] / max(rates.values()),
@@ -163,71 +178,27 @@ def measure(folder: Path, adapters: dict[str, ModelRef], peer_reads: Path, given
     return {name: round(value, 3) for name, value in figures.items()}
 
 
-def never_ending() -> Any:
-    """Patch under which answers run to their full length: no token stops them."""
-    nothing = {"<|im_end|>": -1, "<|endoftext|>": -2}
-    return mock.patch.multiple("chat.engine.local", stop_ids=lambda tokenizer: nothing, read_reply=read_on)
+@contextmanager
+def library(peer_reads: Path, given: argparse.Namespace) -> Iterator[Peer | None]:
+    """llama.cpp's library in its process, where --llama-python has it."""
+    if not given.llama_python:
+        yield None
+        return
+    with closing(Peer(given.llama_python, peer_reads, given.threads)) as peer:
+        yield peer
 
 
-def read_on(tokenizer: Any, ids: list[int]) -> Any:
-    """`chat.generate.read_reply` where nothing ends a reply."""
-    from chat.generate import FinishReason, Reply
-
-    return Reply(tokenizer.decode(ids, skip_special_tokens=True), FinishReason.LENGTH, len(ids))
-
-
-def answer(engine: Any, names: list[str], tokens: int) -> tuple[float, float]:
-    """Seconds to the end and to the first token of one request."""
-    from chat.sampling import Sampling
-
-    started, first = time.perf_counter(), 0.0
-    for _ in engine.stream([LINE] * len(names), names, Sampling(temperature=0, max_new_tokens=tokens)):
-        first = first or time.perf_counter() - started
-    return time.perf_counter() - started, first
-
-
-def race(engine: Any, peer_reads: Path, variants: Any, given: argparse.Namespace) -> dict[str, float]:
-    """The best seconds of either side: one answer, its first token, three ways."""
-    from chat.template import encode_prompt
-
-    best: dict[str, float] = {}
-
-    def take(name: str, seconds: float) -> None:
-        best[name] = round(min(best.get(name, seconds), seconds), 4)
-
-    question = json.dumps({"prompt": encode_prompt(variants.tokenizer, LINE), "tokens": given.tokens})
-    peer = Peer(given.llama_python, peer_reads, given.threads) if given.llama_python else None
-    answer(engine, list(VARIANTS), 2)
-    for _ in range(given.rounds):
-        total, first = answer(engine, ["base"], given.tokens)
-        take("one", total)
-        take("first", first)
-        take("one_adapter", answer(engine, ["sft"], given.tokens)[0])
-        take("three_way", answer(engine, list(VARIANTS), given.tokens)[0])
-        if peer:
-            answers = [peer.ask(question) for _ in range(3)]
-            take("llama_one", min(one["seconds"] for one in answers))
-            take("llama_first", min(one["first"] for one in answers))
-            take("llama_three", sum(one["seconds"] for one in answers))
-    if peer:
-        peer.close()
-    return best
-
-
-def visitors(engine: Any, given: argparse.Namespace) -> float:
-    """Eight visitors of all variants, one after another over all at once."""
-    names = (VARIANTS * 3)[:8]
-    alone, together = [], []
-    for _ in range(given.rounds):
-        alone.append(sum(answer(engine, [name], given.tokens)[0] for name in names))
-        crowd = [threading.Thread(target=answer, args=(engine, [name], given.tokens)) for name in names]
-        started = time.perf_counter()
-        for visitor in crowd:
-            visitor.start()
-        for visitor in crowd:
-            visitor.join()
-        together.append(time.perf_counter() - started)
-    return min(alone) / min(together)
+def race_servers(
+    engine: Any, peers: list[ServerPeer], prompt: list[int], scratch: Path, given: argparse.Namespace
+) -> dict[str, float]:
+    """Figures over each server, and where it has several settings over the best of them."""
+    figures: dict[str, float] = {}
+    for peer in peers:
+        server = peer.kind.name.replace("-", "_")
+        for name, value in race_server(engine, peer, prompt, scratch, given).items():
+            worse = max if name == "first8_over_" else min
+            figures[name + server] = worse(figures.get(name + server, value), value)
+    return figures
 
 
 def precision_loss(given: argparse.Namespace) -> dict[str, float]:

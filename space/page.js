@@ -1,9 +1,7 @@
 // What the browser does by itself: which reply is shown, what is focused, keys, copies, links, and a reload.
 // Words come from the page or from its address, and go into it as text; nothing here is believed by the server.
 const repartee = (() => {
-  const $ = (selector, within = document) => within.querySelector(selector);
-  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  const body = () => document.body.dataset;
+  const { $, all, body, tell, focus, visible, typing, fill, set } = dom, { group, mend } = gradioGaps;
   const KEPT = "repartee-conversation", EXAMPLES_LEFT = [];
 
   // ---- states: Stop stands in the place of Send while `answering` is set
@@ -11,25 +9,6 @@ const repartee = (() => {
   const busy = (on) => all("#latest, .variant.block").forEach((one) => one.setAttribute("aria-busy", on));
   const answering = (tab) => { body().answering = tab; busy(true); };
   const atRest = () => { delete body().answering; busy(false); keep(); };
-
-  /** Says something in a line at the foot of the page, and to screen readers. */
-  const tell = (words) => {
-    const told = $("#told");
-    told.textContent = words;
-    clearTimeout(tell.timer);
-    tell.timer = setTimeout(() => { told.textContent = ""; }, 6000);
-  };
-
-  const focus = (selector) => setTimeout(() => $(selector)?.focus(), 150);
-  const visible = (one) => one && one.offsetParent !== null;
-  const typing = (one) => one?.matches?.("textarea, input:not([type=radio], [type=checkbox]), select");
-
-  /** A value in a field of Gradio's, as if it had been typed. */
-  const fill = (selector, words) => {
-    const field = $(selector);
-    field.value = words;
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-  };
 
   // ---- the conversation as text
 
@@ -226,22 +205,6 @@ const repartee = (() => {
     body().tab = $("[role=tab][aria-selected=true]")?.textContent.trim().toLowerCase() ?? "chat";
   };
 
-  // ---- what Gradio leaves out: names of radios, live regions, the direction of a script
-
-  const set = (one, attributes) => Object.entries(attributes).forEach(([name, value]) => one?.setAttribute(name, value));
-  /** Gradio gives every radio a name of its own, again after each change; in one group the arrow keys work. */
-  const group = (fieldset) => {
-    const [first, ...others] = all("input[type=radio]", fieldset);
-    others.forEach((radio) => { radio.name = first.name; });
-  };
-  /** Again whenever a tab is drawn, for Gradio draws it when it is first looked at. */
-  const mend = () => {
-    all("fieldset").forEach(group);
-    all("#latest, .variant.block, #standing").forEach((part) => set(part, { "aria-live": "polite" }));
-    set($("#replies"), { role: "group", tabindex: "-1", "aria-label": "Replies" });
-    set($("#conversation"), { role: "region", tabindex: "0", "aria-label": "Conversation" });
-    all("#results .table-wrap, #results table, #about table").forEach((part) => set(part.parentElement, { tabindex: "0", role: "region", "aria-label": "Table" }));
-  };
   const added = () => {
     const one = (tag, id, html) => Object.assign(document.body.appendChild(document.createElement(tag)), { id, innerHTML: html });
     set(one("div", "told", ""), { role: "status" });

@@ -94,4 +94,4 @@ def opened(family, folder, program=ROOT / "app.py", **settings):
         yield served
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
