@@ -149,9 +149,8 @@ def measure(
         with library(peer_reads, given) as peer:
             seconds = race_library(engine, prompt, peer, given)
         bandwidth, size = run_in_own_thread(read_speed), engine.decoder.bytes
-        servers = race_servers(
-            engine, installed_peers(folder, adapters, scratch, given.threads), prompt, scratch, given
-        )
+        peers = installed_peers(folder, adapters, scratch, given.servers, given.threads)
+        servers = race_servers(engine, peers, prompt, scratch, given)
     one = given.tokens / seconds["one"]
     resident = {kind: cold_start(folder, of, default, given.plain) for kind, of in (("one", {}), ("three", adapters))}
     print(
