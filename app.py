@@ -57,7 +57,8 @@ def open_engine(settings: Settings, models: PinnedModels, zero: bool) -> tuple[L
         tokenizer = configure_tokenizer(AutoTokenizer.from_pretrained(models.base.repo, **models.base.pinned))
         places = {variant: Server(*servers[variant]) for variant in models.refs}
         try:
-            remote = RemoteEngine(places, tokenizer, pasted_secret("REPARTEE_ENGINE_KEY"), models.revisions)
+            key, patience = pasted_secret("REPARTEE_ENGINE_KEY"), settings.engine_patience
+            remote = RemoteEngine(places, tokenizer, key, models.revisions, patience)
         except EngineError as error:
             raise UserError(str(error)) from error
         return remote, variants.context_turns(models.adapters.values())

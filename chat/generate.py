@@ -55,6 +55,8 @@ class Partial:
     finish_reason: FinishReason | None
     """None until the reply is done."""
     tokens: int
+    waiting: bool = False
+    """Whether it waits for a server that is starting."""
 
 
 def first_turn(text: str) -> str:

@@ -16,6 +16,9 @@ from chat.sampling import Sampling
 from chat.template import Message
 from chat.variants import ModelVariants
 
+LOCAL_CHUNK = 192
+SERVER_CHUNK = 768  # a server's queue runs empty at the end of each
+
 
 class BulkGenerator(Protocol):
     """Generates replies in bulk, as `chat.engine.openai_server.RemoteEngine` does."""
@@ -31,7 +34,7 @@ def generate_resumable(
     names: Sequence[str],
     sampling: Sampling,
     seed: int,
-    chunk: int = 192,
+    chunk: int | None = None,
 ) -> list[Reply]:
     """Generates one reply to each prompt, in order, keeping finished chunks in `path`.
 
@@ -45,8 +48,9 @@ def generate_resumable(
         names: the variant that answers each prompt.
         sampling: of every reply.
         seed: of the run.
-        chunk: prompts of one seeded call.
+        chunk: prompts of one seeded call; LOCAL_CHUNK or SERVER_CHUNK where it is None.
     """
+    chunk = chunk or (LOCAL_CHUNK if isinstance(generator, ModelVariants) else SERVER_CHUNK)
     done = _finished_chunks(path, chunk, len(prompts))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w" if not done else "r+") as file:

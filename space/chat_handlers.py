@@ -35,6 +35,8 @@ ENDINGS = {
     FinishReason.LENGTH: "Did not end by itself: cut at {}.",
 }
 HALF_WRITTEN = "Send or clear what you have begun to write; then your last line can come back to be edited."
+STARTING = "The models are being started; your line is answered when they are there. {:.0f} seconds so far."
+TELL_EVERY = 10  # seconds
 MAX_CHARACTERS = 500  # of one line of a visitor
 MAX_SCENE = 300  # characters as well
 MAX_SEED = 2**31 - 1
@@ -129,10 +131,19 @@ class ChatHandlers:
 def streamed(
     engine: LocalEngine | RemoteEngine, prompt: list[Message], variants: list[str], sampling: Sampling, seed: int | None
 ) -> Generator[list[Partial], None, None]:
-    """What each variant says to a prompt, as it comes. A server in trouble is one line of the log, and one for him."""
+    """What each variant says to a prompt, as it comes. A server in trouble is one line of the log, and one for him.
+
+    While a server is starting he is told every TELL_EVERY seconds how long it has taken.
+    """
+    started, told = time.perf_counter(), 0.0
     try:
         with closing(engine.stream([prompt] * len(variants), variants, sampling, seed)) as answers:
-            yield from answers
+            for row in answers:
+                waited = time.perf_counter() - started
+                if any(answer.waiting for answer in row) and waited >= told:
+                    gr.Info(STARTING.format(waited), title="Starting", duration=TELL_EVERY)
+                    told = waited + TELL_EVERY
+                yield row
     except EngineError as error:
         print(f"engine: {error}", flush=True)
         reason = "The models do not answer just now. Please try again in a moment."

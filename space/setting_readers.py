@@ -15,6 +15,14 @@ def read_number(text: str, variable: str) -> float:
         raise UserError(f"{text!r} is not a number: set {variable} to one above 0") from None
 
 
+def read_seconds(text: str, variable: str) -> float:
+    """Reads a time in seconds, which may be 0. Raises UserError for what is none."""
+    seconds = read_number(text, variable)
+    if not 0 <= seconds < float("inf"):
+        raise UserError(f"{text} cannot be: set {variable} to 0 or a number of seconds")
+    return seconds
+
+
 def read_port(text: str, variable: str) -> int:
     """Reads a port. Raises UserError for what is none."""
     if not text.isdecimal():

@@ -16,7 +16,7 @@ from typing import Any
 
 from chat.variants import PRECISIONS, VARIANTS
 from hub.errors import UserError
-from space.setting_readers import read_number, read_port, read_root_path, read_switch, read_text
+from space.setting_readers import read_number, read_port, read_root_path, read_seconds, read_switch, read_text
 
 SPACES_NETWORK = "10.0.0.0/8"  # from where the proxy of Hugging Face Spaces asks; unrun
 
@@ -106,6 +106,11 @@ class Settings:
     engine_models: str = setting(
         "REPARTEE_ENGINE_MODELS", default="",
         help="what the variants are called there, variant=name with commas between; else base, sft and dpo",
+    )
+    engine_patience: float = setting(
+        "REPARTEE_ENGINE_PATIENCE", default=0, read=read_seconds,
+        help="seconds for which a start and a visitor wait for that server while it is starting, as one does that "
+        "scales to zero; the page says so meanwhile",
     )
     at_once: float = setting(
         "REPARTEE_AT_ONCE", default=4, read=read_number,

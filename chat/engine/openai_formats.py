@@ -22,6 +22,14 @@ class ServerAway(EngineError):
     """It cannot be reached, broke off, or has too much to do: it may answer later."""
 
 
+class ServerStarting(ServerAway):
+    """It cannot be reached, or what stands before it says that it is not there: it restarts, or loads a model."""
+
+
+class ServerBusy(ServerAway):
+    """It has too much to do."""
+
+
 @dataclass(frozen=True)
 class Server:
     """Where a variant is served, and the name of its model there."""
@@ -85,7 +93,7 @@ def to_engine_error(name: str, server: Server, error: Exception) -> EngineError:
     if isinstance(error, openai.APITimeoutError):
         return ServerAway(f"{what} is silent; look whether it is overloaded")
     if isinstance(error, openai.APIConnectionError):
-        return ServerAway(f"{what} cannot be reached; start it, or correct REPARTEE_ENGINE_URL")
+        return ServerStarting(f"{what} cannot be reached; start it, or correct REPARTEE_ENGINE_URL")
     status = getattr(error, "status_code", None)
     cures = {
         401: "set REPARTEE_ENGINE_KEY to its key",
@@ -97,5 +105,6 @@ def to_engine_error(name: str, server: Server, error: Exception) -> EngineError:
         504: "nothing answers behind it now",
     }
     answered = f"answered {status}" if status else "answered with an error"
-    kind = ServerAway if status in (429, 502, 503, 504) else EngineError
+    kinds = {429: ServerBusy, 502: ServerStarting, 503: ServerStarting, 504: ServerStarting}
+    kind = kinds.get(status or 0, EngineError)
     return kind(f"{what} {answered}: {cures.get(status or 0, 'see its log')}")

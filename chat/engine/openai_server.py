@@ -9,23 +9,22 @@ takes is tried at start, and `describe` says it.
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from chat.engine.openai_formats import Server, ServerAway, to_engine_error
+from chat.engine.openai_formats import Server, ServerAway, ServerBusy, ServerStarting, to_engine_error
 from chat.engine.openai_probe import ProbedVariant, probe_server
+from chat.engine.openai_requests import ConcurrencyProbe, Outage, run_concurrently, run_probing
 from chat.generate import FinishReason, Partial, Reply
 from chat.sampling import Sampling
 from chat.template import Message, stop_ids
 
-MAX_CONCURRENCY = 64  # requests of bulk generation at one time
 SEED_LIMIT = 2**31  # what every server's seed can hold
 PATIENCE = 600.0  # seconds that bulk generation waits for a server that is away: it restarts, or loads a model
-MAX_PAUSE = 15.0  # seconds between two attempts of one request
 
 
 @dataclass
@@ -35,32 +34,12 @@ class _Row:
     text: str = ""
     finish_reason: FinishReason | None = None
     tokens: int = 0
+    waiting: bool = False
 
     @property
     def partial(self) -> Partial:
         text = self.text.rstrip("\ufffd").strip()
-        return Partial(text, self.finish_reason is not None, self.finish_reason, self.tokens)
-
-
-@dataclass
-class _Waiting:
-    """How long the requests of a bulk run have waited for a server that is away; one outage is one line."""
-
-    since: float | None = None
-
-    async def pause(self, error: ServerAway) -> None:
-        """Waits before the next attempt. Raises the error itself after PATIENCE seconds without any answer."""
-        now = asyncio.get_running_loop().time()
-        if self.since is None:
-            self.since = now
-            print(f"[engine] {error}; waiting up to {PATIENCE:.0f} s for it", flush=True)
-        if now - self.since > PATIENCE:
-            raise error
-        await asyncio.sleep(min(MAX_PAUSE, max(1.0, (now - self.since) / 2)) * random.uniform(0.8, 1.2))
-
-    def over(self) -> None:
-        """An answer has come."""
-        self.since = None
+        return Partial(text, self.finish_reason is not None, self.finish_reason, self.tokens, self.waiting)
 
 
 @dataclass
@@ -72,6 +51,8 @@ class RemoteEngine:
         tokenizer: of the base; it makes the prompts and counts the tokens.
         key: for the `Authorization` header of every request; kept nowhere else.
         revisions: full commit by variant, for `describe` alone.
+        patience: seconds that a start or an answer waits for a server that is starting, as one does that scales to
+            zero; bulk generation has a patience of its own.
 
     Raises:
         EngineError: at start, for a server that does not answer, has no such model or reads a prompt otherwise.
@@ -81,6 +62,7 @@ class RemoteEngine:
     tokenizer: Any
     key: str = field(repr=False, default="")
     revisions: Mapping[str, str] = field(default_factory=dict)
+    patience: float = 0.0
 
     def __post_init__(self) -> None:
         self._closed = False
@@ -88,9 +70,10 @@ class RemoteEngine:
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote engine", daemon=True)
         self._thread.start()
         self._variants: dict[str, ProbedVariant] = {}
+        self._concurrency = ConcurrencyProbe()
         try:
             for name, server in self.servers.items():
-                self._variants[name] = self._run(probe_server(name, server, self.tokenizer, self.key))
+                self._variants[name] = self._run(self._probe(name, server))
         except BaseException:
             self.close()
             raise
@@ -101,7 +84,8 @@ class RemoteEngine:
         """Answers each prompt with the variant named beside it; yields all rows whenever one of them has grown.
 
         The requests are made at the first `next`; closing the iterator closes their connections, which ends them on the
-        server. With a seed the answers are as repeatable as the server makes them.
+        server. With a seed the answers are as repeatable as the server makes them. While a server is starting its rows
+        are `waiting`, `patience` seconds at most.
 
         Raises ValueError for an unknown variant or not one variant a prompt, RuntimeError when the engine is closed,
         and EngineError where a server fails.
@@ -110,9 +94,21 @@ class RemoteEngine:
         rows = [_Row() for _ in prompts]
         updates: SimpleQueue[list[Partial] | BaseException | None] = SimpleQueue()
 
+        outage = Outage(self.patience)
+
+        def tell() -> None:
+            updates.put([row.partial for row in rows])
+
         async def one(place: int) -> None:
-            async for _ in self._receive(rows[place], names[place], prompts[place], sampling, seed):
-                updates.put([row.partial for row in rows])
+            while rows[place].finish_reason is None:
+                try:
+                    async for _ in self._receive(rows[place], names[place], prompts[place], sampling, seed):
+                        rows[place].waiting = False
+                        tell()
+                except ServerStarting as error:
+                    rows[place] = _Row(waiting=self.patience > 0)
+                    tell()
+                    await outage.pause(error)
 
         running = asyncio.run_coroutine_threadsafe(run_concurrently(map(one, range(len(rows)))), self._loop)
         running.add_done_callback(
@@ -127,30 +123,31 @@ class RemoteEngine:
             running.cancel()
 
     def replies(self, prompts: list[list[Message]], names: list[str], sampling: Sampling, seed: int) -> list[Reply]:
-        """Bulk generation, as `chat.generate.generate`: one reply to each prompt, in order, MAX_CONCURRENCY at a time.
+        """Bulk generation, as `chat.generate.generate`: one reply to each prompt, in order.
 
-        Each prompt has a seed of its own, made of `seed` and its place. A server that goes away is waited for, PATIENCE
-        seconds at most, and what it had not finished is asked again; a line says so.
+        How many are asked for at one time is found on the way (`ConcurrencyProbe`). Each prompt has a seed of its own,
+        made of `seed` and its place. A server that goes away is waited for, PATIENCE seconds at most, and what it had
+        not finished is asked again; a line says so.
         """
         self._check(prompts, names)
         rows = [_Row() for _ in prompts]
-        limit = asyncio.Semaphore(MAX_CONCURRENCY)
-        waiting = _Waiting()
+        outage = Outage(PATIENCE)
 
         async def one(place: int) -> None:
-            async with limit:
-                draw = (seed * 1_000_003 + place) % SEED_LIMIT
-                while True:
-                    rows[place] = _Row()
-                    try:
-                        async for _ in self._receive(rows[place], names[place], prompts[place], sampling, draw):
-                            pass
-                    except ServerAway as error:
-                        await waiting.pause(error)
-                    else:
-                        return waiting.over()
+            draw = (seed * 1_000_003 + place) % SEED_LIMIT
+            while True:
+                rows[place] = _Row()
+                try:
+                    async for _ in self._receive(rows[place], names[place], prompts[place], sampling, draw):
+                        pass
+                except ServerAway as error:
+                    if isinstance(error, ServerBusy):
+                        self._concurrency.too_many()
+                    await outage.pause(error)
+                else:
+                    return outage.over()
 
-        self._run(run_concurrently(map(one, range(len(rows)))))
+        self._run(run_probing([partial(one, place) for place in range(len(rows))], self._concurrency))
         return [Reply(row.partial.text, row.finish_reason or FinishReason.LENGTH, row.tokens) for row in rows]
 
     def close(self) -> None:
@@ -188,6 +185,14 @@ class RemoteEngine:
             raise ValueError(f"no variant called {', '.join(sorted(unknown))}; there are {', '.join(self.servers)}")
         if self._closed:
             raise RuntimeError("the engine is closed")
+
+    async def _probe(self, name: str, server: Server) -> ProbedVariant:
+        outage = Outage(self.patience)
+        while True:
+            try:
+                return await probe_server(name, server, self.tokenizer, self.key)
+            except ServerStarting as error:
+                await outage.pause(error)
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -229,12 +234,3 @@ class RemoteEngine:
         """The tokens of a reply, by our tokenizer, its end included: a server may send several in one piece."""
         own = len(self.tokenizer.encode(row.text, add_special_tokens=False))
         return own + (row.finish_reason not in (None, FinishReason.LENGTH))
-
-
-async def run_concurrently(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Runs coroutines concurrently; the first error cancels the others, and is raised by itself."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            _ = [tasks.create_task(one) for one in work]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None

@@ -6,6 +6,7 @@ import gradio as gr
 import pytest
 
 from chat.engine.openai_formats import EngineError
+from chat.generate import Partial
 from chat.template import SYSTEM_PROMPT
 from space.chat_handlers import HALF_WRITTEN, ChatHandlers, edit, undo
 from space.conversation import MAX_EXCHANGES, Exchange
@@ -166,3 +167,19 @@ def test_a_long_conversation_is_forgotten_from_its_beginning():
     history = [Exchange(str(n)) for n in range(MAX_EXCHANGES)]
     first, *_ = ChatHandlers(Script(**THREE), 1).chat("last", "dpo", *KNOBS, history)
     assert (len(first[4]), first[4][0].line, first[4][-1].line) == (MAX_EXCHANGES, "1", "last")
+
+
+def test_a_visitor_is_told_while_the_models_are_being_started(monkeypatch):
+    class Starting(Script):
+        def stream(self, *asked):
+            for _ in range(3):
+                yield [Partial("", False, None, 0, waiting=True)] * 3
+            yield from super().stream(*asked)
+
+    told = []
+    monkeypatch.setattr(gr, "Info", lambda words, **how: told.append((words, how["title"])))
+    *_, last = ChatHandlers(Starting(**THREE), 1).chat("Who are you?", "sft", *KNOBS, [])
+    [(words, title)] = told  # once in ten seconds
+    assert title == "Starting"
+    assert "your line is answered when they are there. 0 seconds so far." in words
+    assert last[3].startswith("All three have answered")

@@ -11,7 +11,8 @@ from itertools import pairwise
 import pytest
 
 from chat.engine.openai_formats import EngineError, Server
-from chat.engine.openai_server import RemoteEngine, _Waiting
+from chat.engine.openai_requests import Outage
+from chat.engine.openai_server import RemoteEngine
 from chat.generate import Partial
 from chat.sampling import Sampling
 from chat.template import encode_prompt
@@ -127,13 +128,13 @@ def test_replies_in_bulk_are_in_order_and_seeded_by_place(engine, stub):
 
 @pytest.mark.parametrize("fail", [{"status": 503}, {"dropped": True}])
 def test_a_bulk_run_outlives_an_outage_of_its_server(engine, stub, fail, capsys, monkeypatch):
-    pause = _Waiting.pause
+    pause = Outage.pause
 
     async def back_soon(self, error):
         stub.fail = {}
         await pause(self, error)
 
-    monkeypatch.setattr(_Waiting, "pause", back_soon)
+    monkeypatch.setattr(Outage, "pause", back_soon)
     stub.fail = fail
     replies = engine.replies(user_prompts(*(f"line number {n}" for n in range(8))), ["sft"] * 8, Sampling(), 1)
     assert [reply.text for reply in replies] == [f"sft line number {n}" for n in range(8)]
@@ -146,6 +147,41 @@ def test_a_bulk_run_ends_at_once_where_waiting_does_not_help(engine, stub):
     began = time.monotonic()
     with pytest.raises(EngineError, match="answered 400"):
         engine.replies(user_prompts("No."), ["sft"], Sampling(), 1)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_visitor_waits_for_a_server_that_is_starting(stub, tokenizer, status, monkeypatch):
+    pause, waits = Outage.pause, []
+
+    async def back_at_the_third(self, error):
+        waits.append(error)
+        if len(waits) % 3 == 0:
+            stub.fail = {}
+        await pause(self, error)
+
+    monkeypatch.setattr(Outage, "pause", back_at_the_third)
+    stub.fail = {"status": status}
+    servers = {name: Server(stub.url, name) for name in NAMES}
+    with closing(RemoteEngine(servers, tokenizer, patience=60)) as engine:  # a start waits as well
+        assert len(waits) == 3
+        stub.fail = {"status": status}
+        seen = list(engine.stream(user_prompts("No.") * 3, list(NAMES), Sampling()))
+        assert len(waits) == 6
+        assert any(all(row.waiting and not row.text for row in rows) for rows in seen)
+        assert [row.text for row in seen[-1]] == [f"{name} No." for name in NAMES]
+        assert not any(row.waiting for row in seen[-1])
+        monkeypatch.setattr(Outage, "pause", pause)
+        stub.fail, engine.patience = {"status": status}, 1.0
+        with pytest.raises(EngineError, match=r"starting|behind it"):
+            list(engine.stream(user_prompts("No."), ["sft"], Sampling()))
+
+
+def test_a_server_that_has_too_much_to_do_is_not_waited_for_by_a_visitor(engine, stub):
+    engine.patience, stub.fail = 60, {"status": 429}
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="too much to do"):
+        list(engine.stream(user_prompts("No."), ["sft"], Sampling()))
     assert time.monotonic() - began < 30
 
 
