@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -165,3 +165,23 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def visit(browser):
+    """`visit(url, **options)`: a new visitor on the page, whose every request must stay on it, whatever is typed."""
+
+    @contextmanager
+    def visitor(url, **options):
+        context = browser.new_context(**options)
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.goto(url)
+        page.wait_for_selector("#chat-line textarea")
+        yield page
+        context.close()
+        assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
+
+    return visitor

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from contextlib import contextmanager
 
 import pytest
 
@@ -50,26 +49,6 @@ def stage():
     """The page with an engine that says back what it is told, in this process; one for each file of tests."""
     with playing() as stage:
         yield stage
-
-
-@pytest.fixture(scope="session")
-def visit(browser):
-    """`visit(url, **options)`: a new visitor on the page, whose every request must stay on it, whatever is typed."""
-
-    @contextmanager
-    def visitor(url, **options):
-        context = browser.new_context(**options)
-        asked: list[str] = []
-        context.on("request", lambda request: asked.append(request.url))
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.goto(url)
-        page.wait_for_selector("#chat-line textarea")
-        yield page
-        context.close()
-        assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
-
-    return visitor
 
 
 @pytest.fixture

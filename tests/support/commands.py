@@ -9,6 +9,7 @@ import os
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from training.recipe import load
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "chat", "docs", "eval", "hub", "space", "stats", "tests", "training")
 PYTHON = (".venv/bin/python", "python")
-OTHERS = ("export", "pip", "trackio", "vllm")
+OTHERS = ("export", "pip", "trackio", "vllm", "caddy")
 """Programs of others, whose command lines are theirs to check."""
 
 
@@ -135,6 +136,8 @@ def check_command(words: list[str]) -> None:
         check_module(rest[1], rest[2:])
     elif program in PYTHON:
         check_module(rest[0], rest[1:])
+    elif program == "hf":
+        check_hub_client(rest)
     else:
         assert program in OTHERS, f"{program} is a program that nobody knows"
 
@@ -151,3 +154,11 @@ def commands(line: str) -> Iterator[list[str]]:
             words = []
         else:
             words.append(word)
+
+
+def check_hub_client(words: list[str]) -> None:
+    """An `hf` command whose options its help knows."""
+    client = Path(sys.executable).with_name("hf")
+    said = subprocess.run([client, *words[:2], "--help"], capture_output=True, text=True, check=True).stdout
+    unknown = [word for word in words[2:] if word.startswith("--") and word not in said]
+    assert not unknown, f"hf {' '.join(words[:2])} has no {unknown[0]}"

@@ -71,9 +71,9 @@ class Space:
 
 
 @contextmanager
-def opened(family, folder, program=ROOT / "app.py", **settings):
+def opened(family, folder, program=ROOT / "app.py", port=None, **settings):
     """app.py, or a program that wraps it, in a process until the block ends; its log and votes in a folder."""
-    port, log = free_port(), folder / "log"
+    port, log = port or free_port(), folder / "log"
     environment = {
         "REPARTEE_VOTES_FOLDER": str(folder / "votes"), "REPARTEE_VOTES_EVERY": "6000", "PYTHONPATH": str(ROOT),
         "REPARTEE_SESSION_RATE": "100000", "REPARTEE_ADDRESS_RATE": "100000",
