@@ -1,7 +1,8 @@
 """Direct preference optimization: `python -m training.dpo --recipe training/recipes/starter.yaml dpo.beta=0.3`.
 
-TRL's DPOTrainer continues the SFT adapter on the preference set; the reference is the SFT adapter, frozen. The result
-stands alone on the base. Carries on from its last checkpoint when started again.
+TRL's DPOTrainer continues the SFT adapter on the preference set; the reference is the SFT adapter, frozen, whose
+log-probabilities are kept for runs with other settings. The result stands alone on the base. Carries on from its last
+checkpoint when started again.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from training.finetune.preference_pairs import (
     split,
     text_tokenizer,
 )
+from training.finetune.reference import keep_reference
 from training.finetune.trl_compat import complete_reference
 from training.recipe import Recipe
 from training.stage import Stage, Task, base_input, command, log_progress
@@ -89,6 +91,8 @@ def train_dpo(
         for part in (train_rows, held_out)
     ]
     trainer = build_dpo_trainer(model, tokenizer, arguments, *sides)
+    how = [base.content, sft.content, recipe.model.four_bit, arguments.bf16, arguments.max_length]
+    keep_reference(trainer, folder.parent / "reference", how)
     if last_checkpoint(folder / "checkpoints") is None:
         trainer.add_callback(first_loss_guard(arguments))
     for callback in callbacks:
