@@ -87,10 +87,19 @@ def read_xml(root: Element, name: str, silence: float, counts: Counter[str]) -> 
     if unread:
         counts["files of XML that are no subtitles"] += 1
     sentences = list(root.iter("s")) if root.tag == "document" else []
+    counts["texts outside any sentence"] += texts_outside(root)
     talks = conversations_of(cues_of_sentences(sentences, counts), silence, counts)
     reading = film_reading(film, talks, counts, unread)
     reading.rights = RIGHTS if film.id != name else UNKNOWN
     return reading
+
+
+def texts_outside(element: Element) -> int:
+    """How many texts of a document stand in no sentence, and not in what is said about it."""
+    if element.tag in ("s", "meta"):
+        return 0
+    inside = [element.text, *(child.tail for child in element)]
+    return sum(bool(text and text.strip()) for text in inside) + sum(map(texts_outside, element))
 
 
 def cues_of_sentences(sentences: Sequence[Element], counts: Counter[str]) -> Iterator[Cue]:

@@ -71,6 +71,8 @@ def cues_of(block: list[str], vtt: bool, counts: Counter[str]) -> Iterator[Cue]:
     for place, end in zip(times, [*heads[1:], len(block)], strict=False):
         found = _TIMES.match(block[place])
         assert found
+        if any(":" not in word for word in block[place][found.end() :].split()):  # settings are `align:start`
+            counts["texts behind the times of a subtitle, left out"] += 1
         start, until = seconds(found.groups()[:4]), seconds(found.groups()[4:])
         yield Cue(lines_shown("\n".join(block[place + 1 : end]), vtt, counts), start, until)
 

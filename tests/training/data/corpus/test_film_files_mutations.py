@@ -46,7 +46,8 @@ FORMS = {
     ),
 }
 LOSSES = re.compile(
-    "left out|taken out|outside any|cannot be read|of sounds alone|screenplay: (?!dialogue)|title pages|passed over"
+    "left out|taken out|outside any|behind the times|no subtitles|without dialogue|cannot be read|of sounds alone"
+    "|screenplay: (?!dialogue)|title pages|passed over"
     "|no XML|without ids|without a line|read before|alone|without a list|notes and|too large|voice tags|no column"
     "|labels taken off|neither text nor message|is not read"
 )
@@ -75,7 +76,7 @@ def dropped(content: bytes, chance: random.Random) -> bytes:
 
 
 def noisy(content: bytes, chance: random.Random) -> bytes:
-    start = chance.randrange(len(content) + 1)
+    start = content.find(b" ", chance.randrange(len(content))) + 1  # between words: "<i>" within one makes another
     marks = [
         "[",
         "(",

@@ -135,6 +135,12 @@ def test_ids_without_text(tmp_path):
     assert sources.read(short).counts["ids without a line of text"] == 7
 
 
+def test_text_outside_sentences_is_counted(tmp_path):
+    damaged = RAW.replace('<s id="4">', 'Lost.<p>Too.<s id="4">').replace('<s id="5">', '</p>And I.<s id="5">')
+    (tmp_path / "a.xml").write_text(damaged)
+    assert sources.read(tmp_path / "a.xml").counts["texts outside any sentence"] == 3
+
+
 def test_another_xml_is_named(tmp_path):
     (tmp_path / "a.xml").write_text("<?xml version='1.0'?><songs><s>La</s></songs>")
     with pytest.raises(CorpusError, match="XML of another kind, with <songs>"):

@@ -97,6 +97,12 @@ intro
     }
 
 
+def test_text_behind_the_times_is_counted():
+    found, counts = read("1\n00:00:01,000 --> 00:00:02,000 Lost\nFound.\n")
+    assert found[0].lines == [Line("Found.")]
+    assert counts == {"texts behind the times of a subtitle, left out": 1}
+
+
 def test_seconds():
     assert seconds(("01", "02", "03", "456")) == pytest.approx(3723.456)
     assert seconds((None, "02", "03", "5")) == pytest.approx(123.005)
