@@ -47,7 +47,7 @@ def drawn_pairs(dataset: Input, split: str, prompts: int, per_film: int, seed: i
     films = [id or title for id, title in zip(pairs["movie_id"], pairs["movie_title"], strict=True)]
     sources = list(pairs["source"]) if "source" in pairs.column_names else [""] * len(films)
     drawn = sample_by_source(films, sources, prompts, per_film, seed)
-    return [{**pairs[index], "movie_id": films[index]} for index in drawn]
+    return [pairs[index] | {"movie_id": films[index]} for index in drawn]
 
 
 def load_pairs(dataset: Input, split: str) -> Dataset:

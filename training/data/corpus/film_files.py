@@ -18,7 +18,7 @@ from training.data.corpus.cues import conversations_of
 from training.data.corpus.film_reading import film_reading
 from training.data.corpus.final_draft import read_final_draft
 from training.data.corpus.fountain import read_fountain
-from training.data.corpus.members import Member
+from training.data.corpus.members import CorpusFile
 from training.data.corpus.safe_xml import XmlError, parse_xml
 from training.data.corpus.subtitle_files import read_cues
 
@@ -84,7 +84,7 @@ def ending_by_content(head: str) -> str | None:
     return ".srt" if re.match(r"\s*(\d+\s+)?\d+:\d\d:\d\d[,.]\d+ *-->", head) else None
 
 
-def read_films(members: Sequence[Member], silence: float) -> Iterator[Reading]:
+def read_films(members: Sequence[CorpusFile], silence: float) -> Iterator[Reading]:
     """Yields the reading of each film file; of what is none, and of what cannot be read, a count.
 
     Args:
@@ -100,7 +100,7 @@ def read_films(members: Sequence[Member], silence: float) -> Iterator[Reading]:
         yield read_film(member, silence)
 
 
-def read_film(member: Member, silence: float) -> Reading:
+def read_film(member: CorpusFile, silence: float) -> Reading:
     """Reads one film file, by the ending of its name or, where that is none of READERS, by how it begins."""
     counts = Counter[str]({"films in files": 1})
     if member.size > LARGEST:

@@ -10,11 +10,11 @@ from training.data.corpus import dailydialog, opensubtitles, tabular
 from training.data.corpus.assemble import Reading
 from training.data.corpus.film_files import READERS, ending_of, read_films
 from training.data.corpus.film_reading import join_readings
-from training.data.corpus.members import Member
+from training.data.corpus.members import CorpusFile
 from training.recipe_source import Source
 
 
-def read_folder(members: Sequence[Member], source: Source) -> Reading | None:
+def read_folder(members: Sequence[CorpusFile], source: Source) -> Reading | None:
     """Reading of a folder or zip; None where nothing in it is of a form that is read here.
 
     Raises:
@@ -31,7 +31,7 @@ def read_folder(members: Sequence[Member], source: Source) -> Reading | None:
     return None
 
 
-def read_dailydialog(members: Sequence[Member]) -> Reading:
+def read_dailydialog(members: Sequence[CorpusFile]) -> Reading:
     """Reads text files in DailyDialog's form."""
     counts = Counter[str]()
     rows: list[dict[str, list[str]]] = []

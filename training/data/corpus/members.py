@@ -15,7 +15,7 @@ ALWAYS_ALLOWED = 64 << 20
 """Bytes that a zip may unpack to whatever its size."""
 
 
-class Member(NamedTuple):
+class CorpusFile(NamedTuple):
     """One file of a folder or a zip."""
 
     name: str
@@ -30,7 +30,7 @@ class Member(NamedTuple):
             return file.read()
 
 
-def members_of(path: Path) -> list[Member]:
+def members_of(path: Path) -> list[CorpusFile]:
     """The files of a folder or a zip, sorted by name.
 
     Raises:
@@ -58,11 +58,11 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     return archive
 
 
-def file_member(path: Path, name: str) -> Member:
+def file_member(path: Path, name: str) -> CorpusFile:
     """A file of this disk."""
-    return Member(name, path.stat().st_size, lambda: path.open("rb"))
+    return CorpusFile(name, path.stat().st_size, lambda: path.open("rb"))
 
 
-def zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Member:
+def zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> CorpusFile:
     """A file in a zip; what is read of it ends at the size that the zip states."""
-    return Member(entry.filename, entry.file_size, lambda: cast(BinaryIO, archive.open(entry)))
+    return CorpusFile(entry.filename, entry.file_size, lambda: cast(BinaryIO, archive.open(entry)))

@@ -24,7 +24,7 @@ from hub.text_file import text_lines
 from training.data.corpus.assemble import CorpusError, Film, Reading
 from training.data.corpus.cues import Cue, conversations_of
 from training.data.corpus.film_reading import Line, film_reading
-from training.data.corpus.members import Member
+from training.data.corpus.members import CorpusFile
 from training.data.corpus.text import close_up
 
 IDS = ".ids"
@@ -63,9 +63,9 @@ def film_of_document(name: str) -> Film:
     return Film(id=f"tt{found[2]:0>7}", year=int(found[1]) or None)
 
 
-def one_a_film(members: Iterable[Member], counts: Counter[str]) -> list[Member]:
+def one_a_film(members: Iterable[CorpusFile], counts: Counter[str]) -> list[CorpusFile]:
     """Of several documents of one film the largest; the others, which are subtitles of the same lines, are counted."""
-    chosen: dict[str, Member] = {}
+    chosen: dict[str, CorpusFile] = {}
     for member in members:
         film = f"{film_of_document(member.name).id}"
         if film in chosen:
@@ -131,7 +131,7 @@ def seconds_of(value: str) -> float | None:
     return 3600 * hours + 60 * minutes + whole + float(f"0.{found[4]}")
 
 
-def plain_films(members: Sequence[Member], language: str | None, silence: float) -> Iterator[Reading]:
+def plain_films(members: Sequence[CorpusFile], language: str | None, silence: float) -> Iterator[Reading]:
     """Reads plain text with its ids, film by film; only a film is held.
 
     Args:

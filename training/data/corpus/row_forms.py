@@ -13,7 +13,7 @@ from training.data.corpus.json_rows import json_rows
 from training.data.corpus.named_columns import named_rows
 
 
-def read_rows(rows: Iterable[Any], counts: Counter[str], columns: Mapping[str, str]) -> Reading:
+def reading_of_rows(rows: Iterable[Any], counts: Counter[str], columns: Mapping[str, str]) -> Reading:
     """Reads rows as `datasets` gives them. Raises CorpusError where a column of `columns` is not there."""
     if columns:
         return tabular.read(named_rows(rows, columns, counts), counts)
@@ -23,12 +23,12 @@ def read_rows(rows: Iterable[Any], counts: Counter[str], columns: Mapping[str, s
     return reading
 
 
-def read_table(path: Path, form: str, columns: Mapping[str, str]) -> Reading:
+def reading_of_table(path: Path, form: str, columns: Mapping[str, str]) -> Reading:
     """Reads a file of rows, "json" or "parquet". Raises OSError, ValueError or UserError where it cannot be parsed."""
     counts = Counter[str]()
     if form == "parquet":
-        return read_rows(tabular.parquet_rows(path), counts, columns)
-    reading = read_rows(json_rows(lambda: path.open("rb"), path.name, counts), counts, columns)
+        return reading_of_rows(tabular.parquet_rows(path), counts, columns)
+    reading = reading_of_rows(json_rows(lambda: path.open("rb"), path.name, counts), counts, columns)
     if counts["rows that cannot be read"] and not counts["conversations in the source"]:
         tabular.note_shape(reading, "its rows are no JSON: a .jsonl file has an object a line")
     return reading

@@ -24,8 +24,8 @@ from training.data.corpus.film_files import read_film
 from training.data.corpus.film_reading import join_readings
 from training.data.corpus.folders import read_dailydialog, read_folder
 from training.data.corpus.language import in_language
-from training.data.corpus.members import Member, file_member, members_of
-from training.data.corpus.row_forms import read_rows, read_table
+from training.data.corpus.members import CorpusFile, file_member, members_of
+from training.data.corpus.row_forms import reading_of_rows, reading_of_table
 from training.recipe_source import Source
 
 
@@ -99,7 +99,7 @@ def reading_of(path: Path, source: Source) -> Reading:
     """Reading of a file or folder by its form. Raises CorpusError where it is none, or what `errors_name` names."""
     form = "folder" if path.is_dir() else form_of_file(path)
     if form in ("json", "parquet"):
-        return read_table(path, form, source.columns)
+        return reading_of_table(path, form, source.columns)
     if form == "dailydialog":
         return read_dailydialog([file_member(path, path.name)])
     if form == "film":
@@ -142,7 +142,7 @@ def errors_name(path: Path) -> Iterator[None]:
         ) from error
 
 
-def names(members: Iterable[Member]) -> dict[str, Callable[[], bytes]]:
+def names(members: Iterable[CorpusFile]) -> dict[str, Callable[[], bytes]]:
     """The files of a zip or a folder by name, whatever folder they are in, each as a function that reads it."""
     return {Path(member.name).name: member.read for member in members}
 
@@ -163,7 +163,7 @@ def read_hub(pinned: Input, source: Source, language: str | None) -> Corpus:
     try:
         splits = load_dataset(pinned.repo, source.config, revision=pinned.revision)
         rows = (row for split in splits.values() for row in split)
-        return assemble(in_language(read_rows(rows, Counter(), source.columns), language))
+        return assemble(in_language(reading_of_rows(rows, Counter(), source.columns), language))
     except (CorpusError, ValueError, RuntimeError) as error:
         raise CorpusError(f"{pinned.repo}: {' '.join(str(error).split())}; see data.sources config") from error
 
