@@ -51,7 +51,7 @@ def compute_results(
     from eval.controls import control_replies
     from eval.judge.embedded import open_embedded
     from eval.judge.names import EmbeddedName
-    from eval.measure import measure_variant, paired_metrics
+    from eval.measure import measure_by_source, measure_variant, paired_metrics
     from eval.metrics import distractors
     from eval.responses import held_out, train_lines, validation_pairs
     from eval.rows import film_reply
@@ -84,6 +84,7 @@ def compute_results(
         **{name: measured[name] for name in controls},
         "base_formats": format_facts(choice, len(validation), formats),
         "paired": paired_metrics(pairs, {name: own.ranked for name, own in answers.items()}),
+        "sources": measure_by_source(pairs, {name: (own.replies, own.ranked) for name, own in answers.items()}),
         "judge": judge.name,
         "preferred": {name: one.preference for name, one in judged.items()},
     }

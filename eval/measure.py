@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -22,6 +22,8 @@ from stats.clustered import ClusterEstimate, clustered_mean, clustered_share, pa
 
 Metrics = dict[str, ClusterEstimate | float | None]
 """By name; None where there is nothing to measure."""
+SOURCE_METRICS = ("text_nats_per_byte", "hits_pmi", "hits_likelihood", "stop_rate", "words_50")
+"""What is measured on each source's prompts alone."""
 
 
 class Ranked(NamedTuple):
@@ -103,6 +105,35 @@ def measure_variant(
         "endoftext_rate": clustered_share([reply.finish_reason == PAD for reply in replies], films),
         **text_metrics([reply.text for reply in replies], known, films),
     }
+
+
+def measure_by_source(
+    rows: list[DialoguePair], answers: Mapping[str, tuple[list[Reply], list[Ranked]]]
+) -> dict[str, dict[str, Any]]:
+    """Metrics of each variant on the prompts of each source alone: whom did more data help?
+
+    Args:
+        rows: the prompts.
+        answers: replies and ranks of each variant.
+
+    Returns:
+        By source: `prompts`, `films`, and SOURCE_METRICS by variant in `voices`. Empty where there is one source alone.
+    """
+    places: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        places.setdefault(row.get("source", ""), []).append(index)
+    if len(places) < 2:
+        return {}
+    found = {}
+    for source, own in sorted(places.items()):
+        pairs = [rows[index] for index in own]
+        measured = {
+            name: measure_variant(pairs, [replies[i] for i in own], [ranked[i] for i in own], None)
+            for name, (replies, ranked) in answers.items()
+        }
+        voices = {name: {key: metrics[key] for key in SOURCE_METRICS} for name, metrics in measured.items()}
+        found[source] = {"prompts": len(own), "films": len(set(films_of(pairs))), "voices": voices}
+    return found
 
 
 def text_metrics(texts: list[str], known: metrics.TrainingOverlap | None, films: list[str]) -> Metrics:

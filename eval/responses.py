@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,12 @@ def validation_pairs(dataset: Input, prompts: int, per_film: int, seed: int) -> 
 
 
 def drawn_pairs(dataset: Input, split: str, prompts: int, per_film: int, seed: int) -> list[DialoguePair]:
-    """Pairs of a split by `sample_indices`."""
+    """Pairs of a split by `sample_by_source`. A film that its source gives no id goes by its title."""
     pairs = load_pairs(dataset, split)
-    return [pairs[index] for index in sample_indices(list(pairs["movie_id"]), prompts, per_film, seed)]
+    films = [id or title for id, title in zip(pairs["movie_id"], pairs["movie_title"], strict=True)]
+    sources = list(pairs["source"]) if "source" in pairs.column_names else [""] * len(films)
+    drawn = sample_by_source(films, sources, prompts, per_film, seed)
+    return [pairs[index] | {"movie_id": films[index]} for index in drawn]
 
 
 def load_pairs(dataset: Input, split: str) -> Dataset:
@@ -67,6 +71,22 @@ def train_lines(dataset: Input) -> list[str]:
     pairs = load_pairs(dataset, "train")
     turns = (turn for column in ("prompt", "completion") for messages in pairs[column] for turn in messages)
     return list(dict.fromkeys(turn["content"] for turn in turns if turn["role"] != "system"))
+
+
+def sample_by_source(films: Sequence[str], sources: Sequence[str], count: int, per_film: int, seed: int) -> list[int]:
+    """Indices drawn by `sample_indices` from each source alone, one of each in turn, up to `count`.
+
+    So every source is measured on as many prompts as it has, up to its share, however large the others are; and what
+    is drawn of one depends on no other, which lets two datasets that share a source be compared on it.
+    """
+    places: dict[str, list[int]] = {}
+    for index, source in enumerate(sources):
+        places.setdefault(source, []).append(index)
+    drawn = [
+        [own[index] for index in sample_indices([films[place] for place in own], count, per_film, seed)]
+        for _, own in sorted(places.items())
+    ]
+    return [index for turn in zip_longest(*drawn) for index in turn if index is not None][:count]
 
 
 def sample_indices(films: Sequence[str], count: int, per_film: int, seed: int) -> list[int]:

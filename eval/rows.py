@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from chat.template import Message
 
@@ -34,6 +34,8 @@ class DialoguePair(TypedDict):
     movie_title: str
     conversation_id: str
     line_ids: list[str]
+    source: NotRequired[str]
+    """The corpus that it is from."""
 
 
 def film_reply(row: DialoguePair) -> str:

@@ -21,6 +21,7 @@ TITLES = {
     "film": "the films' own",
     "shuffled": "another film's",
 }
+SHOWN_BY_SOURCE = ("text_nats_per_byte", "hits_pmi")
 FORMAT_TITLES = {"chat": "chat template", "plain": "plain lines"}
 
 
@@ -137,7 +138,7 @@ def table(results: dict[str, Any]) -> str:
         rows.append("| " + " | ".join([escape_bar(title), *cells]) + " |")
     films = results.get("films", MIN_CLUSTERS)
     few = [f"\n{too_few(films)} for intervals and tests; {MIN_CLUSTERS} it takes"] if films < MIN_CLUSTERS else []
-    return "\n".join([*rows, *few, *comparison_lines(results), *base_format_note(results)])
+    return "\n".join([*rows, *few, *comparison_lines(results), *base_format_note(results), *source_lines(results)])
 
 
 def base_format_note(results: dict[str, Any]) -> list[str]:
@@ -159,6 +160,22 @@ def base_format_note(results: dict[str, Any]) -> list[str]:
         for name, own in found["formats"].items()
     )
     return [f"\nThe base is asked in {FORMAT_TITLES[found['chosen']]}, {by}. On the test prompts: {measured}."]
+
+
+def source_lines(results: dict[str, Any]) -> list[str]:
+    """A second table: each variant on the prompts of each source alone; none where there is one source."""
+    if not (found := results.get("sources")):
+        return []
+    names = [name for name in TITLES if name in results["voices"]]
+    lines = ["\n| prompts by source | | " + " | ".join(TITLES[name] for name in names) + " |"]
+    lines.append("|---|---|" + "---:|" * len(names))
+    for source, own in found.items():
+        title = f"{escape_bar(source)} ({own['prompts']:,} of {own['films']:,} films)"
+        for key in SHOWN_BY_SOURCE:
+            row = ROWS[key]
+            cells = [format_cell(own["voices"][name][key], row.form) for name in names]
+            lines.append(f"| {title} | {row.title.format(n=results['candidates'])} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def comparison_lines(results: dict[str, Any]) -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from eval.judge.names import EMBEDDED_NAMES, is_embedded
+from training.data.corpus.language import LANGUAGES
+from training.recipe_source import Source
 
 
 @dataclass(frozen=True)
@@ -53,28 +55,6 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Source:
-    """One corpus. In a recipe its path alone will do."""
-
-    path: str
-    """The Cornell or a ConvoKit corpus (zip, folder, http address), a .jsonl, .json or .parquet file, a Hub dataset."""
-    name: str | None = None
-    """What its rows say in `source`; null takes the corpus's own name."""
-    weight: float = 1.0
-    """How often its train pairs are taken: 2 takes each twice, 0.5 half of the conversations (by hash)."""
-    license: str | None = None
-    """The Hub's name of the licence of its lines (apache-2.0, cc-by-4.0); null: none known, and the card says so."""
-    config: str | None = None
-    """Of a Hub dataset with several."""
-    revision: str | None = None
-    """Commit of a Hub dataset; null takes today's and pins it in the lineage."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.weight <= 100:
-            raise ValueError(f"weight is {self.weight}; it takes a number above 0, up to 100")
-
-
-@dataclass(frozen=True)
 class Data:
     """Corpora to pairs."""
 
@@ -94,12 +74,16 @@ class Data:
     """The same for replies. English takes about 4 characters a token, and prompt and reply share 512."""
     drop_duplicates: bool = True
     """Keep a prompt and reply that several films have in one of them only, a test film before a train film."""
+    language: str | None = None
+    """Keep conversations of this language (en, fr, ...), told by script and frequent short words; null keeps all."""
 
     def __post_init__(self) -> None:
         for name in ("context_turns", "max_prompt_characters", "max_reply_characters"):
             at_least(self, name, 1)
         if not self.sources:
             raise ValueError("sources is empty; it takes one corpus or more")
+        if self.language not in (None, *LANGUAGES):
+            raise ValueError(f"language is {self.language!r}; it takes null or one of {', '.join(LANGUAGES)}")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ def rows():
             "movie_title": f"film {index // 2}",
             "conversation_id": f"c{index}",
             "line_ids": [f"L{2 * index}", f"L{2 * index + 1}"],
+            "source": "ours" if index < 4 else "theirs",
         }
         for index, (line, reply) in enumerate(EXCHANGES)
     ]

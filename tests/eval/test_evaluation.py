@@ -130,6 +130,14 @@ def test_the_stage(published, rows, tmp_path, capsys):
     assert found["chat"]["text_nats_per_byte"] != found["plain"]["text_nats_per_byte"]
     for key, value in found[chosen].items():
         assert key.startswith("validation") or results["voices"]["base"][key] == value
+    assert {name: (own["prompts"], own["films"]) for name, own in results["sources"].items()} == {
+        "ours": (4, 2),
+        "theirs": (2, 1),
+    }
+    for name in VARIANTS:  # of 6 prompts, 4 are of one source
+        ours, theirs = (results["sources"][of]["voices"][name]["hits_pmi"]["value"] for of in ("ours", "theirs"))
+        assert (4 * ours + 2 * theirs) / 6 == pytest.approx(results["voices"][name]["hits_pmi"]["value"])
+    assert "| theirs (2 of 1 films) | Hits@1/4 by PMI |" in table(results)
     for row in responses:
         for name in VARIANTS:
             first = [line.strip() for line in row[name]["uncut"].splitlines() if line.strip()][:1]

@@ -138,3 +138,20 @@ def test_both_orders_are_averaged(rows):
     assert found.first_better[2] == pytest.approx([0.7, 0.3])  # the bias alone: a tie once both orders are asked
     assert found.preference.rate.value == (1 + 0 + 0.5 + 0.5) / 4
     assert found.preference.ties == 0.5
+
+
+def test_metrics_by_source(rows):
+    ranked = [measure.Ranked([-1.0, -1.0], index < 3, False) for index in range(len(rows))]
+    replies = [Reply("So it is.", "<|im_end|>", 3)] * len(rows)
+    found = measure.measure_by_source(rows, {"sft": (replies, ranked)})
+    assert {source: (own["prompts"], own["films"]) for source, own in found.items()} == {
+        "ours": (4, 2),
+        "theirs": (2, 1),
+    }
+    shares = {source: own["voices"]["sft"]["hits_pmi"].value for source, own in found.items()}
+    assert shares == {"ours": 3 / 4, "theirs": 0}
+    assert set(found["ours"]["voices"]["sft"]) == set(measure.SOURCE_METRICS)
+    one = [{**row, "source": "ours"} for row in rows]
+    assert measure.measure_by_source(one, {"sft": (replies, ranked)}) == {}
+    unnamed = [{name: value for name, value in row.items() if name != "source"} for row in rows]
+    assert measure.measure_by_source(unnamed, {"sft": (replies, ranked)}) == {}

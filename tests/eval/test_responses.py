@@ -8,7 +8,15 @@ from chat import resumable
 from chat.engine.bulk import BulkDecoder
 from chat.generate import Reply
 from chat.sampling import Sampling
-from eval.responses import cut_at_turn, held_out, respond, sample_indices, train_lines, validation_pairs
+from eval.responses import (
+    cut_at_turn,
+    held_out,
+    respond,
+    sample_by_source,
+    sample_indices,
+    train_lines,
+    validation_pairs,
+)
 from hub.errors import UserError
 from hub.lineage import pin
 
@@ -23,6 +31,18 @@ def test_a_draw_is_seeded_and_no_film_outweighs_the_rest():
     assert sample_indices(films, 20, 5, seed=1) == drawn[:20]
     assert sample_indices(films, 20, 5, seed=2) != drawn[:20]
     assert sample_indices([], 20, 5, seed=1) == []
+
+
+def test_sources_are_drawn_in_turn_and_none_depends_on_another():
+    films = [f"a{index % 40}" for index in range(400)] + [f"b{index}" for index in range(15)]
+    sources = ["large"] * 400 + ["small"] * 15
+    drawn = sample_by_source(films, sources, 40, 5, seed=1)
+    assert Counter(sources[index] for index in drawn) == {"large": 25, "small": 15}  # all that the small one has
+    assert Counter(sources[index] for index in drawn[:20]) == {"large": 10, "small": 10}
+    alone = sample_indices(films[:400], 40, 5, seed=1)
+    assert [index for index in drawn if index < 400] == alone[:25]
+    assert sample_by_source(films[:400], sources[:400], 40, 5, seed=1) == alone  # one source: as ever
+    assert sample_by_source([], [], 40, 5, seed=1) == []
 
 
 @pytest.fixture

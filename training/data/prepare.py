@@ -52,7 +52,7 @@ def located(data: Data, work: Path) -> list[Located]:
     """Finds every source. Raises UserError where one is not there, or where two have one name."""
     from training.data.corpus.sources import locate
 
-    found = [locate(source, work) for source in data.sources]
+    found = [locate(source, work, data.language) for source in data.sources]
     if twice := [name for name, times in Counter(one.name for one in found).items() if times > 1]:
         raise UserError(f"two sources are named {twice[0]}; give each a name of its own in data.sources")
     return found
@@ -62,9 +62,13 @@ def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = 
     """Settings and pinned sources; where a source lies on this machine is no part of it."""
     sources = [
         {"name": one.name, "weight": source.weight, "config": source.config, "license": source.license}
+        | source.reading_settings()
         for one, source in zip(found, data.sources, strict=True)
     ]
-    settings = {"data": {**vars(data), "sources": sources}, "system_prompt": SYSTEM_PROMPT}
+    chosen = {
+        name: value for name, value in vars(data).items() if name != "language" or value
+    }  # as before it was there
+    settings = {"data": {**chosen, "sources": sources}, "system_prompt": SYSTEM_PROMPT}
     return Lineage("prepare", settings, tuple(one.input for one in found), facts=facts or {})
 
 

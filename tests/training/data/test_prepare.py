@@ -94,13 +94,36 @@ def test_another_source_or_setting_makes_another_dataset(published, tmp_path):
     assert DatasetCard.load("more/repartee-dialogue").data.license == "unknown"
 
 
+def test_sources_of_several_kinds_keep_name_and_licence(hub_url, tmp_path):
+    films = tmp_path / "films"
+    films.mkdir()
+    (films / "Dusk (1995).srt").write_text(
+        "1\n00:00:01,000 --> 00:00:02,000\n[wind]\nTea?\n\n2\n00:00:03,000 --> 00:00:04,000\n- Please.\n"
+    )
+    (tmp_path / "spolin.json").write_text(json.dumps({"yesands": {"a": [{"p": "The tide is in.", "r": "So are we."}]}}))
+    given = f"[training/sample, {{path: {films}, license: mit}}, {{path: {tmp_path}/spolin.json, name: improv}}]"
+    prepare.STAGE.run(recipe("several", f"data.sources={given}"), tmp_path / "work")
+    card = DatasetCard.load("several/repartee-dialogue").text
+    for line in ("`films`: mit", "`improv`: cc-by-nc-4.0", "| sound descriptions taken out | 1 |", "SPOLIN"):
+        assert line in card
+    rows = [row for split in load_dataset("several/repartee-dialogue").values() for row in split]
+    found = {row["source"]: (row["movie_title"], row["raw_text"]) for row in rows if row["source"] != "sample"}
+    assert found == {"films": ("Dusk", ["Tea?", "Please."]), "improv": (None, ["The tide is in.", "So are we."])}
+
+
 def test_what_changes_a_source_changes_the_fingerprint_and_names_are_told_apart(tmp_path):
     def fingerprint(**settings):
         data = recipe("x", f"data.sources=[{json.dumps({'path': 'training/sample', **settings})}]").data
         return prepare.lineage_of(data, prepare.located(data, tmp_path)).fingerprint
 
-    changes = ({}, {"name": "n"}, {"weight": 2}, {"config": "c"}, {"license": "mit"})
+    changes = ({}, {"name": "n"}, {"weight": 2}, {"config": "c"}, {"license": "mit"}, {"silence": 3})
+    changes += ({"columns": {"messages": "turns"}},)
     assert len({fingerprint(**change) for change in changes}) == len(changes)
+    plain, english = (recipe("x", f"data.language={language}").data for language in ("null", "en"))
+    settings = [prepare.lineage_of(data, prepare.located(data, tmp_path)).settings["data"] for data in (plain, english)]
+    assert "language" not in settings[0]  # datasets of before it was there stay up to date
+    assert set(settings[0]["sources"][0]) == {"name", "weight", "config", "license"}
+    assert settings[1] == settings[0] | {"language": "en"}
     with pytest.raises(UserError, match="two sources are named sample"):
         prepare.located(recipe("x", "data.sources=[training/sample, training/sample]").data, tmp_path)
 

@@ -6,11 +6,13 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
-from hub.text_file import mark_of
 from training.data.corpus.assemble import CorpusError
+from training.data.corpus.dailydialog import END_OF_TURN
+from training.data.corpus.film_files import READERS, beginning, ending_by_content
 
 FORMS = (
-    "the Cornell or a ConvoKit corpus as zip or folder, a .jsonl, .json or .parquet file, or the id of a Hub dataset"
+    "the Cornell or a ConvoKit corpus, OpenSubtitles of OPUS, DailyDialog, or subtitles (.srt, .vtt) and screenplays "
+    "(.fountain, .fdx) as zip or folder; a .jsonl, .json or .parquet file; or the id of a Hub dataset"
 )
 SUFFIXES = (".jsonl", ".json", ".parquet")
 NOT_READ = (
@@ -29,7 +31,7 @@ NOT_READ = (
 _HTML = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--")
 
 
-def form_of_file(path: Path) -> Literal["zip", "json", "parquet"]:
+def form_of_file(path: Path) -> Literal["zip", "json", "parquet", "film", "dailydialog"]:
     """Which reader a file needs.
 
     Raises:
@@ -40,6 +42,9 @@ def form_of_file(path: Path) -> Literal["zip", "json", "parquet"]:
     for start, what, cure in NOT_READ:
         if head.startswith(start):
             raise CorpusError(f"{what}, which is not read; {cure}, or give {FORMS}")
+    suffix, text = path.suffix.lower(), beginning(head)
+    if suffix in READERS or ending_by_content(text):
+        return "film"
     if head.lstrip().lower().startswith(_HTML):
         raise CorpusError(f"a web page, not a corpus; give the address of the file itself, or {FORMS}")
     if head[257:262] == b"ustar":
@@ -48,7 +53,8 @@ def form_of_file(path: Path) -> Literal["zip", "json", "parquet"]:
         return "parquet"
     if head.startswith(b"PK"):
         return "zip"
-    suffix = path.suffix.lower()
+    if END_OF_TURN in text and suffix not in SUFFIXES and not _is_json(head):
+        return "dailydialog"
     if suffix in (".csv", ".tsv", ".txt", ".xls"):
         raise CorpusError(f"a {suffix} file, which is not read; write a row a line as .jsonl, or give {FORMS}")
     if suffix == ".parquet":
@@ -70,5 +76,4 @@ def check_file(path: Path) -> None:
 
 
 def _is_json(head: bytes) -> bool:
-    mark, encoding = mark_of(head)
-    return head[len(mark) :].decode(encoding, "replace").lstrip().startswith(("{", "["))
+    return beginning(head).lstrip().startswith(("{", "["))

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from training.data.corpus.assemble import LEFT_OUT, Film, Reading, Speaker, parse_number
-from training.data.corpus.json_rows import json_rows
 from training.data.corpus.turns import SHAPES_READ, ShapeError, Turn, spell_keys, spell_shape, turns_of
 
 MESSAGES = ("messages", "conversations", "conversation", "dialog", "dialogue", "utterances")
@@ -29,21 +28,12 @@ FILM_COLUMNS = {
 }
 
 
-def read_parquet(path: Path) -> Reading:
-    """Reads a parquet file. Raises OSError or ValueError where it cannot be parsed."""
+def parquet_rows(path: Path) -> Iterator[Any]:
+    """Rows of a parquet file. Raises OSError or ValueError where it cannot be parsed."""
     import pyarrow.parquet as pq
 
-    batches = pq.ParquetFile(path).iter_batches()
-    return read((row for batch in batches for row in batch.to_pylist()), Counter())
-
-
-def read_json(path: Path) -> Reading:
-    """Reads a JSON file. Raises ValueError or UserError where it cannot be parsed."""
-    counts: Counter[str] = Counter()
-    reading = read(json_rows(lambda: path.open("rb"), path.name, counts), counts)
-    if counts["rows that cannot be read"] and not counts["conversations in the source"]:
-        note_shape(reading, "its rows are no JSON: a .jsonl file has an object a line")
-    return reading
+    for batch in pq.ParquetFile(path).iter_batches():
+        yield from batch.to_pylist()
 
 
 def read(rows: Iterable[Any], counts: Counter[str]) -> Reading:

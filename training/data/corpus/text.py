@@ -13,6 +13,11 @@ _WESTERN = "".join(bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) 
 _MARKUP = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,9}\s*/?>")
 _C1_CONTROLS = re.compile("[\x80-\x9f]")
 _CONTROL_TOKEN = re.compile(r"<\|(\w+)\|>")
+_APART = re.compile(
+    r" +(?=[.,!?;:%)\]\u2026\u2019]|n't\b|'(?:s|m|d|re|ve|ll)\b)|(?<=[(\[]) +"
+    r"|(?<=\w) +(?=['\u2019] ?(?:s|t|m|d|re|ve|ll)\b)"
+)
+_APOSTROPHE = re.compile(r"(?<=\w)(['\u2019]) (?=(?:s|t|m|d|re|ve|ll)\b)")
 
 
 def decode(raw: bytes) -> str:
@@ -59,6 +64,11 @@ def until_same(pattern: re.Pattern[str], replacement: str, text: str) -> str:
     while (replaced := pattern.sub(replacement, text)) != text:
         text = replaced
     return text
+
+
+def close_up(text: str) -> str:
+    """Text of a tokenized corpus as it is written: no space before a mark or within `do n't` and `it ' s`."""
+    return _APOSTROPHE.sub(r"\1", _APART.sub("", " ".join(text.split())))
 
 
 def clean(lines: list[str], counts: Counter[str]) -> list[str]:
