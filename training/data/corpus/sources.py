@@ -11,15 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hub.errors import UserError
 from hub.lineage import Input, pin
 from training.data.corpus import convokit, cornell, tabular
-from training.data.corpus.assemble import Corpus, CorpusError, assemble
+from training.data.corpus.assemble import Corpus, CorpusError, Reading, assemble_each
 from training.data.corpus.download import downloaded, kept_if_corpus
 from training.data.corpus.file_form import FORMS, SUFFIXES, form_of_file
+from training.data.corpus.parts import joined
 from training.recipe_schema import Source
 
 
@@ -29,8 +31,13 @@ class Located:
 
     name: str  # what the rows' `source` says
     input: Input
-    read: Callable[[], Corpus]
-    """Reads it. Raises CorpusError where it cannot be read."""
+    batches: Callable[[int], Iterator[Corpus]]
+    """Reads it one batch of conversations after the other, from a row on (`Corpus.rows`; 0: from its start, the only one
+    that a source takes which is not read by rows). Raises CorpusError where it cannot be read."""
+
+    def read(self) -> Corpus:
+        """Reads it whole. Raises CorpusError where it cannot be read."""
+        return joined(self.batches(0))
 
 
 def locate(source: Source, work: Path) -> Located:
@@ -43,16 +50,16 @@ def locate(source: Source, work: Path) -> Located:
     address = source.path.strip()
     if re.fullmatch(r"(?i)https?://.+", address):
         path = downloaded(address, work / "downloads")
-        return located_file(path, source.name, lambda: read_download(path, address))
+        return located_file(path, source.name, lambda first: read_download(path, address, first))
     if not (path := Path(source.path)).exists():
         if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", source.path) or path.suffix in (".zip", *SUFFIXES):
             raise CorpusError(f"{source.path}: no such file or folder; give {FORMS}")
         pinned = pin(source.path, "dataset", source.revision or "main")
-        return Located(source.name or source.path, pinned, lambda: read_hub(pinned, source.config))
-    return located_file(path, source.name, lambda: read(path))
+        return Located(source.name or source.path, pinned, lambda first: read_hub(pinned, source.config, first))
+    return located_file(path, source.name, lambda first: read_batches(path, first))
 
 
-def located_file(path: Path, name: str | None, reader: Callable[[], Corpus]) -> Located:
+def located_file(path: Path, name: str | None, reader: Callable[[int], Iterator[Corpus]]) -> Located:
     """A file or folder as a source, pinned by its digest, under its own name where it is given none."""
     with errors_name(path):
         digest = file_digest(path)
@@ -60,43 +67,58 @@ def located_file(path: Path, name: str | None, reader: Callable[[], Corpus]) -> 
     return Located(name, Input(name, "file", digest, digest), reader)
 
 
-def read_download(path: Path, address: str) -> Corpus:
-    """Reads a downloaded corpus. Raises CorpusError as `read` does, after it has deleted the file."""
+def read_download(path: Path, address: str, first: int = 0) -> Iterator[Corpus]:
+    """Reads a downloaded corpus. Raises CorpusError as `read_batches` does, after it has deleted the file."""
     with kept_if_corpus(path, address):
-        return read(path)
+        yield from read_batches(path, first)
 
 
 def read(path: str | Path) -> Corpus:
-    """Reads a local corpus of any form.
+    """Reads a local corpus of any form whole. Raises CorpusError as `read_batches` does."""
+    return joined(read_batches(path))
+
+
+def read_batches(path: str | Path, first: int = 0) -> Iterator[Corpus]:
+    """Reads a local corpus of any form, in batches of conversations where it is a table.
 
     Raises:
         CorpusError: the path is no corpus, a file is missing or cut off, or nothing readable is in it.
     """
     path = Path(path)
-    with errors_name(path), collector_off():
-        if not path.exists():
-            raise CorpusError(f"no such file or folder; give {FORMS}")
-        form = "folder" if path.is_dir() else form_of_file(path)
-        if form in ("json", "parquet"):
-            return assemble((tabular.read_json if form == "json" else tabular.read_parquet)(path))
-        found = convokit.named_as_now(names(path))
-        reader = cornell if form_of(found) == "cornell" else convokit
-        if missing := [name for name in reader.FILES if name not in found]:
-            raise CorpusError(f"{', '.join(missing)} not in it; such a corpus has {', '.join(reader.FILES)}")
-        optional = [name for name in (cornell.URLS,) if name in found]
-        return assemble(reader.read({name: found[name]() for name in (*reader.FILES, *optional)}))
+    with errors_name(path):
+        yield from collector_off(assemble_each(readings_of(path, first), first))
 
 
-@contextmanager
-def collector_off() -> Iterator[None]:
-    """Garbage collector held: a reader makes millions of objects and drops none, and a tenth of its time would go."""
+def readings_of(path: Path, first: int) -> Iterator[Reading]:
+    """What stands in a local corpus, by the reader that its form needs; a table is read from its row `first` on."""
+    if not path.exists():
+        raise CorpusError(f"no such file or folder; give {FORMS}")
+    form = "folder" if path.is_dir() else form_of_file(path)
+    if form in ("json", "parquet"):
+        yield from (tabular.read_json if form == "json" else tabular.read_parquet)(path, first)
+        return
+    found = convokit.named_as_now(names(path))
+    reader = cornell if form_of(found) == "cornell" else convokit
+    if missing := [name for name in reader.FILES if name not in found]:
+        raise CorpusError(f"{', '.join(missing)} not in it; such a corpus has {', '.join(reader.FILES)}")
+    optional = [name for name in (cornell.URLS,) if name in found]
+    yield reader.read({name: found[name]() for name in (*reader.FILES, *optional)})
+
+
+def collector_off(corpora: Iterator[Corpus]) -> Iterator[Corpus]:
+    """The same, with garbage collection held while one is made: a reader makes millions of objects and drops none."""
     was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+    while True:
+        gc.disable()
+        try:
+            corpus = next(corpora, None)
+        finally:
+            if was_on:
+                gc.enable()
+        if corpus is None:
+            return
+        yield corpus
+        del corpus
 
 
 @contextmanager
@@ -138,13 +160,14 @@ def form_of(found: Mapping[str, Any]) -> str:
     raise CorpusError(f"no {cornell.LINES_FILE} and no {convokit.UTTERANCES} in it, but {there}; give {FORMS}")
 
 
-def read_hub(pinned: Input, config: str | None) -> Corpus:
-    """Reads every split of a dataset of the Hub, one after the other."""
+def read_hub(pinned: Input, config: str | None, first: int = 0) -> Iterator[Corpus]:
+    """Reads every split of a dataset of the Hub, one after the other, as a stream: it is not stored on this machine."""
     from datasets import load_dataset
 
     try:
-        splits = load_dataset(pinned.repo, config, revision=pinned.revision)
-        return assemble(tabular.read((row for split in splits.values() for row in split), Counter()))
+        splits = load_dataset(pinned.repo, config, revision=pinned.revision, streaming=True)
+        rows = islice((row for split in splits.values() for row in split), first, None)
+        yield from collector_off(assemble_each(tabular.readings(rows, Counter(), first), first))
     except (CorpusError, ValueError, RuntimeError) as error:
         raise CorpusError(f"{pinned.repo}: {' '.join(str(error).split())}; see data.sources config") from error
 
