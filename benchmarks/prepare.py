@@ -137,7 +137,7 @@ def make_dataset(folder: Path, scratch: Path) -> Path:
 
 
 def peak_memory_gb() -> float:
-    """Peak resident memory of this process in GB: ru_maxrss without the parent's memory before exec, which it counts."""
+    """Peak resident memory of this process in GB, without the parent's before exec, which ru_maxrss counts."""
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1e6
 
 

@@ -1,7 +1,7 @@
 """Benchmark of the dataset's size: `python -m benchmarks.prepare_scale --corpus ZIP [--lines 300000 1000000 ...]`.
 
-The corpus is multiplied to each number of lines, as a table of conversations (.jsonl): copies of its films with titles of
-their own, in which every line of four words or more is altered, so that short lines are duplicates as between films.
+The corpus is multiplied to each number of lines, as a table of conversations (.jsonl): copies of its films with titles
+of their own, in which every line of four words or more is altered, so that short lines are duplicates as between films.
 Each table is made into a dataset, card and figure included, by a process that does nothing else. The exponent of growth
 is held by CPU seconds, all threads together: they do not tell who else uses the machine; the wall's is told beside it.
 """

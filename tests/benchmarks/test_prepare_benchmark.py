@@ -39,8 +39,8 @@ def test_what_is_timed_is_the_whole_dataset(archive, tmp_path):
         "pairs/validation.parquet": 124,
         "pairs/test.parquet": 248,
         "conversations/train.parquet": 222,
-        "conversations/validation.parquet": 45,
-        "conversations/test.parquet": 86,
+        "conversations/validation.parquet": 44,
+        "conversations/test.parquet": 87,
         "dropped/train.parquet": 1,
     }
 

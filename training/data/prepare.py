@@ -93,20 +93,19 @@ def dataset_files(data: Data, found: list[Located], repo: str, folder: Path) -> 
     return files, lineage
 
 
-def card(data: Data, made: dict[str, Any], folder: Path, licences: dict[str, Rights], **values: Any) -> bytes:
+def card(data: Data, made: dict[str, Any], folder: Path, **values: Any) -> bytes:
     """README.md of the dataset.
 
     Args:
         data: of the recipe.
         made: as `tables_made` returns it.
         folder: where the tables lie.
-        licences: by source.
-        values: `repo`, `rows`, `counts` and `lineage`, as the template takes them.
+        values: `repo`, `rows`, `counts`, `licences` and `lineage`, as the template takes them.
     """
     from hub.parquet import card_metadata
     from training.data.dataset_stats import lengths_from_lists
 
-    rights, shards = combine_rights(licences.values()), shards_made(made)
+    rights, shards = combine_rights(values["licences"].values()), shards_made(made)
     about = {
         "pretty_name": "Repartee dialogue",
         "annotations_creators": ["no-annotation"],
@@ -122,7 +121,6 @@ def card(data: Data, made: dict[str, Any], folder: Path, licences: dict[str, Rig
         widest=made["widest"],
         lengths=lengths_from_lists(made["lengths"]).quantiles(),
         system_prompt=SYSTEM_PROMPT,
-        licences=licences,
         citations=rights.citations,
         **values,
     ).encode()
@@ -150,7 +148,7 @@ def shards_made(made: dict[str, Any]) -> dict[str, dict[str, list[Shard]]]:
 
 
 def tables_made(data: Data, found: list[Located], folder: Path) -> tuple[dict[str, bytes | Path], dict[str, Any]]:
-    """Makes the tables, or takes those that an earlier start made whole; the files, and what `build_dataset` returns."""
+    """Makes the tables, or takes those that an earlier start made whole: files, and what `build_dataset` returns."""
     from training.data.batches import WeightedSource
     from training.data.pairs import FORM, build_dataset
 

@@ -1,4 +1,4 @@
-"""Tables of the dataset as shards of parquet, each written by itself: whoever is killed carries on with the next one."""
+"""Tables of the dataset as shards of parquet, each written by itself: a start after a kill makes what is missing."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def write_shard(comparison: Comparison, planned: Planned, folder: Path) -> Shard
 
 
 def pieces(planned: Planned) -> Iterator[tuple[int, int, int]]:
-    """The batches that a shard has rows of, and which of the table's rows in each; one without any has the first's none."""
+    """The batches that a shard has rows of, and which of the table's rows; an empty one has none of the first."""
     if planned.start == planned.end:
         yield 0, 0, 0
     before = 0
