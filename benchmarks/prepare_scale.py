@@ -22,7 +22,7 @@ from benchmarks.prepare import peak_memory_gb, slope
 from hub.errors import one_line_errors
 
 BARS: dict[str, tuple[str, float]] = {"scale_peak_gb": ("<=", 1.0), "scale_exponent": ("<=", 1.1)}
-LINES = (300_000, 1_000_000, 3_000_000)
+SCALES = (300_000, 1_000_000, 3_000_000)
 ALTERED_WORDS = 4  # lines of at least so many words differ between the copies
 
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, help="the Cornell corpus, zip or folder")
-    parser.add_argument("--lines", type=int, nargs="+", default=LINES, help="sizes (default: %(default)s)")
+    parser.add_argument("--lines", type=int, nargs="+", default=SCALES, help="sizes (default: %(default)s)")
     parser.add_argument("--scratch", type=Path, help="where tables and datasets lie meanwhile: 0.5 kB a line")
     parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)  # a process of its own, to measure it
     arguments = parser.parse_args(argv)

@@ -41,7 +41,7 @@ class WeightedSource:
 
 
 @dataclass(frozen=True)
-class Batch:
+class StoredBatch:
     """One batch as it lies on disk."""
 
     folder: Path
@@ -80,9 +80,9 @@ class Batch:
         return slide(self.arrays["starts"], data.context_turns)
 
 
-def open_batch(folder: Path) -> Batch:
+def open_batch(folder: Path) -> StoredBatch:
     """The batch that lies in a folder."""
-    return Batch(folder, json.loads((folder / "about.json").read_text("utf-8")))
+    return StoredBatch(folder, json.loads((folder / "about.json").read_text("utf-8")))
 
 
 def stored_batches(folder: Path) -> list[Path]:
@@ -90,7 +90,7 @@ def stored_batches(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*") if path.name.isdigit())
 
 
-def write_batches(sources: list[WeightedSource], data: Data, folder: Path, most_lines: int) -> Iterator[Batch]:
+def write_batches(sources: list[WeightedSource], data: Data, folder: Path, most_lines: int) -> Iterator[StoredBatch]:
     """Reads every source into batches of about `most_lines` lines in a folder, and yields each that is new.
 
     A batch says where reading goes on behind it (`resume`): the row of the source, and how many batches from there are
@@ -176,7 +176,7 @@ def save_runs(
         talk_split: of its conversations.
         order: `copy_order` of its pairs.
         folder: of the batch.
-        about: as in `Batch`, as far as it is known.
+        about: as in `StoredBatch`, as far as it is known.
     """
     texts = digests(corpus.lines["text"].to_pylist())
     neighbours = digests_of_ranges(texts, windows.reply - 1, windows.reply)

@@ -59,7 +59,7 @@ class Lengths:
     def quantiles(self) -> dict[str, dict[str, int]]:
         """Quantiles of the words in the line to answer and in the reply, over all splits."""
         return {
-            title: {name: int(quantile(counts, share)) for name, share in QUANTILES.items()}
+            title: {name: int(count_quantile(counts, share)) for name, share in QUANTILES.items()}
             for title, counts in (("line to answer", self.prompt), ("reply", self.completion))
         }
 
@@ -81,7 +81,7 @@ def summed(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return total
 
 
-def quantile(counts: np.ndarray, share: float) -> float:
+def count_quantile(counts: np.ndarray, share: float) -> float:
     """Quantile of lengths by how many have each, between two neighbours by their distance, as np.quantile has it."""
     until = np.cumsum(counts)
     place = share * (until[-1] - 1)

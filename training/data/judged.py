@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from training.data.batches import NEIGHBOUR_RUN, PAIR_RUN, Batch, WeightedSource, open_batch, stored_batches
+from training.data.batches import NEIGHBOUR_RUN, PAIR_RUN, StoredBatch, WeightedSource, open_batch, stored_batches
 from training.data.corpus.assemble import WeightedCorpus
 from training.data.sorted_runs import find_rows, found_rows
 from training.data.splits import DUPLICATE, KEPT, RULES, SPLIT_NAMES, cross_split_overlap, duplicates
@@ -29,7 +29,7 @@ TABLES = (
 class Judged:
     """One batch, and what became of its pairs and conversations."""
 
-    batch: Batch
+    batch: StoredBatch
     source: WeightedSource
     windows: Windows
     rule: np.ndarray  # (pairs,), index into RULES
@@ -61,7 +61,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ComparedBatches:
     """All batches, compared: `judged(place)` is one of them."""
 
     sources: Sequence[WeightedSource]
@@ -84,7 +84,7 @@ class Comparison:
         return Judged(batch, source, batch.windows(self.data), rule, copies, shared)
 
 
-def compare(sources: Sequence[WeightedSource], data: Data, folder: Path, range_records: int) -> Comparison:
+def compare(sources: Sequence[WeightedSource], data: Data, folder: Path, range_records: int) -> ComparedBatches:
     """Compares the batches in a folder: exact duplicates of pairs, and conversations that a stricter split overlaps.
 
     What is found lies in `found` inside the folder, as `sorted_runs.find_rows` leaves it.
@@ -93,4 +93,4 @@ def compare(sources: Sequence[WeightedSource], data: Data, folder: Path, range_r
     if data.drop_duplicates:
         for name, finder in ((PAIR_RUN, duplicates), (NEIGHBOUR_RUN, cross_split_overlap)):
             find_rows([batch / name for batch in batches], finder, folder / "found" / name, range_records)
-    return Comparison(sources, data, folder / "found", batches)
+    return ComparedBatches(sources, data, folder / "found", batches)

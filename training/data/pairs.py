@@ -27,7 +27,7 @@ from training.data.batches import WeightedSource, write_batches
 from training.data.corpus.assemble import Corpus, WeightedCorpus
 from training.data.judged import compare
 from training.data.shards import plan, write_shards
-from training.data.tally import summary, tally
+from training.data.tally import card_facts, tally
 from training.recipe_schema import Data
 
 Tables = dict[str, dict[str, pa.Table]]  # by config and split
@@ -54,7 +54,7 @@ def build_dataset(sources: list[WeightedSource], data: Data, folder: Path, sizes
     Returns:
         `shards`, by config and split: `pairs`, `conversations` and, where there are any, `dropped` (the pairs that a
         rule kept out: the rule's name in `rule`, their split in `split`) and `dropped_conversations` (see
-        `cross_split_overlap`); and what `tally.summary` says of them.
+        `cross_split_overlap`); and what `tally.card_facts` says of them.
     """
     scratch = folder / "batches"
     begin(scratch, {"form": FORM, **asdict(sizes)})
@@ -62,7 +62,7 @@ def build_dataset(sources: list[WeightedSource], data: Data, folder: Path, sizes
         pass
     comparison = compare(sources, data, scratch, sizes.range_records)
     total = tally(comparison, sizes.range_records)
-    said = summary(comparison, total, sizes.range_records)
+    said = card_facts(comparison, total, sizes.range_records)
     return {**said, "shards": write_shards(comparison, plan(total.rows, sizes.shard_rows), folder)}
 
 

@@ -25,6 +25,7 @@ from training.stage import CustomStage, Task, command, log_progress, read_result
 if TYPE_CHECKING:
     from hub.parquet import Shard
     from training.data.corpus.sources import Located
+    from training.data.pairs import Sizes
 
 
 def prepare_dataset(recipe: Recipe, work: Path) -> str:
@@ -69,11 +70,21 @@ def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = 
     return Lineage("prepare", settings, tuple(one.input for one in found), facts=facts or {})
 
 
-def dataset_files(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dict[str, bytes | Path], Lineage]:
-    """Files of the dataset, the card among them, and the lineage with what was counted on the way."""
+def dataset_files(
+    data: Data, found: list[Located], repo: str, folder: Path, sizes: Sizes | None = None
+) -> tuple[dict[str, bytes | Path], Lineage]:
+    """Files of the dataset, the card among them, and the lineage with what was counted on the way.
+
+    Args:
+        data: of the recipe.
+        found: its sources.
+        repo: where it will be published.
+        folder: for the tables, and for what an earlier start left there.
+        sizes: of batches and shards; None takes the usual ones.
+    """
     from training.data.dataset_stats import draw_lengths, lengths_from_lists
 
-    files, made = tables_made(data, found, folder)
+    files, made = tables_made(data, found, folder, sizes)
     shards = shards_made(made)
     rows = {
         config: {split: sum(shard.rows for shard in of_split) for split, of_split in splits.items()}
@@ -147,10 +158,12 @@ def shards_made(made: dict[str, Any]) -> dict[str, dict[str, list[Shard]]]:
     }
 
 
-def tables_made(data: Data, found: list[Located], folder: Path) -> tuple[dict[str, bytes | Path], dict[str, Any]]:
+def tables_made(
+    data: Data, found: list[Located], folder: Path, sizes: Sizes | None = None
+) -> tuple[dict[str, bytes | Path], dict[str, Any]]:
     """Makes the tables, or takes those that an earlier start made whole: files, and what `build_dataset` returns."""
     from training.data.batches import WeightedSource
-    from training.data.pairs import FORM, build_dataset
+    from training.data.pairs import FORM, SIZES, build_dataset
 
     record = folder.with_suffix(".json")
     made = read_result(record)
@@ -159,7 +172,7 @@ def tables_made(data: Data, found: list[Located], folder: Path) -> tuple[dict[st
             WeightedSource(one.name, source.weight, one.batches)
             for one, source in zip(found, data.sources, strict=True)
         ]
-        facts = {"form": FORM, **build_dataset(sources, data, folder)}
+        facts = {"form": FORM, **build_dataset(sources, data, folder, sizes or SIZES)}
         paths = [shard.path for splits in facts["shards"].values() for of in splits.values() for shard in of]
         write_result(record, {path: folder / path for path in paths}, facts)
         made = read_result(record)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from hub.parquet import Shard, shard_paths
-from training.data.judged import TABLES, Comparison
+from training.data.judged import TABLES, ComparedBatches
 
 DROPPED = "dropped"
 WRITERS = min(2, os.cpu_count() or 1)  # shards at once: each has one batch in memory
@@ -47,7 +47,9 @@ def plan(rows: dict[tuple[str, str], list[int]], shard_rows: int) -> list[Planne
     return planned
 
 
-def write_shards(comparison: Comparison, planned: list[Planned], folder: Path) -> dict[str, dict[str, list[Shard]]]:
+def write_shards(
+    comparison: ComparedBatches, planned: list[Planned], folder: Path
+) -> dict[str, dict[str, list[Shard]]]:
     """Writes under a folder the shards that are not there yet; returns all, by config and split."""
     shards: dict[str, dict[str, list[Shard]]] = {}
     with ThreadPoolExecutor(WRITERS) as pool:  # gathering and compression let other threads run
@@ -57,7 +59,7 @@ def write_shards(comparison: Comparison, planned: list[Planned], folder: Path) -
     return shards
 
 
-def write_shard(comparison: Comparison, planned: Planned, folder: Path) -> Shard:
+def write_shard(comparison: ComparedBatches, planned: Planned, folder: Path) -> Shard:
     """Writes one shard, a row group of each batch, unless it is there: its size is noted before it has its name."""
     path = folder / planned.path
     note = comparison.folder / f"{planned.path.replace('/', '-')}.json"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-HIGH, LOW, RANK, VALUE = range(4)
+HIGH, LOW, RANKING, VALUE = range(4)
 """Rows of a run, (4, records) of uint64: the key in two halves, the rank among records of its key, and a value."""
 ROW_BITS = 56  # of a rank; what stands above them is its order
 DIGEST = 16  # bytes of a key: of 10^9 keys two are the same by chance with a probability of 10^-21
@@ -55,19 +55,19 @@ def save_run(
     """
     records = np.empty((4, len(rows)), dtype=np.uint64)
     records[HIGH : LOW + 1] = np.frombuffer(keys, dtype=">u8").reshape(-1, 2).T
-    records[RANK] = np.asarray(order).astype(np.uint64) << np.uint64(ROW_BITS) | rows.astype(np.uint64)
+    records[RANKING] = np.asarray(order).astype(np.uint64) << np.uint64(ROW_BITS) | rows.astype(np.uint64)
     records[VALUE] = value
-    np.save(path, records[:, by_key(records)])
+    np.save(path, records[:, np.argsort(records[HIGH], kind="stable")])  # what ranges are cut by
 
 
 def by_key(records: np.ndarray) -> np.ndarray:
     """The order of records by key and rank."""
-    return np.lexsort((records[RANK], records[LOW], records[HIGH]))
+    return np.lexsort((records[RANKING], records[LOW], records[HIGH]))
 
 
 def order_of(records: np.ndarray) -> np.ndarray:
     """The order that each record was saved with."""
-    return records[RANK] >> np.uint64(ROW_BITS)
+    return records[RANKING] >> np.uint64(ROW_BITS)
 
 
 def key_ranges(runs: Sequence[Path], most: int) -> Iterator[np.ndarray]:
@@ -101,7 +101,7 @@ def find_rows(runs: Sequence[Path], finder: Finder, folder: Path, most: int) -> 
         new = np.ones(records.shape[1], dtype=bool)
         new[1:] = (records[HIGH, 1:] != records[HIGH, :-1]) | (records[LOW, 1:] != records[LOW, :-1])
         first = np.flatnonzero(new)[np.cumsum(new) - 1]
-        found = records[RANK, finder(records, first)] & np.uint64(2**ROW_BITS - 1)
+        found = records[RANKING, finder(records, first)] & np.uint64(2**ROW_BITS - 1)
         np.save(folder / "draft.npy", np.unique(found).astype(np.int64))
         (folder / "draft.npy").replace(folder / f"{place:06}.npy")
     (folder / "whole").touch()

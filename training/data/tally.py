@@ -11,7 +11,7 @@ import numpy as np
 from hub.rights import UNKNOWN
 from training.data.batches import FILM_RUN, open_batch
 from training.data.dataset_stats import FilmTraits, Lengths, balance, first_films
-from training.data.judged import TABLES, Comparison, Judged
+from training.data.judged import TABLES, ComparedBatches, Judged
 from training.data.sorted_runs import digests, find_rows, firsts, found_rows, save_run
 from training.data.splits import RULES, SPLIT_NAMES, film_keys
 
@@ -56,7 +56,7 @@ class Tally:
         save_run(judged.batch.folder / SPLIT_FILM_RUN, digests(names), places)
 
 
-def tally(comparison: Comparison, range_records: int) -> Tally:
+def tally(comparison: ComparedBatches, range_records: int) -> Tally:
     """Counts all batches, one after the other."""
     total = Tally()
     for place in range(len(comparison.batches)):
@@ -74,7 +74,7 @@ def tally(comparison: Comparison, range_records: int) -> Tally:
     return total
 
 
-def source_facts(comparison: Comparison, range_records: int) -> list[dict[str, Any]]:
+def source_facts(comparison: ComparedBatches, range_records: int) -> list[dict[str, Any]]:
     """Of each source, `counts` (what was read, cleaned and left out) and `rights`, those that its reader states."""
     found = comparison.folder / FILM_RUN
     find_rows([batch / FILM_RUN for batch in comparison.batches], firsts, found, range_records)
@@ -92,7 +92,7 @@ def source_facts(comparison: Comparison, range_records: int) -> list[dict[str, A
     return facts
 
 
-def summary(comparison: Comparison, total: Tally, range_records: int) -> dict[str, Any]:
+def card_facts(comparison: ComparedBatches, total: Tally, range_records: int) -> dict[str, Any]:
     """All that the card says of the rows, ready for a file of JSON."""
     shares, widest = balance(total.films, total.pairs)
     return {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chat.template import SYSTEM_PROMPT
 from training.data.corpus.assemble import Film, Reading, Speaker, WeightedCorpus, assemble
-from training.data.dataset_stats import QUANTILES, FilmTraits, quantile, shares, widest
+from training.data.dataset_stats import QUANTILES, FilmTraits, count_quantile, shares, widest
 from training.data.pairs import build_tables
 from training.data.splits import SPLIT_NAMES, split_of
 from training.recipe_schema import Data
@@ -215,4 +215,4 @@ def test_shares_by_genre_and_decade():
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.sampled_from(list(QUANTILES.values())))
 def test_quantiles_of_counts_are_those_of_the_lengths(lengths, share):
-    assert quantile(np.bincount(lengths), share) == pytest.approx(np.quantile(lengths, share))
+    assert count_quantile(np.bincount(lengths), share) == pytest.approx(np.quantile(lengths, share))

@@ -32,8 +32,8 @@ class Located:
     name: str  # what the rows' `source` says
     input: Input
     batches: Callable[[int], Iterator[Corpus]]
-    """Reads it one batch of conversations after the other, from a row on (`Corpus.rows`); 0 is its start, where a source
-    begins that is not read by rows. Raises CorpusError where it cannot be read."""
+    """Reads it one batch of conversations after the other, from a row on (`Corpus.rows`): 0 is its start, the only row
+    of a source that is not read by rows. Raises CorpusError where it cannot be read."""
 
     def read(self) -> Corpus:
         """Reads it whole. Raises CorpusError where it cannot be read."""
