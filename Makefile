@@ -125,6 +125,7 @@ bench: setup  # CORPUS=cornell_movie_dialogs_corpus.zip [TOKENIZER=FOLDER] [LLAM
 	$(PY) -m benchmarks.eval
 	$(PY) -m benchmarks.train --corpus $(CORPUS) --tokenizer $(TOKENIZER)
 	$(PY) -m benchmarks.prepare --corpus $(CORPUS) --tokenizer $(TOKENIZER)
+	$(PY) -m benchmarks.prepare_scale --corpus $(CORPUS)
 	$(PY) -m benchmarks.serve --corpus $(CORPUS) $(if $(LLAMA_PYTHON),--llama-python $(LLAMA_PYTHON))
 
 check: setup

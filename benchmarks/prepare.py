@@ -1,6 +1,6 @@
 """Benchmark of dataset and packing: `python -m benchmarks.prepare --corpus ZIP --tokenizer FOLDER_OR_HUB_ID`.
 
-Making the dataset (reading, cleaning, windows, rules, both configs, parquet, DatasetDict) is measured against one plain
+Making the dataset (reading, cleaning, windows, rules, comparison, all configs as parquet) is measured against one plain
 pass over the raw files that only splits rows into fields, and at an eighth, a quarter and half of the films for the
 exponent of its growth. Tokenizing and packing every train pair is measured against TRL's own preprocessing of the same
 dataset, which gets a process for every core. Peak memory is that of a process that does nothing else.
@@ -12,6 +12,7 @@ import argparse
 import math
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -46,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         if arguments.peak:
             make_dataset(arguments.peak, Path(scratch))
-            status = Path("/proc/self/status").read_text()  # getrusage would count the parent's memory before exec
-            print(int(status.split("VmHWM:")[1].split()[0]) / 1e6)
+            print(peak_memory_gb())
             return
         figures = measure(arguments.corpus, arguments.tokenizer, arguments.repeats, Path(scratch))
     finish_benchmark(figures, BARS)
@@ -57,6 +57,7 @@ def measure(corpus: Path, tokenizer: str, repeats: int, scratch: Path) -> dict[s
     """Prints the set-up and a table, and returns the figures by name."""
     import pyarrow
     import trl
+    from datasets import Dataset
 
     print(
         f"{corpus.name}, {tokenizer}; Python {platform.python_version()}, pyarrow {pyarrow.__version__}, "
@@ -71,7 +72,7 @@ def measure(corpus: Path, tokenizer: str, repeats: int, scratch: Path) -> dict[s
         for share, folder in zip(SHARES, folders, strict=True):
             name = f"prepare {share:g}"
             seconds[name] = min(seconds[name], timed(partial(make_dataset, folder, scratch)))
-    dataset = make_dataset(folders[-1], scratch)["pairs"]["train"]
+    dataset = Dataset.from_parquet(str(make_dataset(folders[-1], scratch) / "pairs" / "train.parquet"))
     packed, figures = pack_ours(dataset, tokenizer, scratch)
     seconds["encode and pack"] = packed
     seconds["TRL's preprocessing"] = pack_by_trl(dataset, tokenizer, scratch)
@@ -122,22 +123,22 @@ def split_only(folder: Path) -> int:
     return fields
 
 
-def make_dataset(folder: Path, scratch: Path) -> dict[str, Any]:
-    """Makes all that `training.prepare` publishes but the card; returns a DatasetDict by config."""
-    from datasets import Dataset, DatasetDict
-
-    from hub.parquet import write_tables
+def make_dataset(folder: Path, scratch: Path) -> Path:
+    """Makes all the parquet that `training.prepare` publishes, anew; returns the folder of it."""
+    from training.data.batches import WeightedSource
     from training.data.corpus import sources
-    from training.data.corpus.assemble import WeightedCorpus
-    from training.data.pairs import build_tables
+    from training.data.pairs import build_dataset
     from training.recipe_schema import Data
 
-    tables, _ = build_tables([WeightedCorpus("corpus", 1, sources.read(folder))], Data())
-    write_tables(tables, scratch / "parquet")
-    return {
-        config: DatasetDict({split: Dataset(table, fingerprint=f"{config}-{split}") for split, table in splits.items()})
-        for config, splits in tables.items()
-    }
+    shutil.rmtree(scratch / "parquet", ignore_errors=True)
+    source = WeightedSource("corpus", 1, lambda first: sources.read_batches(folder, first=first))
+    build_dataset([source], Data(), scratch / "parquet")
+    return scratch / "parquet"
+
+
+def peak_memory_gb() -> float:
+    """Peak resident memory of this process in GB, without the parent's before exec, which ru_maxrss counts."""
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1e6
 
 
 def peak_gb(folder: Path) -> float:

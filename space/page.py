@@ -27,7 +27,7 @@ from space.theme import theme
 AT_ONCE = 4  # which the engine answers in one batch where it can
 WAITING = 32  # visitors in the queue before the page says that it is busy
 MAX_THREADS = 128  # each answer that streams takes one
-SCRIPTS = ("dom.js", "gradio_gaps.js", "scene_file.js", "page.js")  # in the order in which they need one another
+PAGE_SCRIPTS = ("dom.js", "gradio_gaps.js", "scene_file.js", "page.js")  # in the order in which they need one another
 HEADER = """
 <header>
   <h1>Repartee</h1>
@@ -95,7 +95,7 @@ def model_links(models: ModelFacts) -> str:
 def script() -> str:
     """What the browser does by itself, for the head of the page, with the limits that are checked on the server."""
     limits = f"const LIMITS = {json.dumps({'line': MAX_CHARACTERS, 'scene': MAX_SCENE, 'seed': len(str(MAX_SEED))})};"
-    files = (Path(__file__).with_name(name).read_text("utf-8") for name in SCRIPTS)
+    files = (Path(__file__).with_name(name).read_text("utf-8") for name in PAGE_SCRIPTS)
     return "".join(f"<script>{content}</script>" for content in (limits, *files))
 
 

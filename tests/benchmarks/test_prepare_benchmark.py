@@ -1,11 +1,14 @@
 """The arithmetic of the benchmark, on the sample: what it measures is what it says."""
 
+import json
 import zipfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.prepare import corpus_share, make_dataset, slope, split_only
+from benchmarks.prepare_scale import make, multiply
 from training.data.corpus import cornell
 
 
@@ -30,16 +33,25 @@ def test_parts_are_whole_films(archive, tmp_path):
 
 def test_what_is_timed_is_the_whole_dataset(archive, tmp_path):
     made = make_dataset(corpus_share(archive, 1, tmp_path / "whole"), tmp_path)
-    assert {config: sum(map(len, splits.values())) for config, splits in made.items()} == {
-        "pairs": 955,
-        "conversations": 353,
-        "dropped": 1,
+    rows = {path.relative_to(made).as_posix(): len(pq.read_table(path)) for path in made.glob("*/*.parquet")}
+    assert rows == {
+        "pairs/train.parquet": 583,
+        "pairs/validation.parquet": 124,
+        "pairs/test.parquet": 248,
+        "conversations/train.parquet": 222,
+        "conversations/validation.parquet": 44,
+        "conversations/test.parquet": 87,
+        "dropped/train.parquet": 1,
     }
-    assert sorted(path.name for path in (tmp_path / "parquet" / "pairs").iterdir()) == [
-        "test.parquet",
-        "train.parquet",
-        "validation.parquet",
-    ]
+
+
+def test_a_multiplied_corpus_is_made_into_a_dataset(tmp_path):
+    assert 3000 <= multiply(Path("training/sample"), 3000, tmp_path / "talks.jsonl") < 3020
+    rows = [json.loads(row) for row in (tmp_path / "talks.jsonl").read_text().splitlines()]
+    assert len({row["movie_title"] for row in rows}) > 90  # of 45 films
+    made = make(tmp_path / "talks.jsonl", tmp_path)
+    assert 1800 < made["pairs"] < 2200  # short pairs stand in several copies, and are kept once
+    assert made["peak_gb"] < 20
 
 
 def test_the_exponent_is_that_of_the_growth():

@@ -2,11 +2,12 @@
 
 Reads the films, slides a window over every conversation, splits by film and publishes in one commit: `pairs` (prompt
 and completion, as TRL takes them), `conversations`, and `dropped`, the pairs that a rule kept out. `--dry-run` shows it
-all, card included, and sends nothing.
+all, card included, and sends nothing. Memory does not grow with the corpus; killed, it carries on where it was.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,15 @@ from hub.cards import dataset_card
 from hub.errors import UserError
 from hub.lineage import Lineage
 from hub.publish import preview_publish, publish
-from hub.rights import UNKNOWN, Rights, combine_rights, inherited_rights
+from hub.rights import UNKNOWN, Rights, combine_rights, inherited_rights, rights_from_fact
 from training.recipe import Recipe
 from training.recipe_schema import Data, Source
-from training.stage import CustomStage, Task, command, log_progress, work_folder
+from training.stage import CustomStage, Task, command, log_progress, read_result, work_folder, write_result
 
 if TYPE_CHECKING:
-    from training.data.corpus.assemble import WeightedCorpus
+    from hub.parquet import Shard
     from training.data.corpus.sources import Located
+    from training.data.pairs import Sizes
 
 
 def prepare_dataset(recipe: Recipe, work: Path) -> str:
@@ -72,69 +74,136 @@ def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = 
     return Lineage("prepare", settings, tuple(one.input for one in found), facts=facts or {})
 
 
-def dataset_files(data: Data, found: list[Located], repo: str, folder: Path) -> tuple[dict[str, bytes | Path], Lineage]:
-    """Files of the dataset, the card among them, and the lineage with what was counted on the way."""
-    from hub.parquet import write_tables
-    from training.data import dataset_stats
-    from training.data.corpus.assemble import WeightedCorpus
-    from training.data.pairs import build_tables
-    from training.data.splits import SPLIT_NAMES
+def dataset_files(
+    data: Data, found: list[Located], repo: str, folder: Path, sizes: Sizes | None = None
+) -> tuple[dict[str, bytes | Path], Lineage]:
+    """Files of the dataset, the card among them, and the lineage with what was counted on the way.
 
-    corpora = [
-        WeightedCorpus(one.name, source.weight, one.read()) for one, source in zip(found, data.sources, strict=True)
-    ]
-    tables, dropped = build_tables(corpora, data)
-    counts = Counter[str]()
-    for named in corpora:
-        counts.update(named.corpus.counts)
-    counts.update(dropped)
-    counts.update({f"{split} pairs": len(tables["pairs"][split]) for split in SPLIT_NAMES})
-    for name, count in counts.items():
-        log_progress("prepare", f"{name}: {count:,}")
-    if empty := [split for split in SPLIT_NAMES if not len(tables["pairs"][split])]:
-        raise UserError(f"no pair falls into {' and '.join(empty)}; give more films, or data.split_by=pair")
-    balance, widest = {}, {}
-    for name, shares in (("genre", dataset_stats.genres), ("decade", dataset_stats.decades)):
-        balance[name] = shares(dataset_stats.films(tables["pairs"]))
-        widest[name] = {
-            "films": dataset_stats.widest(balance[name]),
-            "pairs": dataset_stats.widest(shares(tables["pairs"])),
-        }
-        spelled = " and ".join(f"{points:.1f} points of the {unit}" for unit, points in widest[name].items())
-        log_progress("prepare", f"shares by {name} differ between splits by at most {spelled}")
-    files, metadata = write_tables(tables, folder)
-    licences = dict(zip((one.name for one in found), map(source_rights, found, data.sources, corpora), strict=True))
+    Args:
+        data: of the recipe.
+        found: its sources.
+        repo: where it will be published.
+        folder: for the tables, and for what an earlier start left there.
+        sizes: of batches and shards; None takes the usual ones.
+    """
+    from training.data.dataset_stats import draw_lengths, lengths_from_lists
+
+    files, made = tables_made(data, found, folder, sizes)
+    shards = shards_made(made)
+    rows = {
+        config: {split: sum(shard.rows for shard in of_split) for split, of_split in splits.items()}
+        for config, splits in shards.items()
+    }
+    counts = all_counts(made, rows)
+    log_made(counts, rows, made["widest"])
+    files["lengths.png"] = draw_lengths(lengths_from_lists(made["lengths"]), folder / "lengths.png")
+    stated = [rights_from_fact(source["rights"]) for source in made["sources"]]
+    licences = dict(zip((one.name for one in found), map(source_rights, found, data.sources, stated), strict=True))
     rights = combine_rights(licences.values())
-    files["lengths.png"] = dataset_stats.draw_lengths(tables["pairs"], tables["conversations"], folder / "lengths.png")
     facts = {"counts": dict(counts), "context_turns": data.context_turns, "rights": rights.as_fact()}
     lineage = lineage_of(data, found, facts)
-    card = dataset_card(
-        "dialogue",
-        {
-            "pretty_name": "Repartee dialogue",
-            "annotations_creators": ["no-annotation"],
-            **metadata,
-            **rights.license,
-        },
-        repo=repo,
-        counts=counts,
-        data=data,
-        rows={config: {split: len(table) for split, table in splits.items()} for config, splits in tables.items()},
-        balance=balance,
-        widest=widest,
-        lengths=dataset_stats.word_quantiles(tables["pairs"]),
-        system_prompt=SYSTEM_PROMPT,
-        licences=licences,
-        citations=rights.citations,
-        lineage=lineage,
+    files["README.md"] = card(
+        data, made, folder, repo=repo, rows=rows, counts=counts, licences=licences, lineage=lineage
     )
-    files["README.md"] = card.encode()
     return files, lineage
 
 
-def source_rights(found: Located, source: Source, named: WeightedCorpus) -> Rights:
-    """The licence that the recipe gives a source, else the one its reader or its own lineage states; its citations."""
-    stated = named.corpus.rights if named.corpus.rights != UNKNOWN else inherited_rights(found.input)
+def card(data: Data, made: dict[str, Any], folder: Path, **values: Any) -> bytes:
+    """README.md of the dataset.
+
+    Args:
+        data: of the recipe.
+        made: as `tables_made` returns it.
+        folder: where the tables lie.
+        values: `repo`, `rows`, `counts`, `licences` and `lineage`, as the template takes them.
+    """
+    from hub.parquet import card_metadata
+    from training.data.dataset_stats import lengths_from_lists
+
+    rights, shards = combine_rights(values["licences"].values()), shards_made(made)
+    about = {
+        "pretty_name": "Repartee dialogue",
+        "annotations_creators": ["no-annotation"],
+        **card_metadata(shards, folder),
+        **rights.license,
+    }
+    return dataset_card(
+        "dialogue",
+        about,
+        data=data,
+        example=shards["pairs"]["test"][0].path,
+        balance=made["balance"],
+        widest=made["widest"],
+        lengths=lengths_from_lists(made["lengths"]).quantiles(),
+        system_prompt=SYSTEM_PROMPT,
+        citations=rights.citations,
+        **values,
+    ).encode()
+
+
+def log_made(counts: Counter[str], rows: dict[str, dict[str, int]], widest: dict[str, dict[str, float]]) -> None:
+    """Says what was counted. Raises UserError where a split has no pair."""
+    for name, count in counts.items():
+        log_progress("prepare", f"{name}: {count:,}")
+    if empty := [split for split, count in rows["pairs"].items() if not count]:
+        raise UserError(f"no pair falls into {' and '.join(empty)}; give more films, or data.split_by=pair")
+    for name, points in widest.items():
+        spelled = " and ".join(f"{width:.1f} points of the {unit}" for unit, width in points.items())
+        log_progress("prepare", f"shares by {name} differ between splits by at most {spelled}")
+
+
+def shards_made(made: dict[str, Any]) -> dict[str, dict[str, list[Shard]]]:
+    """The shards by config and split, of what `build_dataset` returned and a file of JSON kept."""
+    from hub.parquet import Shard
+
+    return {
+        config: {split: [Shard(*shard) for shard in of_split] for split, of_split in splits.items()}
+        for config, splits in made["shards"].items()
+    }
+
+
+def tables_made(
+    data: Data, found: list[Located], folder: Path, sizes: Sizes | None = None
+) -> tuple[dict[str, bytes | Path], dict[str, Any]]:
+    """Makes the tables, or takes those that an earlier start made whole: files, and what `build_dataset` returns."""
+    from training.data.batches import WeightedSource
+    from training.data.pairs import FORM, SIZES, build_dataset
+
+    record = folder.with_suffix(".json")
+    made = read_result(record)
+    if made is None or made[1]["form"] != FORM:
+        sources = [
+            WeightedSource(one.name, source.weight, one.batches)
+            for one, source in zip(found, data.sources, strict=True)
+        ]
+        facts = {"form": FORM, **build_dataset(sources, data, folder, sizes or SIZES)}
+        paths = [shard.path for splits in facts["shards"].values() for of in splits.values() for shard in of]
+        write_result(record, {path: folder / path for path in paths}, facts)
+        made = read_result(record)
+    assert made
+    shutil.rmtree(folder / "batches", ignore_errors=True)
+    return dict(made[0]), made[1]
+
+
+def all_counts(made: dict[str, Any], rows: dict[str, dict[str, int]]) -> Counter[str]:
+    """What was read, cleaned, dropped and written, of all sources together."""
+    counts = Counter[str]()
+    for source in made["sources"]:
+        counts.update(source["counts"])
+    counts.update(made["dropped"])
+    counts.update({f"{split} pairs": count for split, count in rows["pairs"].items()})
+    return counts
+
+
+def source_rights(found: Located, source: Source, read: Rights) -> Rights:
+    """The licence that the recipe gives a source, else the one its reader or its own lineage states; its citations.
+
+    Args:
+        found: the source.
+        source: of the recipe.
+        read: what its reader states.
+    """
+    stated = read if read != UNKNOWN else inherited_rights(found.input)
     return Rights({"license": source.license} if source.license else stated.license, stated.citations)
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from training.data import dataset_stats
+from training.data.batches import WeightedSource
 from training.data.corpus import sources
 from training.data.corpus.assemble import WeightedCorpus
-from training.data.pairs import build_tables
+from training.data.pairs import build_dataset, build_tables
 from training.data.splits import SPLIT_NAMES
 from training.recipe_schema import Data
 
@@ -119,10 +119,15 @@ def test_no_pair_of_words_is_trained_on_and_tested(tables, config):
     assert not validation & test
 
 
-def test_genres_and_decades_are_balanced(tables):
-    films = dataset_stats.films(tables["pairs"])
-    assert sum(map(len, films.values())) == 617
-    assert dataset_stats.widest(dataset_stats.genres(films)) <= 6
-    assert dataset_stats.widest(dataset_stats.decades(films)) <= 6
-    shares = [len(tables["pairs"][split]) for split in SPLIT_NAMES]
-    assert [round(100 * share / sum(shares)) for share in shares] == [62, 18, 20]
+def test_genres_and_decades_are_balanced(tables, tmp_path_factory):
+    made = build_dataset(
+        [WeightedSource("cornell", 1, lambda first: sources.read_batches(CORPUS, first=first))],
+        Data(),
+        tmp_path_factory.mktemp("made"),
+    )
+    (source,) = made["sources"]
+    assert source["counts"]["films"] == 617
+    assert made["widest"]["genre"]["films"] <= 6
+    assert made["widest"]["decade"]["films"] <= 6
+    pairs = [len(tables["pairs"][split]) for split in SPLIT_NAMES]
+    assert [round(100 * share / sum(pairs)) for share in pairs] == [62, 18, 20]

@@ -2,13 +2,14 @@
 
 from itertools import pairwise
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chat.template import SYSTEM_PROMPT
 from training.data.corpus.assemble import Film, Reading, Speaker, WeightedCorpus, assemble
-from training.data.dataset_stats import decades, genres, widest
+from training.data.dataset_stats import QUANTILES, FilmTraits, count_quantile, shares, widest
 from training.data.pairs import build_tables
 from training.data.splits import SPLIT_NAMES, split_of
 from training.recipe_schema import Data
@@ -200,12 +201,18 @@ def test_sources_stand_side_by_side_and_film_titles_join_them():
 
 
 def test_shares_by_genre_and_decade():
-    tables = pairs([(0, ["a", "b", "c"]), (10, ["d", "e"]), (11, ["f", "g"])])  # films of 1990, 2000 and 2001
-    whole = pa.concat_tables(tables["pairs"].values())
-    early = whole.filter(pc.equal(whole["year"], 1990))
-    assert decades({"train": whole, "test": early}) == {
-        "1990s": {"train": 0.5, "test": 1.0},
-        "2000s": {"train": 0.5, "test": 0.0},
+    early, late, later = Film("a", year=1990, genres=("drama",)), Film("b", year=2000, genres=("drama",)), Film("c")
+    traits = FilmTraits()
+    traits.add("train", [(early, 2), (late, 1), (later, 1)])
+    traits.add("test", [(early, 2)])
+    assert shares(traits.decade, traits.rows) == {
+        "1990s": {"train": 0.5, "validation": 0.0, "test": 1.0},
+        "2000s": {"train": 0.25, "validation": 0.0, "test": 0.0},
     }
-    assert widest(decades({"train": whole, "test": early})) == 50
-    assert genres({"train": whole, "test": early}) == {"drama": {"train": 1.0, "test": 1.0}}
+    assert shares(traits.genre, traits.rows) == {"drama": {"train": 0.75, "validation": 0.0, "test": 1.0}}
+    assert widest(shares(traits.decade, traits.rows)) == 100
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.sampled_from(list(QUANTILES.values())))
+def test_quantiles_of_counts_are_those_of_the_lengths(lengths, share):
+    assert count_quantile(np.bincount(lengths), share) == pytest.approx(np.quantile(lengths, share))

@@ -17,7 +17,6 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from hub.errors import UserError
 from training.data import prepare
 from training.data.corpus import convokit, cornell
-from training.data.corpus.assemble import WeightedCorpus
 from training.data.corpus.sources import read
 from training.recipe import load
 from training.recipe_schema import Source
@@ -158,7 +157,7 @@ def test_the_cornell_corpus_is_known_by_its_films_and_cited_in_either_form(hub_u
     again = prepare.source_rights(
         *(prepare.located(recipe("x", "data.sources=theirs/repartee-dialogue").data, tmp_path)),
         Source("theirs/repartee-dialogue"),
-        WeightedCorpus("x", 1, read("training/sample")),
+        read("training/sample").rights,
     )
     assert again == cornell.RIGHTS  # a dataset of ours hands on what it was made of
     conversation = {"meta": {"movie_idx": "m0", "movie_name": "10 things i hate about you"}}

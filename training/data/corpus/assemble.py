@@ -2,13 +2,14 @@
 
 A reader (`cornell`, `convokit`, `table`) says what stands in a source; `assemble` applies the same rules to all of
 them. Nothing is dropped in silence: `Corpus.counts` says how often each rule was used. `sources` finds out which reader
-a path, an address or a Hub id needs.
+a path, an address or a Hub id needs. A reader returns one `Reading`, or yields one after the other where a source may
+be larger than memory: no line and no conversation stands in two of them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -70,6 +71,8 @@ class Reading:
     rights: Rights = UNKNOWN
     unread: str = ""
     """The first thing of a shape that is not read, and which are read: for the error where nothing is left."""
+    rows: int = 0
+    """Rows of the source up to the end of this reading, where one of several; 0 where it is not read by rows."""
 
 
 @dataclass
@@ -82,6 +85,7 @@ class Corpus:
     lines: pa.Table  # line_id, text, raw_text, speaker (name, gender, position); in the order in which they are spoken
     counts: Counter[str]
     rights: Rights = UNKNOWN
+    rows: int = 0  # as `Reading.rows`
 
     def talks(self) -> Iterator[tuple[Film, list[str]]]:
         """Yields each conversation as its film and its cleaned lines."""
@@ -96,8 +100,30 @@ def assemble(reading: Reading) -> Corpus:
     Raises:
         CorpusError: no conversation is left.
     """
-    import pyarrow as pa
+    (corpus,) = assemble_each([reading])
+    return corpus
 
+
+def assemble_each(readings: Iterable[Reading], first: int = 0) -> Iterator[Corpus]:
+    """Assembles the readings of one source, one at a time.
+
+    Raises:
+        CorpusError: no conversation is left at the end of a source that was read from its start, not from row `first`.
+    """
+    counts, unread, found = Counter[str](), "", False
+    for reading in readings:
+        corpus = assemble_one(reading)
+        counts.update(corpus.counts)
+        unread = unread or reading.unread
+        found = found or len(corpus.film_of) > 0
+        yield corpus
+    if not found and not first:
+        seen = unread or "each needs two neighbouring lines with text"
+        raise CorpusError(f"no conversation of two lines could be read ({spell(counts)}); {seen}")
+
+
+def assemble_one(reading: Reading) -> Corpus:
+    """One reading by the rules of `assemble`; of several, one may be left without any conversation."""
     counts = reading.counts
     raw_text = whole_ones(reading.raw_text)
     films = [
@@ -115,20 +141,26 @@ def assemble(reading: Reading) -> Corpus:
                 film_of.append(film)
             elif run:
                 counts["lines left alone by a gap"] += 1
-    if not film_of:
-        seen = reading.unread or "each needs two neighbouring lines with text"
-        raise CorpusError(f"no conversation of two lines could be read ({spell(counts)}); {seen}")
     counts["lines"] = len(texts)
     counts["lines without text"] = texts.count("")
     counts["lines in no conversation"] = sum(free)
     counts["conversations"] = len(film_of)
     counts["lines in conversations"] = len(order)
     counts["films"] = len(set(film_of))
+    lines_as_read = line_table(reading, texts, raw_text).take(np.array(order, dtype=np.int64))
+    of_talks, bounds = np.array(film_of, dtype=np.int64), np.array(starts)
+    return Corpus(films, of_talks, bounds, lines_as_read, counts, reading.rights, reading.rows)
+
+
+def line_table(reading: Reading, texts: list[str], raw_text: list[str]) -> pa.Table:
+    """The lines of a reading as `Corpus.lines` has them, in the order of the reading."""
+    import pyarrow as pa
+
     speakers = pa.array(
         [speaker._replace(name=whole(speaker.name))._asdict() for speaker in reading.speakers],
         pa.struct({"name": pa.string(), "gender": pa.string(), "position": pa.int32()}),
     )
-    lines_as_read = pa.table(
+    return pa.table(
         {
             "line_id": pa.array(whole_ones(reading.line_ids), pa.string()),
             "text": pa.array(texts, pa.string()),
@@ -136,7 +168,6 @@ def assemble(reading: Reading) -> Corpus:
             "speaker": speakers.take(pa.array(reading.speaker_of, pa.int32())),
         }
     )
-    return Corpus(films, np.array(film_of), np.array(starts), lines_as_read.take(order), counts, reading.rights)
 
 
 def runs(lines: list[int], free: list[bool], texts: list[str], counts: Counter[str]) -> Iterator[list[int]]:

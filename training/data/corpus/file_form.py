@@ -71,8 +71,15 @@ def check_file(path: Path) -> None:
     form = form_of_file(path)
     if form == "zip" and not zipfile.is_zipfile(path):
         raise CorpusError("not a readable zip: its end is missing; get it again from where it came")
-    if form == "parquet" and not path.read_bytes().endswith(b"PAR1"):
+    if form == "parquet" and not ends_with(path, b"PAR1"):
         raise CorpusError("damaged: the end of the parquet file is missing; get it again from where it came")
+
+
+def ends_with(path: Path, end: bytes) -> bool:
+    """Whether these are the last bytes of a file, which is not read for it."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(end)))
+        return file.read() == end
 
 
 def _is_json(head: bytes) -> bool:

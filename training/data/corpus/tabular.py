@@ -2,12 +2,14 @@
 
 A row is one conversation, in one of the columns `MESSAGES`; `turns` says which shapes of it are read. Where there are
 columns of a film's, in the names of our own dataset or in common ones, they are taken as well. System and tool turns
-are no part of a conversation, which ends there; turns of one speaker in a row are one turn.
+are no part of a conversation, which ends there; turns of one speaker in a row are one turn. Rows are read in batches,
+so that a table may be larger than memory (but for a .json file that is one list).
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +18,9 @@ from typing import Any
 from training.data.corpus.assemble import LEFT_OUT, Film, Reading, Speaker, parse_number
 from training.data.corpus.turns import SHAPES_READ, ShapeError, Turn, spell_keys, spell_shape, turns_of
 
+LINES_AT_ONCE = 50_000
+"""Lines of a batch: what is in memory of a source, whatever its size."""
+ROWS_AT_ONCE = 2_000  # of a parquet file, decoded together
 MESSAGES = ("messages", "conversations", "conversation", "dialog", "dialogue", "utterances")
 FILM_COLUMNS = {
     "id": ("movie_id", "film_id", "imdb_id"),
@@ -29,37 +34,65 @@ FILM_COLUMNS = {
 
 
 def parquet_rows(path: Path) -> Iterator[Any]:
-    """Rows of a parquet file. Raises OSError or ValueError where it cannot be parsed."""
+    """Yields the rows of a parquet file. Raises OSError or ValueError where it cannot be parsed."""
     import pyarrow.parquet as pq
 
-    for batch in pq.ParquetFile(path).iter_batches():
+    for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(ROWS_AT_ONCE):
         yield from batch.to_pylist()
 
 
-def read(rows: Iterable[Any], counts: Counter[str]) -> Reading:
-    """Reads rows as `datasets` gives them. What is not read is counted, and the first such shape is kept."""
-    reading = Reading([], [], [], [], [], [], counts)
+def readings(rows: Iterable[Any], counts: Counter[str], first: int = 0) -> Iterator[Reading]:
+    """Reads rows in batches of about LINES_AT_ONCE lines, each as `read` does.
+
+    Args:
+        rows: as `datasets` gives them.
+        counts: what the iterator of the rows counts by itself; it is moved to the batch in which it was counted.
+        first: the place of the first row in the source, by which its lines are named.
+    """
+    rows = iter(rows)
+    while True:
+        reading = read(rows, Counter(), first, LINES_AT_ONCE)
+        reading.counts.update(counts)
+        counts.clear()
+        if reading.rows == first and not reading.counts:
+            return
+        first = reading.rows
+        yield reading
+
+
+def read(rows: Iterable[Any], counts: Counter[str], first: int = 0, most_lines: float = math.inf) -> Reading:
+    """Reads rows until there are lines enough. What is not read is counted, and the first such shape is kept."""
+    reading = Reading([], [], [], [], [], [], counts, rows=first)
     films: dict[Film, int] = {}
     speakers: dict[Speaker, int] = {}
-    for index, row in enumerate(rows):
-        try:
-            turns = turns_of(value := row[column_of(row)], counts)
-        except ShapeError as error:
-            reason, seen = error.args
-            counts[reason] += 1
-            note_shape(reading, seen)
-            continue
-        if not any(turn.text for turn in turns):
-            note_shape(reading, f"the turns of a row are {spell_shape(value)}")
-        counts["conversations in the source"] += 1
-        lines = lines_of(turns, index, reading, speakers)
-        film = film_of(row)
-        if film.key is None:  # without a film, a conversation is its own, whatever its place in the file
-            texts = "\n".join(reading.raw_text[line] for line in lines if line >= 0)
-            film = film._replace(id="text-" + hashlib.sha256(texts.encode(errors="replace")).hexdigest()[:16])
-        reading.conversations.append((films.setdefault(film, len(films)), lines))
+    for row in rows:
+        add_row(row, reading, films, speakers)
+        reading.rows += 1
+        if len(reading.line_ids) >= most_lines or reading.rows - first >= most_lines:
+            break
     reading.films, reading.speakers = list(films), list(speakers)
     return reading
+
+
+def add_row(row: Any, reading: Reading, films: dict[Film, int], speakers: dict[Speaker, int]) -> None:
+    """Adds the conversation that a row holds, or counts why it holds none."""
+    counts = reading.counts
+    try:
+        turns = turns_of(value := row[column_of(row)], counts)
+    except ShapeError as error:
+        reason, seen = error.args
+        counts[reason] += 1
+        note_shape(reading, seen)
+        return
+    if not any(turn.text for turn in turns):
+        note_shape(reading, f"the turns of a row are {spell_shape(value)}")
+    counts["conversations in the source"] += 1
+    lines = lines_of(turns, reading.rows, reading, speakers)
+    film = film_of(row)
+    if film.key is None:  # without a film, a conversation is its own, whatever its place in the file
+        texts = "\n".join(reading.raw_text[line] for line in lines if line >= 0)
+        film = film._replace(id="text-" + hashlib.sha256(texts.encode(errors="replace")).hexdigest()[:16])
+    reading.conversations.append((films.setdefault(film, len(films)), lines))
 
 
 def note_shape(reading: Reading, seen: str) -> None:

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from training.data.corpus import film_files, sources
+from training.data.corpus import film_files, sources, tabular
 from training.data.corpus.assemble import CorpusError, Film
 from training.data.corpus.film_files import film_of_file, read_films
 from training.data.corpus.members import members_of
@@ -105,3 +105,18 @@ def test_refusals_name_the_first_file(tmp_path):
 )
 def test_films_by_name(name, title, year):
     assert film_of_file(name) == Film(name, title, year=year)
+
+
+def test_films_are_read_in_batches_and_on_from_any_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(tabular, "LINES_AT_ONCE", 6)
+    for number in range(9):
+        lines = "".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\n- {number} said {n}.\n\n" for n in range(1, 5))
+        (tmp_path / f"film{number}.srt").write_text(lines)
+    whole = list(sources.read_batches(tmp_path))
+    assert len(whole) > 3
+    assert [corpus.rows for corpus in whole] == sorted({corpus.rows for corpus in whole})
+    texts = [text for corpus in whole for _, talk in corpus.talks() for text in talk]
+    assert texts == [f"{number} said {n}." for number in range(9) for n in range(1, 5)]
+    for place, corpus in enumerate(whole[:-1]):
+        rest = list(sources.read_batches(tmp_path, first=corpus.rows))
+        assert [one.lines for one in rest] == [one.lines for one in whole[place + 1 :]]

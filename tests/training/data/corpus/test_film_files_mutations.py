@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from training.data.corpus import cues, sources
 from training.data.corpus.assemble import CorpusError, assemble
+from training.data.corpus.film_reading import join_readings
 from training.data.corpus.members import file_member
 from training.data.corpus.text import decode_western
 from training.recipe_source import Source
@@ -101,15 +102,20 @@ def noisy(content: bytes, chance: random.Random) -> bytes:
 
 
 def words(text: str) -> set[str]:
-    return set(re.findall(r"\bword\d+\b", text))
+    return set(re.findall(r"\bword\d+\b", text.replace("__eou__", " ")))
 
 
 def read_form(folder, name: str, content: bytes):
     (folder / name).write_bytes(content)
     if name.startswith("OpenSubtitles"):
         (folder / "OpenSubtitles.en-fr.ids").write_text(IDS)
-        return sources.reading_of(folder, Source("x"))
-    return sources.reading_of(folder / name, Source("x"))
+        return read_whole(folder)
+    return read_whole(folder / name)
+
+
+def read_whole(path):
+    """All readings of a path as one, before any rule is applied."""
+    return join_readings(sources.readings_of(path, Source("x"), 0))
 
 
 def read_or_refuse(read, path):
@@ -174,7 +180,7 @@ def test_nor_do_any_bytes(tmp_path, name, content):
 def test_nor_do_any_ids(tmp_path, ids, lines):
     (tmp_path / "OpenSubtitles.en-fr.ids").write_text("\n".join(ids), "utf-8", newline="")
     (tmp_path / "OpenSubtitles.en-fr.en").write_text("\n".join(lines), "utf-8", errors="replace", newline="")
-    counts = sources.reading_of(tmp_path, Source("x")).counts
+    counts = read_whole(tmp_path).counts
     read = counts["sentences in the source"] + counts["ids without a line of text"]
     assert read == file_lines(tmp_path / "OpenSubtitles.en-fr.ids")
 

@@ -1,0 +1,194 @@
+"""Batches of conversations on disk: what is read of the sources, with all that can be told of a batch by itself.
+
+Each batch is a folder, renamed to its number when it is whole. Beside the lines it holds sorted runs (`sorted_runs`) of
+what is compared between batches: pairs, neighbouring lines and films.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hub.rights import Rights, rights_from_fact
+from training.data.corpus.assemble import Corpus, Film, WeightedCorpus
+from training.data.corpus.parts import parts
+from training.data.sorted_runs import digests, digests_of_ranges, save_run
+from training.data.splits import copy_order, film_keys, own_rules, splits_of, weights
+from training.data.windows import Windows, slide
+from training.recipe_schema import Data
+
+PAIR_RUN, NEIGHBOUR_RUN, FILM_RUN = "pairs.npy", "neighbours.npy", "films.npy"
+ARRAYS = ("film_of", "starts", "talk_split", "pair_split", "copies", "rule")
+
+
+@dataclass(frozen=True)
+class WeightedSource:
+    """A source, what its rows say in `source`, and how often its train pairs are taken."""
+
+    name: str
+    weight: float
+    batches: Callable[[int], Iterable[Corpus]]
+    """Reads it, as `Located.batches` does."""
+
+
+@dataclass(frozen=True)
+class StoredBatch:
+    """One batch as it lies on disk."""
+
+    folder: Path
+    about: dict[str, Any]
+    """`source` (its place among the sources), `first_pair` and `first_talk` (the place of its first one among all),
+    `pairs`, `talks` (how many it has), `counts`, `rights`, `resume` (see `write_batches`)."""
+
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By name: `film_of` and `starts` of the corpus, splits of conversations and pairs, `copies` and own `rule`."""
+        with np.load(self.folder / "arrays.npz") as stored:
+            return {name: stored[name] for name in ARRAYS}
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What was counted when it was read."""
+        return Counter(self.about["counts"])
+
+    @property
+    def rights(self) -> Rights:
+        """Those that its reader states."""
+        return rights_from_fact(self.about["rights"])
+
+    def corpus(self) -> Corpus:
+        """Its conversations. The lines are mapped from the file."""
+        lines = pa.ipc.open_file(pa.memory_map(str(self.folder / "lines.arrow"))).read_all()
+        return Corpus(self.films(), self.arrays["film_of"], self.arrays["starts"], lines, self.counts, self.rights)
+
+    def films(self) -> list[Film]:
+        """Those of its conversations, as `Corpus.films`."""
+        stored = json.loads((self.folder / "films.json").read_text("utf-8"))
+        return [Film(**{**film, "genres": tuple(film["genres"])}) for film in stored]
+
+    def windows(self, data: Data) -> Windows:
+        """Those of its pairs."""
+        return slide(self.arrays["starts"], data.context_turns)
+
+
+def open_batch(folder: Path) -> StoredBatch:
+    """The batch that lies in a folder."""
+    return StoredBatch(folder, json.loads((folder / "about.json").read_text("utf-8")))
+
+
+def stored_batches(folder: Path) -> list[Path]:
+    """The folders of the whole batches in a folder, in order."""
+    return sorted(path for path in folder.glob("*") if path.name.isdigit())
+
+
+def write_batches(sources: list[WeightedSource], data: Data, folder: Path, most_lines: int) -> Iterator[StoredBatch]:
+    """Reads every source into batches of about `most_lines` lines in a folder, and yields each that is new.
+
+    A batch says where reading goes on behind it (`resume`): the row of the source, and how many batches from there are
+    done. A table is read on from the row, its earlier rows are passed over; any other source is read again, and what is
+    there already is passed over.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for draft in folder.glob("*.draft"):
+        shutil.rmtree(draft)
+    last = open_batch(done[-1]).about if (done := stored_batches(folder)) else None
+    number = len(done)
+    pairs, talks = (last[f"first_{unit}"] + last[f"{unit}s"] if last else 0 for unit in ("pair", "talk"))
+    for place, source in enumerate(sources):
+        if (read := folder / f"source-{place}.read").exists():
+            continue
+        row, skipped = last["resume"] if last and last["source"] == place else (0, 0)
+        for corpus, resume in resumable_parts(source.batches(row), row, skipped, most_lines):
+            draft = folder / f"{number:06}.draft"
+            draft.mkdir()
+            named = WeightedCorpus(source.name, source.weight, corpus)
+            about = {"source": place, "first_pair": pairs, "first_talk": talks, "resume": resume}
+            pairs, talks = write_batch(named, data, draft, about)
+            draft.rename(folder / f"{number:06}")
+            yield open_batch(folder / f"{number:06}")
+            number += 1
+        read.touch()
+
+
+def resumable_parts(
+    corpora: Iterable[Corpus], row: int, skipped: int, most_lines: int
+) -> Iterator[tuple[Corpus, tuple[int, int]]]:
+    """Yields the parts of corpora, from the one after `skipped` on, and with each where reading goes on behind it."""
+    done = 0
+    for corpus in corpora:
+        every = list(parts(corpus, most_lines))
+        for part in every:
+            done += 1
+            if part is every[-1] and corpus.rows > row:
+                row, done = corpus.rows, 0
+            if skipped:
+                skipped -= 1
+            else:
+                yield part, (row, done)
+
+
+def write_batch(named: WeightedCorpus, data: Data, folder: Path, about: dict[str, Any]) -> tuple[int, int]:
+    """Writes a batch into a folder; returns the places of the first pair and the first conversation behind it."""
+    corpus = named.corpus
+    windows = slide(corpus.starts, data.context_turns)
+    talk_split, pair_split = splits_of(corpus, windows, data)
+    copies = weights(named, windows, pair_split, data.salt)
+    rule = own_rules(corpus, windows, copies, data)
+    lines = corpus.lines.combine_chunks()
+    with pa.ipc.new_file(str(folder / "lines.arrow"), lines.schema) as writer:
+        writer.write_table(lines)
+    stored = (corpus.film_of, corpus.starts, talk_split, pair_split, copies, rule)
+    named_arrays: Any = dict(zip(ARRAYS, stored, strict=True))
+    np.savez(folder / "arrays.npz", **named_arrays)
+    save_runs(corpus, windows, talk_split, copy_order(pair_split, copies), folder, about)
+    about |= {
+        "pairs": len(rule),
+        "talks": len(talk_split),
+        "counts": dict(corpus.counts),
+        "rights": corpus.rights.as_fact(),
+    }
+    (folder / "films.json").write_text(json.dumps([film._asdict() for film in corpus.films]), "utf-8")
+    (folder / "about.json").write_text(json.dumps(about), "utf-8")
+    return about["first_pair"] + len(rule), about["first_talk"] + len(talk_split)
+
+
+def save_runs(
+    corpus: Corpus,
+    windows: Windows,
+    talk_split: np.ndarray,
+    order: np.ndarray,
+    folder: Path,
+    about: dict[str, Any],
+) -> None:
+    """Writes the sorted runs of a batch: its pairs, every two neighbouring lines, and its films.
+
+    Args:
+        corpus: of the batch.
+        windows: of its pairs.
+        talk_split: of its conversations.
+        order: `copy_order` of its pairs.
+        folder: of the batch.
+        about: as in `StoredBatch`, as far as it is known.
+    """
+    texts = digests(corpus.lines["text"].to_pylist())
+    neighbours = digests_of_ranges(texts, windows.reply - 1, windows.reply)
+    one_line = bool((windows.first == windows.reply - 1).all())
+    pairs = neighbours if one_line else digests_of_ranges(texts, windows.first, windows.reply)
+    talk = about["first_talk"] + np.arange(len(talk_split))
+    talk_order = copy_order(talk_split, np.ones(len(talk_split)))
+    film = np.frombuffer(digests(film_keys(corpus)), dtype=">u8")[::2][corpus.film_of]
+    rows = about["first_pair"] + np.arange(len(order))
+    save_run(folder / PAIR_RUN, pairs, rows, order, film[windows.talk])
+    save_run(folder / NEIGHBOUR_RUN, neighbours, talk[windows.talk], talk_order[windows.talk])
+    used, first = np.unique(corpus.film_of, return_index=True)
+    facts = digests([f"{about['source']} {corpus.films[place]!r}" for place in used.tolist()])
+    save_run(folder / FILM_RUN, facts, talk[first])

@@ -1,0 +1,96 @@
+"""Batches after they were compared with all others: which rows each has in every table of the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from training.data.batches import NEIGHBOUR_RUN, PAIR_RUN, StoredBatch, WeightedSource, open_batch, stored_batches
+from training.data.corpus.assemble import WeightedCorpus
+from training.data.sorted_runs import find_rows, found_rows
+from training.data.splits import DUPLICATE, KEPT, RULES, SPLIT_NAMES, cross_split_overlap, duplicates
+from training.data.windows import Windows, conversation_table, pair_table
+from training.recipe_schema import Data
+
+TABLES = (
+    *(("pairs", split) for split in SPLIT_NAMES),
+    *(("conversations", split) for split in SPLIT_NAMES),
+    ("dropped", "train"),
+    ("dropped_conversations", "train"),
+)
+"""Config and split of every table. Those of `dropped` have the split of their rows in a column."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One batch, and what became of its pairs and conversations."""
+
+    batch: StoredBatch
+    source: WeightedSource
+    windows: Windows
+    rule: np.ndarray  # (pairs,), index into RULES
+    copies: np.ndarray  # (pairs,), how often each is in the dataset; 0 where a rule keeps it out
+    shared: np.ndarray  # (conversations,) of bool: found by `cross_split_overlap`
+
+    def rows(self, config: str, split: str) -> np.ndarray:
+        """The places of the pairs or conversations that are the rows of a table, as often as they are in it."""
+        code = SPLIT_NAMES.index(split)
+        if config == "pairs":
+            copies = np.where(self.batch.arrays["pair_split"] == code, self.copies, 0)
+            return np.repeat(np.arange(len(copies)), copies)
+        if config == "conversations":
+            return np.flatnonzero((self.batch.arrays["talk_split"] == code) & ~self.shared)
+        return np.flatnonzero(self.shared if config == "dropped_conversations" else self.rule != KEPT)
+
+    def table(self, config: str, rows: np.ndarray) -> pa.Table:
+        """The table's rows for these places."""
+        named = WeightedCorpus(self.source.name, self.source.weight, self.batch.corpus())
+        if config.endswith("conversations"):
+            table, split = conversation_table(named, rows), self.batch.arrays["talk_split"]
+        else:
+            table, split = pair_table(named, self.windows.take(rows)), self.batch.arrays["pair_split"]
+        if config.startswith("dropped"):
+            table = table.append_column("split", pa.array(SPLIT_NAMES).take(pa.array(split[rows])))
+        if config == "dropped":
+            table = table.append_column("rule", pa.array(RULES).take(pa.array(self.rule[rows])))
+        return table
+
+
+@dataclass(frozen=True)
+class ComparedBatches:
+    """All batches, compared: `judged(place)` is one of them."""
+
+    sources: Sequence[WeightedSource]
+    data: Data
+    folder: Path
+    batches: list[Path]
+
+    def judged(self, place: int) -> Judged:
+        """The batch at a place. It is read anew at each call, so that no more than one is in memory."""
+        batch = open_batch(self.batches[place])
+        rule = batch.arrays["rule"].copy()
+        first, talk = batch.about["first_pair"], batch.about["first_talk"]
+        shared = np.zeros(batch.about["talks"], dtype=bool)
+        if self.data.drop_duplicates:
+            again = found_rows(self.folder / PAIR_RUN, first, first + len(rule)) - first
+            rule[again[rule[again] == KEPT]] = DUPLICATE
+            shared[found_rows(self.folder / NEIGHBOUR_RUN, talk, talk + len(shared)) - talk] = True
+        copies = np.where(rule == KEPT, batch.arrays["copies"], 0)
+        source = self.sources[batch.about["source"]]
+        return Judged(batch, source, batch.windows(self.data), rule, copies, shared)
+
+
+def compare(sources: Sequence[WeightedSource], data: Data, folder: Path, range_records: int) -> ComparedBatches:
+    """Compares the batches in a folder: exact duplicates of pairs, and conversations that a stricter split overlaps.
+
+    What is found lies in `found` inside the folder, as `sorted_runs.find_rows` leaves it.
+    """
+    batches = stored_batches(folder)
+    if data.drop_duplicates:
+        for name, finder in ((PAIR_RUN, duplicates), (NEIGHBOUR_RUN, cross_split_overlap)):
+            find_rows([batch / name for batch in batches], finder, folder / "found" / name, range_records)
+    return ComparedBatches(sources, data, folder / "found", batches)

@@ -1,0 +1,121 @@
+"""External sorting: equal keys are found among more records than memory holds.
+
+A batch leaves its records as one sorted run, a file. All runs are then read together, one range of keys after the
+other, so that a range holds every record of its keys and is small; what is found in it is left as a file of rows.
+
+    run 0   [a c f | k m]     range 0 of all runs   a a c c f   ->  rows found in range 0, sorted
+    run 1   [a c   | m z]     range 1               k m m z     ->  rows found in range 1, sorted
+
+Keys are sha256 digests, spread evenly, so that ranges of equal width hold about as many records. Every file is renamed
+to its name when it is whole: whoever is killed carries on with the next one.
+
+Source: Knuth, "The Art of Computer Programming" 3, section 5.4 (external sorting), with distribution by key in place of
+the merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+HIGH, LOW, RANKING, VALUE = range(4)
+"""Rows of a run, (4, records) of uint64: the key in two halves, the rank among records of its key, and a value."""
+ROW_BITS = 56  # of a rank; what stands above them is its order
+DIGEST = 16  # bytes of a key: of 10^9 keys two are the same by chance with a probability of 10^-21
+
+Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Sorted records, and for each the place of the first of its key, to a mask of the records that are wanted."""
+
+
+def digests(texts: Sequence[str]) -> bytes:
+    """Keys of texts, one after the other, each the first DIGEST bytes of its sha256."""
+    return b"".join([sha256(text.encode()).digest()[:DIGEST] for text in texts])
+
+
+def digests_of_ranges(content: bytes, first: np.ndarray, last: np.ndarray) -> bytes:
+    """Keys of ranges of keys, both ends included: of sequences of texts, where `content` is that of the texts."""
+    starts, ends = (first * DIGEST).tolist(), ((last + 1) * DIGEST).tolist()
+    return b"".join([sha256(content[s:e]).digest()[:DIGEST] for s, e in zip(starts, ends, strict=True)])
+
+
+def save_run(
+    path: Path, keys: bytes, rows: np.ndarray, order: np.ndarray | int = 0, value: np.ndarray | int = 0
+) -> None:
+    """Writes records as a sorted run.
+
+    Args:
+        path: a file that is not there yet.
+        keys: as `digests` has them.
+        rows: (records,), below 2^ROW_BITS; what is found is told by them.
+        order: which of a key comes first: the lowest order, and of those the lowest row; below 256.
+        value: whatever a finder asks for, of 64 bits.
+    """
+    records = np.empty((4, len(rows)), dtype=np.uint64)
+    records[HIGH : LOW + 1] = np.frombuffer(keys, dtype=">u8").reshape(-1, 2).T
+    records[RANKING] = np.asarray(order).astype(np.uint64) << np.uint64(ROW_BITS) | rows.astype(np.uint64)
+    records[VALUE] = value
+    np.save(path, records[:, np.argsort(records[HIGH], kind="stable")])  # what ranges are cut by
+
+
+def by_key(records: np.ndarray) -> np.ndarray:
+    """The order of records by key and rank."""
+    return np.lexsort((records[RANKING], records[LOW], records[HIGH]))
+
+
+def order_of(records: np.ndarray) -> np.ndarray:
+    """The order that each record was saved with."""
+    return records[RANKING] >> np.uint64(ROW_BITS)
+
+
+def key_ranges(runs: Sequence[Path], most: int) -> Iterator[np.ndarray]:
+    """Yields the records of all runs in ranges of keys, of about `most` records at most, sorted by key and rank.
+
+    A file is mapped only while it is read, so that its pages do not stay in memory.
+    """
+    total = sum(np.load(run, mmap_mode="r").shape[1] for run in runs)
+    ranges = max(1, -(-total // most))
+    edges = np.array([2**64 * place // ranges for place in range(1, ranges)], dtype=np.uint64)
+    cuts = []
+    for run in runs:
+        high = np.load(run, mmap_mode="r")[HIGH]
+        cuts.append([0, *np.searchsorted(high, edges).tolist(), len(high)])
+        del high
+    for place in range(ranges):
+        pieces = [
+            np.array(np.load(run, mmap_mode="r")[:, cut[place] : cut[place + 1]])
+            for run, cut in zip(runs, cuts, strict=True)
+        ]
+        records = np.concatenate([np.empty((4, 0), dtype=np.uint64), *pieces], axis=1)
+        yield records[:, by_key(records)]
+
+
+def find_rows(runs: Sequence[Path], finder: Finder, folder: Path, most: int) -> None:
+    """Leaves the rows of the records that a finder wants, sorted, as a file for each range of keys in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "whole").exists():
+        return
+    for place, records in enumerate(key_ranges(runs, most)):
+        new = np.ones(records.shape[1], dtype=bool)
+        new[1:] = (records[HIGH, 1:] != records[HIGH, :-1]) | (records[LOW, 1:] != records[LOW, :-1])
+        first = np.flatnonzero(new)[np.cumsum(new) - 1]
+        found = records[RANKING, finder(records, first)] & np.uint64(2**ROW_BITS - 1)
+        np.save(folder / "draft.npy", np.unique(found).astype(np.int64))
+        (folder / "draft.npy").replace(folder / f"{place:06}.npy")
+    (folder / "whole").touch()
+
+
+def found_rows(folder: Path, start: int, end: int) -> np.ndarray:
+    """The rows found from `start` to below `end`, sorted, each once."""
+    pieces = [np.empty(0, dtype=np.int64)]
+    for path in sorted(folder.glob("[0-9]*.npy")):
+        rows = np.load(path, mmap_mode="r")
+        pieces.append(np.array(rows[slice(*np.searchsorted(rows, [start, end]))]))
+    return np.unique(np.concatenate(pieces))
+
+
+def firsts(records: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Finder of the first record of each key."""
+    return np.arange(len(first)) == first
