@@ -113,12 +113,13 @@ def write_gguf(folder: Path, adapters: Mapping[str, Path], type: str, scratch: P
     """A base in a GGUF type and its adapters, without their trained tokens, in f16."""
     import torch
     from safetensors.torch import load_file
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
+    from chat.template import load_tokenizer
     from hub.gguf.writer import write_adapter, write_model
 
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = load_tokenizer(str(folder))
     base = write_model(scratch / f"{folder.name}-{type}.gguf", model, tokenizer, folder.name, type)
     files = {}
     for name, path in adapters.items():
