@@ -119,7 +119,7 @@ def write_gguf(folder: Path, adapters: Mapping[str, Path], type: str, scratch: P
     from hub.gguf.writer import write_adapter, write_model
 
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    tokenizer = load_tokenizer(str(folder))
+    tokenizer = load_tokenizer(str(folder), None)
     base = write_model(scratch / f"{folder.name}-{type}.gguf", model, tokenizer, folder.name, type)
     files = {}
     for name, path in adapters.items():
