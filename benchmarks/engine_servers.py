@@ -173,6 +173,11 @@ class RunningServers:
         for process in self.processes.values():
             os.killpg(process.pid, signal.SIGSTOP)
 
+    def resume(self) -> None:
+        """SIGCONT: what was paused goes on."""
+        for process in self.processes.values():
+            os.killpg(process.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """SIGKILL to every process and all that it started."""
         self._end(signal.SIGKILL)

@@ -5,7 +5,9 @@ of 8. Random weights of the true shapes (the starter's are real), real pairs of 
 training.finetune.loading, training.data.packing and training.finetune.sft. Both take the very same examples in every
 optimizer step, so that their loss on held-out pairs must be the same in the end. Each side is a process of its own, so
 that its peak memory is its own. `--cap-gb 8` holds a GPU's allocator to a limit, under which 3B is trained by SFT and
-by DPO. Without --corpus the pairs are those of the sample.
+by DPO. `--dpo` measures DPO on a CPU too, as TRL does it, which asks the reference at every step, and with the
+reference of an earlier run kept (`training.finetune.reference`): dpo_kept_over_dpo, steps a second over steps a second.
+Without --corpus the pairs are those of the sample.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from benchmarks.train_peer import (
     common_arguments,
     dpo_trainer,
     held_out_loss,
+    kept_dpo_trainer,
     lora_settings,
     newcomer_trainer,
     random_base,
@@ -53,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help=f"starter, {', '.join(QWEN_SHAPES)} or the folder of a model (default: what the device can bear)",
     )
     parser.add_argument("--steps", type=int, help="optimizer steps of each side (default: 6, on a GPU 30)")
+    parser.add_argument("--dpo", action="store_true", help="measure DPO on a CPU too")
     parser.add_argument("--cap-gb", type=float, help="limit of the CUDA allocator")
     parser.add_argument("--side", nargs=2, metavar=("SIDE", "BASE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
@@ -89,7 +93,7 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, flo
     results: dict[str, dict[str, dict[str, float]]] = {}
     for shape in shapes:
         base = random_base(shape, scratch) if shape in QWEN_SHAPES else STARTER if shape == "starter" else Path(shape)
-        for name in ("packed", "newcomer", "dpo") if gpu else ("packed", "newcomer"):
+        for name in ("packed", "newcomer", "dpo", "dpo-kept") if gpu or arguments.dpo else ("packed", "newcomer"):
             result = run_side(arguments.given, shape, name, base, steps)
             results.setdefault(shape, {})[name] = result
             print(
@@ -104,6 +108,11 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, flo
     figures |= {f"packed_over_newcomer_{s}": round(ratio, 3) for s, ratio in ratios.items()}
     figures |= {f"loss_gap_{s}": round(gap, 4) for s, gap in gaps.items()}
     bars: dict[str, tuple[str, float]] = {"packed_over_newcomer": (">=", 2.0 if gpu else 1.6), "loss_gap": ("<=", 0.01)}
+    for shape, of_shape in results.items():
+        if "dpo-kept" in of_shape:
+            of_dpo = dpo_figures(of_shape["dpo"], of_shape["dpo-kept"])
+            figures |= {f"{name}_{shape}": value for name, value in of_dpo.items()}
+            bars |= {f"dpo_kept_over_dpo_{shape}": (">=", 1.3), f"dpo_first_loss_gap_{shape}": ("<=", 0.002)}
     if gpu and "3B" in results:
         packed, dpo = results["3B"]["packed"], results["3B"]["dpo"]
         figures |= {f"{name}_3b": packed[name] for name in ("tokens_per_s", "mfu")}
@@ -114,6 +123,14 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, flo
             bars["hours_paper_run"] = ("<=", 1.0)
     print(flush=True)
     return figures, bars
+
+
+def dpo_figures(asked: dict[str, float], kept: dict[str, float]) -> dict[str, float]:
+    """DPO with its reference kept over DPO that asks it at every step: speed, and how far their first losses part."""
+    return {
+        "dpo_kept_over_dpo": round(asked["seconds_per_step"] / kept["seconds_per_step"], 3),
+        "dpo_first_loss_gap": round(abs(asked["first_loss"] - kept["first_loss"]), 5),
+    }
 
 
 def run_side(given: Sequence[str], shape: str, name: str, base: Path, steps: int) -> dict[str, float]:
@@ -146,7 +163,9 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
     torch.manual_seed(0)
     base = load_base(folder, "main", Model(four_bit=gpu), has_bf16())
     sizes = Shape.of(base.config)
-    make = {"packed": packed_trainer, "newcomer": newcomer_trainer, "dpo": dpo_trainer}[name]
+    make = {
+        "packed": packed_trainer, "newcomer": newcomer_trainer, "dpo": dpo_trainer, "dpo-kept": kept_dpo_trainer
+    }[name]  # fmt: skip
     trainer = make(base, tokenizer, train, arguments.steps, scratch, gpu)
     clock = stopwatch(tokenizer.pad_token_id)
     trainer.add_callback(clock)
@@ -156,6 +175,8 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
     sides = (4096, 4096) if has_bf16() else (512, 512)
     peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else resident_gb()
     return {
+        "seconds_per_step": (clock.times[-1] - clock.times[0]) / (len(clock.times) - 1),
+        "first_loss": next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry),
         "tokens_per_s": round(speed, 1),
         "fill": round(clock.tokens / clock.places, 4),
         "peak_gb": round(peak, 3),

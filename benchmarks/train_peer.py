@@ -106,6 +106,15 @@ def dpo_trainer(base: Any, tokenizer: Any, train: Any, steps: int, scratch: Path
     return build_dpo_trainer(add_lora(base, tokenizer, lora_settings(gpu)), tokenizer, DPOConfig(**settings), dataset)
 
 
+def kept_dpo_trainer(*given: Any) -> Any:
+    """The same with the reference of an earlier run: what it took to compute is not timed."""
+    from training.finetune.reference import keep_reference
+
+    trainer = dpo_trainer(*given)
+    keep_reference(trainer, Path(trainer.args.output_dir) / "reference", [])
+    return trainer
+
+
 def stopwatch(pad: int) -> Any:
     """Notes the time after each optimizer step, and counts what really went in: places, and tokens without padding."""
     from transformers import TrainerCallback
