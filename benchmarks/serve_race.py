@@ -107,7 +107,7 @@ def race_server(engine: Any, peer: ServerPeer, prompt: list[int], scratch: Path,
     with answering(peer, scratch / "server.log", prompt) as (running, start):
         for _ in range(given.rounds):
             for name, variants in CROWDS.items():
-                running.running.pause()  # an idle vLLM looks for work without end, and takes a third of the engine's time
+                running.running.pause()  # an idle vLLM looks for work without end: a third of the engine's time
                 asked = asked_of_engine(engine, name, given.tokens)
                 running.running.resume()
                 ours[name] = least(ours.get(name), asked)
