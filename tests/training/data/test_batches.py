@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hub.parquet import shard_paths
 from training.data import pairs, prepare
 from training.data.batches import resumable_parts
-from training.data.corpus import sources, tabular
+from training.data.corpus import sources
 from training.data.corpus.assemble import CorpusError, WeightedCorpus
 from training.data.corpus.parts import joined, parts
+from training.data.corpus.tables import tabular
 from training.data.pairs import Sizes, build_tables
 from training.recipe_schema import Data, Source
 

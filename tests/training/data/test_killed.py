@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import warm
 from training.data import pairs, prepare
-from training.data.corpus import tabular
+from training.data.corpus.tables import tabular
 from training.recipe_schema import Data, Source
 
 SIZES = pairs.Sizes(batch_lines=150, shard_rows=120, range_records=200)

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 from hub.text_file import decode_certain
 from training.data.corpus.assemble import MISSING, Film, Reading, Speaker, parse_number
 from training.data.corpus.cornell import rights_of
-from training.data.corpus.json_rows import json_rows
-from training.data.corpus.turns import spell_shape
+from training.data.corpus.tables.json_rows import json_rows
+from training.data.corpus.tables.turns import spell_shape
 
 UTTERANCES, CONVERSATIONS, SPEAKERS = FILES = ("utterances.jsonl", "conversations.json", "speakers.json")
 NULLS = ("", "None", "null", "nan", "NaN")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from training.data.corpus.assemble import CorpusError
-from training.data.corpus.dailydialog import END_OF_TURN
-from training.data.corpus.film_files import READERS, beginning, ending_by_content
+from training.data.corpus.films.film_files import READERS, beginning, ending_by_content
+from training.data.corpus.tables.dailydialog import END_OF_TURN
 
 FORMS = (
     "the Cornell or a ConvoKit corpus, OpenSubtitles of OPUS, DailyDialog, or subtitles (.srt, .vtt) and screenplays "

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from training.data.corpus import dailydialog, opensubtitles, tabular
 from training.data.corpus.assemble import Reading
-from training.data.corpus.film_files import READERS, ending_of, read_films
-from training.data.corpus.film_reading import join_readings
+from training.data.corpus.films import opensubtitles
+from training.data.corpus.films.film_files import READERS, ending_of, read_films
+from training.data.corpus.films.film_reading import join_readings
 from training.data.corpus.members import CorpusFile
+from training.data.corpus.tables import dailydialog, tabular
 from training.recipe_source import Source
 
 

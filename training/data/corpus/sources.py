@@ -20,12 +20,12 @@ from training.data.corpus import convokit, cornell
 from training.data.corpus.assemble import Corpus, CorpusError, Reading, assemble_each
 from training.data.corpus.download import downloaded, kept_if_corpus
 from training.data.corpus.file_form import FORMS, SUFFIXES, form_of_file
-from training.data.corpus.film_files import read_film
+from training.data.corpus.films.film_files import read_film
 from training.data.corpus.folders import read_dailydialog, read_folder
 from training.data.corpus.language import in_language
 from training.data.corpus.members import CorpusFile, file_member, members_of
 from training.data.corpus.parts import joined
-from training.data.corpus.row_forms import readings_of_rows, readings_of_table
+from training.data.corpus.tables.row_forms import readings_of_rows, readings_of_table
 from training.recipe_source import Source
 
 

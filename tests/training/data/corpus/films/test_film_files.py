@@ -4,10 +4,12 @@ import zipfile
 
 import pytest
 
-from training.data.corpus import film_files, sources, tabular
+from training.data.corpus import sources
 from training.data.corpus.assemble import CorpusError, Film
-from training.data.corpus.film_files import film_of_file, read_films
+from training.data.corpus.films import film_files
+from training.data.corpus.films.film_files import film_of_file, read_films
 from training.data.corpus.members import members_of
+from training.data.corpus.tables import tabular
 
 SRT = "1\n00:00:01,000 --> 00:00:02,000\nTea?\n\n2\n00:00:02,500 --> 00:00:03,000\nPlease.\n"
 VTT = "WEBVTT\n\n00:01.000 --> 00:02.000\nCold?\n\n00:02.500 --> 00:03.000\nNo.\n"

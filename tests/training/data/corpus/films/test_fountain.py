@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from training.data.corpus.assemble import Film
-from training.data.corpus.fountain import elements_of, plain, read_fountain, title_page
+from training.data.corpus.films.fountain import elements_of, plain, read_fountain, title_page
 
 SCRIPT = """\
 Title:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from training.data.corpus.assemble import Film, Reading
-from training.data.corpus.screenplay import Element, Kind, read_elements
+from training.data.corpus.films.screenplay import Element, Kind, read_elements
 
 KINDS: dict[str, Kind] = {
     "Scene Heading": "scene heading",

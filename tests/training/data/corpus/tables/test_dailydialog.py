@@ -5,7 +5,8 @@ import zipfile
 
 import pytest
 
-from training.data.corpus import dailydialog, sources
+from training.data.corpus import sources
+from training.data.corpus.tables import dailydialog
 from training.data.corpus.text import close_up
 
 TEXT = (

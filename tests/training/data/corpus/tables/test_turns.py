@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from training.data.corpus.turns import ShapeError, Turn, turns_of
+from training.data.corpus.tables.turns import ShapeError, Turn, turns_of
 
 SAID = [Turn("Who?", "user"), Turn("Me.", "assistant")]
 

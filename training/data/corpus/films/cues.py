@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from training.data.corpus.film_reading import Conversation, Line
+from training.data.corpus.films.film_reading import Conversation, Line
 
 SOUND = "subtitles of sounds alone"
 LYRICS = "subtitles left out: lyrics"

@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.data.corpus import tabular
 from training.data.corpus.assemble import CorpusError, WeightedCorpus, assemble
+from training.data.corpus.tables import tabular
 from training.data.pairs import build_tables
 from training.recipe_schema import Data
 

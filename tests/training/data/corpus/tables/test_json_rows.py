@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from hub.errors import UserError
-from training.data.corpus.json_rows import json_rows
+from training.data.corpus.tables.json_rows import json_rows
 
 ROWS = [{"dialog": ["caf\u00e9\u2028", "b"]}, {"dialog": ["c"]}]
 LINES = "\n".join(json.dumps(row, ensure_ascii=False) for row in ROWS)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from hub.errors import UserError
 from hub.text_file import decode_certain, text_lines
-from training.data.corpus.turns import spell_kind
+from training.data.corpus.tables.turns import spell_kind
 
 
 def json_rows(open_file: Callable[[], BinaryIO], name: str, counts: Counter[str]) -> Iterator[Any]:

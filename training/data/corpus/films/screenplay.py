@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from training.data.corpus.assemble import Film, Reading
-from training.data.corpus.film_reading import Conversation, Line, film_reading
+from training.data.corpus.films.film_reading import Conversation, Line, film_reading
 
 Kind = Literal["scene heading", "character", "dialogue", "parenthetical", "lyrics", "action"]
 _EXTENSION = re.compile(r"\s*(\([^()]*\)|\^)\s*$")

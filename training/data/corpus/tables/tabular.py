@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from training.data.corpus.assemble import LEFT_OUT, Film, Reading, Speaker, parse_number
-from training.data.corpus.turns import SHAPES_READ, ShapeError, Turn, spell_keys, spell_shape, turns_of
+from training.data.corpus.tables.turns import SHAPES_READ, ShapeError, Turn, spell_keys, spell_shape, turns_of
 
 LINES_AT_ONCE = 50_000
 """Lines of a batch: what is in memory of a source, whatever its size."""

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from hub.text_file import mark_of
-from training.data.corpus import opensubtitles
 from training.data.corpus.assemble import CorpusError, Film, Reading
-from training.data.corpus.cues import conversations_of
-from training.data.corpus.film_reading import film_reading
-from training.data.corpus.final_draft import read_final_draft
-from training.data.corpus.fountain import read_fountain
+from training.data.corpus.films import opensubtitles
+from training.data.corpus.films.cues import conversations_of
+from training.data.corpus.films.film_reading import film_reading
+from training.data.corpus.films.final_draft import read_final_draft
+from training.data.corpus.films.fountain import read_fountain
+from training.data.corpus.films.safe_xml import XmlError, parse_xml
+from training.data.corpus.films.subtitle_files import read_cues
 from training.data.corpus.members import CorpusFile
-from training.data.corpus.safe_xml import XmlError, parse_xml
-from training.data.corpus.subtitle_files import read_cues
 
 LARGEST = 32 << 20
 """Bytes of a file of one film; the longest screenplays have less than two million."""

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from training.data.corpus.cues import Cue
-from training.data.corpus.film_reading import Line
-from training.data.corpus.subtitle_files import read_cues, seconds
+from training.data.corpus.films.cues import Cue
+from training.data.corpus.films.film_reading import Line
+from training.data.corpus.films.subtitle_files import read_cues, seconds
 
 SRT = """\
 1

@@ -4,8 +4,9 @@ import zipfile
 
 import pytest
 
-from training.data.corpus import opensubtitles, sources
+from training.data.corpus import sources
 from training.data.corpus.assemble import CorpusError, Film
+from training.data.corpus.films import opensubtitles
 from training.recipe_source import Source
 
 RAW = """<?xml version="1.0" encoding="utf-8"?>

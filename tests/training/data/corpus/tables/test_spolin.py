@@ -2,7 +2,8 @@
 
 import json
 
-from training.data.corpus import sources, spolin
+from training.data.corpus import sources
+from training.data.corpus.tables import spolin
 
 YES = [{"id": 1, "p": "The tide is in.", "r": "And it brought the piano."}, {"p": "Doctor!", "r": "Your horse, sir?"}]
 NO = [{"p": "Well?", "r": "Ask Jim."}]

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from hub.text_file import SINGLE_BYTES
-from training.data.corpus.cues import Cue
-from training.data.corpus.film_reading import Line
+from training.data.corpus.films.cues import Cue
+from training.data.corpus.films.film_reading import Line
 from training.data.corpus.text import decode_western
 
 _TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from training.data.corpus.assemble import LEFT_OUT, Film
-from training.data.corpus.screenplay import Element, name_of, read_elements
+from training.data.corpus.films.screenplay import Element, name_of, read_elements
 
 
 def read(*elements: tuple[str, str]):

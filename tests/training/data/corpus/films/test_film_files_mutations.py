@@ -12,14 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.data.corpus import cues, sources
+from training.data.corpus import sources
 from training.data.corpus.assemble import CorpusError, assemble
-from training.data.corpus.film_reading import join_readings
+from training.data.corpus.films import cues
+from training.data.corpus.films.film_reading import join_readings
 from training.data.corpus.members import file_member
 from training.data.corpus.text import decode_western
 from training.recipe_source import Source
 
-CASES = 2_000 if os.environ.get("REPARTEE_PROOF") else 60
+PROOF = bool(os.environ.get("REPARTEE_PROOF"))
+CASES = 2_000 if PROOF else 60
 TURNS = [f"This is word{n}{'?' if n % 2 else '.'}" for n in range(12)]
 BLOCKS = "".join(f"{{}}00:00:{n:02}.000 --> 00:00:{n:02}.900\n{turn}\n\n" for n, turn in enumerate(TURNS))
 IDS = "".join(f"en/1999/{n // 6}/1.xml.gz\tfr/1999/{n // 6}/2.xml.gz\t{n + 1}\t{n + 1}\n" for n in range(12))
@@ -102,7 +104,7 @@ def noisy(content: bytes, chance: random.Random) -> bytes:
 
 
 def words(text: str) -> set[str]:
-    return set(re.findall(r"\bword\d+\b", text.replace("__eou__", " ")))
+    return set(re.findall(r"\bword\d+\b", text.replace("__eou__", " "), re.ASCII))
 
 
 def read_form(folder, name: str, content: bytes):
@@ -156,7 +158,9 @@ def test_the_whole_form_is_read_whole(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FORMS)
-@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(
+    max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=not PROOF
+)
 @given(
     mutations=st.lists(st.sampled_from((flipped, cut, shuffled, dropped, noisy)), min_size=1, max_size=3),
     seed=st.integers(0, 2**32),
@@ -169,13 +173,21 @@ def test_no_mutation_makes_a_traceback_or_loses_a_line_uncounted(tmp_path, name,
 
 
 @pytest.mark.parametrize("name", FORMS)
-@settings(max_examples=CASES // 2, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(
+    max_examples=CASES // 2,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    derandomize=not PROOF,
+)
 @given(content=st.binary(max_size=200))
 def test_nor_do_any_bytes(tmp_path, name, content):
     check(tmp_path, name, content)
 
 
-@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(
+    max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=not PROOF
+)
 @given(ids=st.lists(st.text("en/frxml.gz\t 0123456789", max_size=40)), lines=st.lists(st.text(max_size=20)))
 def test_nor_do_any_ids(tmp_path, ids, lines):
     (tmp_path / "OpenSubtitles.en-fr.ids").write_text("\n".join(ids), "utf-8", newline="")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.data.corpus.safe_xml import DEEPEST, XmlError, parse_xml
+from training.data.corpus.films.safe_xml import DEEPEST, XmlError, parse_xml
 
 BOMB = """<!DOCTYPE d [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]><document>&c;</document>"""
 OUTSIDE = """<!DOCTYPE d [<!ENTITY a SYSTEM "file:///etc/hostname">]><document>&a;</document>"""

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from training.data.corpus import cues
-from training.data.corpus.cues import Cue, conversations_of
-from training.data.corpus.film_reading import Line
+from training.data.corpus.films import cues
+from training.data.corpus.films.cues import Cue, conversations_of
+from training.data.corpus.films.film_reading import Line
 
 JOINED = "subtitles joined to the one before, whose sentence they carry on"
 

@@ -22,8 +22,8 @@ from xml.etree.ElementTree import Element
 from hub.rights import UNKNOWN, Citation, Rights
 from hub.text_file import text_lines
 from training.data.corpus.assemble import CorpusError, Film, Reading
-from training.data.corpus.cues import Cue, conversations_of
-from training.data.corpus.film_reading import Line, film_reading
+from training.data.corpus.films.cues import Cue, conversations_of
+from training.data.corpus.films.film_reading import Line, film_reading
 from training.data.corpus.members import CorpusFile
 from training.data.corpus.text import close_up
 

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from training.data.corpus.assemble import CorpusError
-from training.data.corpus.turns import spell_keys
+from training.data.corpus.tables.turns import spell_keys
 
 FILM_COLUMN = {"film": "movie_title", "film_id": "movie_id"}
 """What the recipe calls a film's columns that our own dataset calls otherwise."""

@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from training.data.corpus import dailydialog, spolin, tabular
 from training.data.corpus.assemble import Reading
-from training.data.corpus.json_rows import json_rows
-from training.data.corpus.named_columns import named_rows
+from training.data.corpus.tables import dailydialog, spolin, tabular
+from training.data.corpus.tables.json_rows import json_rows
+from training.data.corpus.tables.named_columns import named_rows
 
 
 def readings_of_rows(

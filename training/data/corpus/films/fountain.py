@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from training.data.corpus.assemble import Film, Reading
-from training.data.corpus.screenplay import Element, read_elements
+from training.data.corpus.films.screenplay import Element, read_elements
 from training.data.corpus.text import decode_western
 
 TITLE_KEYS = ("title", "credit", "author", "authors", "source", "draft date", "contact")

@@ -1,0 +1,1 @@
+"""Readers of files of one film each: subtitles, screenplays, documents of OpenSubtitles."""

@@ -1,0 +1,1 @@
+"""Readers of tables: a row, or several, is a conversation."""
