@@ -98,7 +98,7 @@ def test_g_eval_runs_to_its_scores_by_the_published_steps(judged, published, kin
     card = "---\nconfigs: [{config_name: responses, data_files: [{split: test, path: responses/test.parquet}]}]\n---\n"
     lineage = Lineage("evaluation", {"server": kind.name}, ())
     publish(names.evaluation, "dataset", {**files, "README.md": card.encode()}, lineage, "e")
-    run_geval(names, judged, tmp_path)
+    run_geval(names, judged, tmp_path, mass_floor=0.0)  # SmolLM2 gives most of the probability to words, not to scores
     facts = fetch_lineage(names.geval, "dataset")[1].facts
     said = capsys.readouterr().out
     assert facts["scored"] > 0
