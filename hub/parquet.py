@@ -43,7 +43,8 @@ def write_tables(
 
     shards = {
         config: {
-            split: [Shard(*shard_paths(config, split, 1), len(table), table.nbytes)] for split, table in splits.items()
+            split: [Shard(shard_paths(config, split, 1)[0], len(table), table.nbytes)]
+            for split, table in splits.items()
         }
         for config, splits in tables.items()
     }

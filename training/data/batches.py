@@ -147,7 +147,8 @@ def write_batch(named: WeightedCorpus, data: Data, folder: Path, about: dict[str
     with pa.ipc.new_file(str(folder / "lines.arrow"), lines.schema) as writer:
         writer.write_table(lines)
     stored = (corpus.film_of, corpus.starts, talk_split, pair_split, copies, rule)
-    np.savez(folder / "arrays.npz", **dict(zip(ARRAYS, stored, strict=True)))
+    arrays: dict[str, Any] = dict(zip(ARRAYS, stored, strict=True))
+    np.savez(folder / "arrays.npz", **arrays)
     save_runs(corpus, windows, talk_split, copy_order(pair_split, copies), folder, about)
     about |= {
         "pairs": len(rule),
