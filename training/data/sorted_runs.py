@@ -35,10 +35,13 @@ def digests(texts: Sequence[str]) -> bytes:
     return b"".join([sha256(text.encode()).digest()[:DIGEST] for text in texts])
 
 
-def digests_of_ranges(content: bytes, first: np.ndarray, last: np.ndarray) -> bytes:
-    """Keys of ranges of keys, both ends included: of sequences of texts, where `content` is that of the texts."""
-    starts, ends = (first * DIGEST).tolist(), ((last + 1) * DIGEST).tolist()
-    return b"".join([sha256(content[s:e]).digest()[:DIGEST] for s, e in zip(starts, ends, strict=True)])
+def digests_of_ranges(texts: Sequence[str], first: np.ndarray, last: np.ndarray) -> bytes:
+    """Keys of ranges of texts, both ends included, none of which has a line break: of each its texts line by line."""
+    content = [text.encode() for text in texts]
+    starts = np.concatenate([[0], np.cumsum([len(text) + 1 for text in content])])
+    whole = b"\n".join(content)
+    ranges = zip(starts[first].tolist(), (starts[last + 1] - 1).tolist(), strict=True)
+    return b"".join([sha256(whole[start:end]).digest()[:DIGEST] for start, end in ranges])
 
 
 def save_run(
