@@ -179,7 +179,7 @@ def save_runs(
         folder: of the batch.
         about: as in `StoredBatch`, as far as it is known.
     """
-    texts = corpus.lines["text"].to_pylist()
+    texts = corpus.lines["text"]
     neighbours = digests_of_ranges(texts, windows.reply - 1, windows.reply)
     one_line = bool((windows.first == windows.reply - 1).all())
     pairs = neighbours if one_line else digests_of_ranges(texts, windows.first, windows.reply)

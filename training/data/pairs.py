@@ -38,7 +38,7 @@ FORM = 1  # of what lies in a folder of batches; another form begins anew
 class Sizes:
     """What is held in memory, and in a file, at most."""
 
-    batch_lines: int = 50_000
+    batch_lines: int = 100_000
     shard_rows: int = 1_000_000  # about 100 MB of pairs
     range_records: int = 1_000_000  # of 32 bytes, sorted at once
 

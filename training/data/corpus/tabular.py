@@ -20,7 +20,7 @@ from training.data.corpus.assemble import LEFT_OUT, Film, Reading, Speaker, pars
 from training.data.corpus.json_rows import json_rows
 from training.data.corpus.turns import SHAPES_READ, ShapeError, Turn, spell_keys, spell_shape, turns_of
 
-LINES_AT_ONCE = 50_000
+LINES_AT_ONCE = 100_000
 """Lines of a batch: what is in memory of a source, whatever its size."""
 ROWS_AT_ONCE = 2_000  # of a parquet file, decoded together
 MESSAGES = ("messages", "conversations", "conversation", "dialog", "dialogue", "utterances")
