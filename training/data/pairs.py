@@ -97,4 +97,4 @@ def in_memory(corpus: Corpus) -> Any:
 
 def read_shards(shards: list[Shard], folder: Path) -> pa.Table:
     """The rows of shards, in memory."""
-    return pa.concat_tables(pq.read_table(folder / shard.path, memory_map=False) for shard in shards)
+    return pa.concat_tables(pq.ParquetFile(folder / shard.path).read() for shard in shards)
