@@ -147,8 +147,8 @@ def write_batch(named: WeightedCorpus, data: Data, folder: Path, about: dict[str
     with pa.ipc.new_file(str(folder / "lines.arrow"), lines.schema) as writer:
         writer.write_table(lines)
     stored = (corpus.film_of, corpus.starts, talk_split, pair_split, copies, rule)
-    named_arrays: Any = dict(zip(ARRAYS, stored, strict=True))
-    np.savez(folder / "arrays.npz", **named_arrays)
+    arrays: dict[str, Any] = dict(zip(ARRAYS, stored, strict=True))
+    np.savez(folder / "arrays.npz", **arrays)
     save_runs(corpus, windows, talk_split, copy_order(pair_split, copies), folder, about)
     about |= {
         "pairs": len(rule),
@@ -179,7 +179,7 @@ def save_runs(
         folder: of the batch.
         about: as in `StoredBatch`, as far as it is known.
     """
-    texts = digests(corpus.lines["text"].to_pylist())
+    texts = corpus.lines["text"]
     neighbours = digests_of_ranges(texts, windows.reply - 1, windows.reply)
     one_line = bool((windows.first == windows.reply - 1).all())
     pairs = neighbours if one_line else digests_of_ranges(texts, windows.first, windows.reply)

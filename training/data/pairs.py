@@ -38,7 +38,7 @@ FORM = 1  # of what lies in a folder of batches; another form begins anew
 class Sizes:
     """What is held in memory, and in a file, at most."""
 
-    batch_lines: int = 50_000
+    batch_lines: int = 100_000
     shard_rows: int = 1_000_000  # about 100 MB of pairs
     range_records: int = 1_000_000  # of 32 bytes, sorted at once
 
@@ -97,4 +97,4 @@ def in_memory(corpus: Corpus) -> Any:
 
 def read_shards(shards: list[Shard], folder: Path) -> pa.Table:
     """The rows of shards, in memory."""
-    return pa.concat_tables(pq.read_table(folder / shard.path, memory_map=False) for shard in shards)
+    return pa.concat_tables(pq.ParquetFile(folder / shard.path).read() for shard in shards)

@@ -20,6 +20,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 HIGH, LOW, RANKING, VALUE = range(4)
 """Rows of a run, (4, records) of uint64: the key in two halves, the rank among records of its key, and a value."""
@@ -35,10 +37,12 @@ def digests(texts: Sequence[str]) -> bytes:
     return b"".join([sha256(text.encode()).digest()[:DIGEST] for text in texts])
 
 
-def digests_of_ranges(content: bytes, first: np.ndarray, last: np.ndarray) -> bytes:
-    """Keys of ranges of keys, both ends included: of sequences of texts, where `content` is that of the texts."""
-    starts, ends = (first * DIGEST).tolist(), ((last + 1) * DIGEST).tolist()
-    return b"".join([sha256(content[s:e]).digest()[:DIGEST] for s, e in zip(starts, ends, strict=True)])
+def digests_of_ranges(texts: pa.ChunkedArray, first: np.ndarray, last: np.ndarray) -> bytes:
+    """Keys of ranges of texts, both ends included, none of which has a line break: of each its texts line by line."""
+    starts = np.concatenate([[0], np.cumsum(pc.binary_length(texts).to_numpy().astype(np.int64) + 1)])
+    whole = "\n".join(texts.to_pylist()).encode()
+    ranges = zip(starts[first].tolist(), (starts[last + 1] - 1).tolist(), strict=True)
+    return b"".join([sha256(whole[start:end]).digest()[:DIGEST] for start, end in ranges])
 
 
 def save_run(
@@ -62,7 +66,13 @@ def save_run(
 
 def by_key(records: np.ndarray) -> np.ndarray:
     """The order of records by key and rank."""
-    return np.lexsort((records[RANKING], records[LOW], records[HIGH]))
+    order = np.argsort(records[HIGH], kind="stable")
+    high = records[HIGH, order]
+    same = np.concatenate([[False], high[1:] == high[:-1], [False]])
+    tied = np.flatnonzero(same[1:] | same[:-1])  # few: the rest is sorted already
+    among = records[:, order[tied]]
+    order[tied] = order[tied][np.lexsort((among[RANKING], among[LOW], among[HIGH]))]
+    return order
 
 
 def order_of(records: np.ndarray) -> np.ndarray:

@@ -90,7 +90,8 @@ def provenance(
         name: pa.ListArray.from_arrays(pa.array(offsets), lines[column].combine_chunks())
         for name, column in (("line_ids", "line_id"), ("speakers", "speaker"), ("raw_text", "raw_text"))
     }
-    ids = pa.array(conversation_ids(corpus), pa.string()).take(pa.array(conversation))
+    talks, row_talk = np.unique(conversation, return_inverse=True)
+    ids = pa.array(conversation_ids(corpus, talks), pa.string()).take(pa.array(row_talk))
     source = pa.repeat(pa.scalar(named.name, pa.string()), len(conversation))
     return {
         "source": source,
@@ -100,8 +101,8 @@ def provenance(
     }
 
 
-def conversation_ids(corpus: Corpus) -> list[str]:
-    """A conversation is named by its film and its first line."""
+def conversation_ids(corpus: Corpus, talks: np.ndarray) -> list[str]:
+    """The conversations at these places, each named by its film and its first line."""
     films = [film.id or film.title for film in corpus.films]
-    opening = corpus.lines["line_id"].take(pa.array(corpus.starts[:-1])).to_pylist()
-    return [f"{films[film]}:{line}" for film, line in zip(corpus.film_of.tolist(), opening, strict=True)]
+    opening = corpus.lines["line_id"].take(pa.array(corpus.starts[talks])).to_pylist()
+    return [f"{films[film]}:{line}" for film, line in zip(corpus.film_of[talks].tolist(), opening, strict=True)]

@@ -18,7 +18,7 @@ from typing import Any
 from training.data.corpus.assemble import LEFT_OUT, Film, Reading, Speaker, parse_number
 from training.data.corpus.tables.turns import SHAPES_READ, ShapeError, Turn, spell_keys, spell_shape, turns_of
 
-LINES_AT_ONCE = 50_000
+LINES_AT_ONCE = 100_000
 """Lines of a batch: what is in memory of a source, whatever its size."""
 ROWS_AT_ONCE = 2_000  # of a parquet file, decoded together
 MESSAGES = ("messages", "conversations", "conversation", "dialog", "dialogue", "utterances")
