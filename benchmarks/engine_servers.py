@@ -60,8 +60,6 @@ class ServerKind:
     """What its LoRA adapters are: `modules` that are models by name, `files` that are scaled; None: it takes none."""
     seeds: bool
     """Whether a seed makes an answer repeatable."""
-    names_stop: bool
-    """Whether it says which token ended an answer."""
     logprobs: int
     """Alternatives that it gives with a token of a chat, of 20 that are asked for."""
     near_tie: float = 0.0
@@ -112,18 +110,18 @@ SERVER_KINDS = {
     for kind in (
         ServerKind(
             "vllm", _ROOT / ".venv-vllm" / "bin" / "vllm", vllm_command, lambda models, variant: variant,
-            one_process=True, dialect="token ids", adapters="modules", seeds=True, names_stop=True, logprobs=20,
+            one_process=True, dialect="token ids", adapters="modules", seeds=True, logprobs=20,
             near_tie=1e-2,
             environment={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "HF_HUB_OFFLINE": "1",
                          "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
         ),
         ServerKind(
             "llama-server", _ROOT / ".venv-llama" / "bin" / "python", llama_command, lambda models, variant: variant,
-            one_process=False, dialect="token ids", adapters="files", seeds=True, names_stop=False, logprobs=20,
+            one_process=False, dialect="token ids", adapters="files", seeds=True, logprobs=20,
         ),
         ServerKind(
             "transformers", Path(sys.executable).with_name("transformers"), transformers_command, merged_folder,
-            one_process=True, dialect="text, with a generation config", adapters=None, seeds=True, names_stop=False,
+            one_process=True, dialect="text, with a generation config", adapters=None, seeds=True,
             logprobs=0,
         ),
     )

@@ -17,10 +17,12 @@ from chat.sampling import Sampling
 from chat.template import build_prompt
 from hub.local import free_port
 from hub.votes.vote import votes
-from tests.support.browser import ballot, until_text
+from tests.support.browser import ballot
 from tests.support.near_ties import parting_gap
 from tests.support.space_process import ROOT, opened
 
+ENDED = """turns => document.querySelectorAll('#conversation .user').length === turns
+    && document.querySelector('#latest .current[data-variant="dpo"] .ended')?.textContent.includes('Seed')"""
 LINE = "You said you would never come back."
 
 
@@ -96,10 +98,7 @@ def test_visitors_stay_on_their_page_and_every_answer_is_the_model_s(crowd, visi
             for turns in (1, 2):
                 page.fill("#chat-line textarea", LINE)
                 page.press("#chat-line textarea", "Enter")
-                page.wait_for_function(
-                    "turns => document.querySelectorAll('#conversation .user').length === turns", arg=turns
-                )
-                until_text(page, "#chat-note")
+                page.wait_for_function(ENDED, arg=turns)
             said = page.inner_text('#latest .current[data-variant="dpo"] .message-content')
             gap = parting_gap(variants, "dpo", prompt, expected.text, said)
             assert gap is None or gap < kind.near_tie
