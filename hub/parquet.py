@@ -106,5 +106,8 @@ def pattern(config: str, split: str, shards: list[Shard]) -> str:
 
 def size_category(rows: int) -> str:
     """The Hub's `size_categories` value for a number of rows."""
-    limits = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M", 10**7: "1M<n<10M"}
-    return next((name for limit, name in limits.items() if rows < limit), "n>10M")
+    names = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
+    place = next((place for place in range(len(names)) if rows < 10 ** (place + 3)), len(names))
+    if place == 0:
+        return f"n<{names[0]}"
+    return f"{names[place - 1]}<n<{names[place]}" if place < len(names) else f"n>{names[-1]}"
