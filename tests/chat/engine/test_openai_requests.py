@@ -10,6 +10,7 @@ import pytest
 
 from chat.engine.openai_formats import ServerBusy
 from chat.engine.openai_requests import ConcurrencyProbe, Outage, run_probing
+from chat.engine.threads import run_in_own_thread
 
 
 class Server:
@@ -33,7 +34,7 @@ def test_it_is_about_as_many_as_the_server_can_use(slots, least, most):
         await run_probing([server.answer] * 4_000, probe)
         return server, probe
 
-    server, probe = asyncio.run(run())
+    server, probe = run_in_own_thread(asyncio.run, run())
     assert not probe.searching
     assert least <= probe.limit <= most
     assert server.most <= 2 * probe.limit
@@ -89,12 +90,12 @@ def test_the_first_error_ends_all_and_is_raised():
             ended.append(place)
 
     with pytest.raises(KeyError, match="the third"):
-        asyncio.run(run_probing([partial(one, place) for place in range(100)], ConcurrencyProbe()))
+        run_in_own_thread(asyncio.run, run_probing([partial(one, place) for place in range(100)], ConcurrencyProbe()))
     assert sorted(ended) == list(range(8))
 
 
 def test_without_patience_an_outage_is_an_error_at_once():
     began = time.monotonic()
     with pytest.raises(ServerBusy):
-        asyncio.run(Outage(0).pause(ServerBusy("no")))
+        run_in_own_thread(asyncio.run, Outage(0).pause(ServerBusy("no")))
     assert time.monotonic() - began < 0.5
