@@ -27,7 +27,7 @@ class Server:
         self.inside -= 1
 
 
-@pytest.mark.parametrize(("slots", "least", "most"), [(1, 4, 16), (16, 8, 64)])
+@pytest.mark.parametrize(("slots", "least", "most"), [(1, 4, 64), (16, 8, 256)])
 def test_it_is_about_as_many_as_the_server_can_use(slots, least, most):
     async def run():
         server, probe = Server(slots), ConcurrencyProbe(limit=4)
