@@ -98,7 +98,10 @@ def fetch_results(evaluation: str, revision: str) -> dict[str, Any]:
 
 
 def metric_rows(results: dict[str, Any]) -> list[MetricRow]:
-    """Every metric there is: without a judge, then by each judge's criteria, then what people chose."""
+    """Every metric there is: without a judge, then by each judge's criteria, then what people chose.
+
+    The values of each stand in the order of TITLES, whatever the order in the file.
+    """
     n = results["candidates"]
     columns = {**results["voices"], **{name: results[name] for name in ("film", "shuffled") if name in results}}
     found = []
@@ -115,7 +118,12 @@ def metric_rows(results: dict[str, Any]) -> list[MetricRow]:
             found.append(MetricRow(f"{name.capitalize()} by {judge['judge']}", note, "{:.2f}", means))
     for who, study in results.get("people", {}).items():
         found.append(MetricRow(f"Chosen by {who}", f"{study['choices']:,} choices", "{:.1%}", study["shares"]))
-    return [line for line in found if line.values]
+    return [line._replace(values=in_order(line.values)) for line in found if line.values]
+
+
+def in_order(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by variant in the order of TITLES, any others behind."""
+    return {name: values[name] for name in [*TITLES, *values] if name in values}
 
 
 def scale_of(judge: Mapping[str, Any], criterion: str) -> tuple[int, int]:

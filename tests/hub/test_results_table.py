@@ -2,7 +2,7 @@
 
 from markdown_it import MarkdownIt
 
-from hub.results_table import ROWS, table, variant_metrics
+from hub.results_table import ROWS, metric_rows, table, variant_metrics
 
 SHARE = {"value": 0.25, "low": 0.2, "high": 0.3, "p_value": 0.002, "clusters": 60}
 RESULTS = {
@@ -33,6 +33,10 @@ def test_plain_figures_have_the_names_of_the_table():
     figures = variant_metrics(RESULTS, "sft")
     assert figures["Ended by <|im_end|>"] == 0.25
     assert len(figures) == len(ROWS)
+
+
+def test_figures_stand_in_the_order_of_training_whatever_the_file_s():
+    assert all(list(row.values) == ["base", "sft", "dpo"] for row in metric_rows(RESULTS))
 
 
 def test_two_films_are_too_few_and_nothing_is_printed_bare():
