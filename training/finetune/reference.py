@@ -19,13 +19,16 @@ def keep_reference(trainer: Any, folder: Path, model: Sequence[Any]) -> None:
     """Gives a DPOTrainer's data sets their reference log-probabilities; the steps then compute the policy's alone.
 
     A pair that a file in the folder has is not computed again. Killed, it carries on; processes share the work. TRL's
-    own `precompute_ref_log_probs` asks a reference that is not yet complete (`complete_reference`), once a run.
+    own `precompute_ref_log_probs` asks a reference that is not yet complete (`complete_reference`), once a run. Under
+    FSDP and DeepSpeed, where the model is whole on no device before it trains, the reference is asked at every step.
 
     Args:
         trainer: whose reference is complete.
         folder: where the numbers are kept, one file for each reference and process.
         model: what the reference is and how it is computed, as JSON: contents of base and adapter, precision, length.
     """
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        return
     name = hashlib.sha256(json.dumps([*model, trainer.ld_alpha]).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     own = folder / f"{name}-{trainer.accelerator.process_index}.jsonl"
