@@ -118,10 +118,10 @@ def metric_rows(results: dict[str, Any]) -> list[MetricRow]:
             found.append(MetricRow(f"{name.capitalize()} by {judge['judge']}", note, "{:.2f}", means))
     for who, study in results.get("people", {}).items():
         found.append(MetricRow(f"Chosen by {who}", f"{study['choices']:,} choices", "{:.1%}", study["shares"]))
-    return [line._replace(values=in_order(line.values)) for line in found if line.values]
+    return [line._replace(values=in_title_order(line.values)) for line in found if line.values]
 
 
-def in_order(values: Mapping[str, Any]) -> dict[str, Any]:
+def in_title_order(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values by variant in the order of TITLES, any others behind."""
     return {name: values[name] for name in [*TITLES, *values] if name in values}
 
