@@ -168,13 +168,11 @@ class RunningServers:
 
     def pause(self) -> None:
         """SIGSTOP to every process and all that it started: they answer nothing from now on."""
-        for process in self.processes.values():
-            os.killpg(process.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT: what was paused goes on."""
-        for process in self.processes.values():
-            os.killpg(process.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL to every process and all that it started."""
@@ -183,6 +181,10 @@ class RunningServers:
     def stop(self) -> None:
         """Asks every process to end; kills those that do not."""
         self._end(signal.SIGTERM)
+
+    def _signal(self, which: signal.Signals) -> None:
+        for process in self.processes.values():
+            os.killpg(process.pid, which)
 
     def _end(self, how: signal.Signals) -> None:
         for process in self.processes.values():

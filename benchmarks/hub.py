@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import finish_benchmark, run_child, timed
+from benchmarks.harness import finish_benchmark, peak_memory, run_child, timed
 
 BARS: dict[str, tuple[str, float]] = {"large_file_over_copy": ("<=", 8), "server_growth_mb": ("<=", 100)}
 
@@ -108,7 +108,7 @@ def client(server: int, large: str, small: str, repeats: int, scratch: str) -> t
     api, down = HfApi(), Path(scratch) / "down"
     api.create_repo("bench/warm")
     api.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id="bench/warm")
-    before, seconds = peak_mb(server), dict[str, float]()
+    before, seconds = peak_memory(server) / 1e6, dict[str, float]()
     for number in range(repeats):
         for kind, folder in (("large", str(Path(large).parent)), ("small", small)):
             repo = f"bench/{kind}-{number}"
@@ -119,7 +119,7 @@ def client(server: int, large: str, small: str, repeats: int, scratch: str) -> t
             keep_fastest(seconds, f"upload {kind}", timed(up))
             keep_fastest(seconds, f"download {kind}", timed(partial(snapshot_download, repo, local_dir=down)))
             shutil.rmtree(down)
-    return seconds, peak_mb(server) - before
+    return seconds, peak_memory(server) / 1e6 - before
 
 
 def drop_large_files(data: Path) -> None:
@@ -131,12 +131,6 @@ def drop_large_files(data: Path) -> None:
 def keep_fastest(seconds: dict[str, float], name: str, value: float) -> None:
     """Keeps the smaller of two times."""
     seconds[name] = min(seconds.get(name, value), value)
-
-
-def peak_mb(process: int) -> float:
-    """Peak resident memory of a process so far, in MB."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
 
 
 def copy(source: Path, target: Path) -> None:

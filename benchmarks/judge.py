@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.harness import finish_benchmark, timed
+from benchmarks.harness import finish_benchmark, peak_memory, timed
 
 LATENCY, CONCURRENCY = 0.5, 64
 BARS: dict[str, tuple[str, float]] = {
@@ -76,9 +76,9 @@ def calls(count: int, scratch: Path) -> dict[str, float]:
         try:
             with Client(settings, scratch / "judge.sqlite", progress=False) as client:
                 client.ask(requests[:CONCURRENCY])  # connections are open, and everything is imported
-                before = resident_mb()
+                before = peak_memory() / 1e6
                 seconds = timed(lambda: client.ask(requests[CONCURRENCY:]))
-                growth = resident_mb() - before
+                growth = peak_memory() / 1e6 - before
             with Client(settings, scratch / "judge.sqlite", progress=False) as client:
                 repeat = timed(lambda: client.ask(requests))
                 assert client.budget.calls == 0
@@ -148,12 +148,6 @@ PROMPT_LINES = (
     "Who is it",
     "Somebody is following us",
 )
-
-
-def resident_mb() -> float:
-    """Peak resident memory of this process so far, in MB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1e3
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import finish_benchmark, run_child, timed
+from benchmarks.harness import finish_benchmark, peak_memory, run_child, timed
 from hub.errors import one_line_errors
 
 BARS: dict[str, tuple[str, float]] = {
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(), tempfile.TemporaryDirectory() as scratch:
         if arguments.peak:
             make_dataset(arguments.peak, Path(scratch))
-            print(peak_memory_gb())
+            print(peak_memory() / 1e9)
             return
         figures = measure(arguments.corpus, arguments.tokenizer, arguments.repeats, Path(scratch))
     finish_benchmark(figures, BARS)
@@ -134,11 +134,6 @@ def make_dataset(folder: Path, scratch: Path) -> Path:
     source = WeightedSource("corpus", 1, lambda first: sources.read_batches(folder, first=first))
     build_dataset([source], Data(), scratch / "parquet")
     return scratch / "parquet"
-
-
-def peak_memory_gb() -> float:
-    """Peak resident memory of this process in GB, without the parent's before exec, which ru_maxrss counts."""
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1e6
 
 
 def peak_gb(folder: Path) -> float:

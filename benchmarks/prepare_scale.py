@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import finish_benchmark, run_child
-from benchmarks.prepare import peak_memory_gb, slope
+from benchmarks.harness import finish_benchmark, peak_memory, run_child
+from benchmarks.prepare import slope
 from hub.errors import one_line_errors
 
 BARS: dict[str, tuple[str, float]] = {"scale_peak_gb": ("<=", 1.0), "scale_exponent": ("<=", 1.1)}
@@ -111,7 +111,7 @@ def make(table: Path, scratch: Path) -> dict[str, float]:
     return {
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - cpu,
-        "peak_gb": peak_memory_gb(),
+        "peak_gb": peak_memory() / 1e9,
         "pairs": sum(count for name, count in counts.items() if name.endswith(" pairs")),
     }
 

@@ -49,20 +49,22 @@ def installed_peers(
         servers: names of those that are wanted, of SERVERS.
         threads: of each server.
     """
-    paths = {name: Path(ref.repo) for name, ref in adapters.items()}
-    none = ServedModels(folder, paths, {}, {}, {})
+    paths = {name: without_tokens(Path(ref.repo), scratch) for name, ref in adapters.items()}
+    models = ServedModels(folder, paths, {}, {}, {})
     found = []
     if "vllm" in servers and not SERVER_KINDS["vllm"].missing:
         environment = {**SERVER_KINDS["vllm"].environment, "OMP_NUM_THREADS": str(threads)}
         kind = replace(SERVER_KINDS["vllm"], command=vllm_command, environment=environment)
-        plain = {name: without_tokens(path, scratch / f"{path.name}-linear") for name, path in paths.items()}
-        found.append(ServerPeer("vLLM, bf16", kind, replace(none, adapters=plain)))
+        found.append(ServerPeer("vLLM, bf16", kind, models))
     if "llama-server" in servers and not SERVER_KINDS["llama-server"].missing:
         for type in ("q4_0", "q8_0"):
             base, files = write_gguf(folder, paths, type, scratch)
-            models = replace(none, gguf={"base": base}, gguf_adapters=files)
             kind = replace(SERVER_KINDS["llama-server"], command=llama_command(threads), one_process=True)
-            found.append(ServerPeer(f"llama-server, {type.upper()}", kind, models))
+            found.append(
+                ServerPeer(
+                    f"llama-server, {type.upper()}", kind, replace(models, gguf={"base": base}, gguf_adapters=files)
+                )
+            )
     return found
 
 
@@ -97,10 +99,11 @@ def llama_command(threads: int) -> Any:
     return command
 
 
-def without_tokens(adapter: Path, folder: Path) -> Path:
-    """The adapter's linear layers alone, for vLLM refuses trained tokens: what it leaves out costs it no time."""
+def without_tokens(adapter: Path, scratch: Path) -> Path:
+    """A folder with the adapter's linear layers alone, for vLLM refuses trained tokens; they cost no time."""
     from safetensors.torch import load_file, save_file
 
+    folder = scratch / f"{adapter.name}-linear"
     folder.mkdir(exist_ok=True)
     config = json.loads((adapter / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps({**config, "trainable_token_indices": None}))
@@ -110,7 +113,7 @@ def without_tokens(adapter: Path, folder: Path) -> Path:
 
 
 def write_gguf(folder: Path, adapters: Mapping[str, Path], type: str, scratch: Path) -> tuple[Path, dict[str, Path]]:
-    """A base in a GGUF type and its adapters, without their trained tokens, in f16."""
+    """A base in a GGUF type, and adapters of linear layers alone (`without_tokens`) in f16."""
     import torch
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
@@ -124,7 +127,7 @@ def write_gguf(folder: Path, adapters: Mapping[str, Path], type: str, scratch: P
     files = {}
     for name, path in adapters.items():
         config = json.loads((path / "adapter_config.json").read_text())
-        tensors = {key: one for key, one in load_file(path / "adapter_model.safetensors").items() if ".lora_" in key}
+        tensors = load_file(path / "adapter_model.safetensors")
         modules = {key.removeprefix("base_model.model.").partition(".lora_")[0] for key in tensors}
         scales = dict.fromkeys(modules, config["lora_alpha"] / config["r"])
         file = scratch / f"{path.name}.gguf"

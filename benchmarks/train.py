@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import finish_benchmark, run_child
+from benchmarks.harness import finish_benchmark, peak_memory, run_child
 from benchmarks.train_peer import (
     QWEN_SHAPES,
     ROW_TOKENS,
@@ -34,7 +34,6 @@ from benchmarks.train_peer import (
     lora_settings,
     newcomer_trainer,
     random_base,
-    resident_gb,
     stopwatch,
 )
 from hub.errors import one_line_errors
@@ -173,7 +172,7 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
     speed = (clock.tokens - clock.at_first) / (clock.times[-1] - clock.times[0])
     work = flops_per_token(sizes, False, encoded.reply_tokens / encoded.tokens)  # what checkpointing redoes counts once
     sides = (4096, 4096) if has_bf16() else (512, 512)
-    peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else resident_gb()
+    peak = torch.cuda.max_memory_allocated() / 1e9 if gpu else peak_memory() / 1e9
     return {
         "seconds_per_step": (clock.times[-1] - clock.times[0]) / (len(clock.times) - 1),
         "first_loss": next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -166,9 +165,3 @@ def held_out_loss(model: Any, encoded: Any) -> float:
             total += torch.nn.functional.cross_entropy(logits, labels[:, 1:][scored], reduction="sum").item()
             count += int(scored.sum())
     return round(total / count, 5)
-
-
-def resident_gb() -> float:
-    """Peak resident memory of this process, in GB."""
-    status = Path(f"/proc/{os.getpid()}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1e6

@@ -17,7 +17,7 @@ from chat.variants import ModelVariants
 from eval import metrics
 from eval.judge.comparison import Judge, compare_in_both_orders
 from eval.ranking import log_probs_of_many
-from eval.rows import PAIRS, DialoguePair, film_reply
+from eval.rows import PAIRS, DialoguePair, film_reply, places_by_source
 from stats.clustered import ClusterEstimate, clustered_mean, clustered_share, paired_difference
 
 Metrics = dict[str, ClusterEstimate | float | None]
@@ -119,13 +119,11 @@ def measure_by_source(
     Returns:
         By source: `prompts`, `films`, and SOURCE_METRICS by variant in `voices`. Empty where there is one source alone.
     """
-    places: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        places.setdefault(row.get("source", ""), []).append(index)
+    places = places_by_source([row.get("source", "") for row in rows])
     if len(places) < 2:
         return {}
     found = {}
-    for source, own in sorted(places.items()):
+    for source, own in places.items():
         pairs = [rows[index] for index in own]
         measured = {
             name: measure_variant(pairs, [replies[i] for i in own], [ranked[i] for i in own], None)

@@ -14,7 +14,7 @@ from chat.generate import Reply, first_turn
 from chat.resumable import generate_resumable
 from chat.sampling import Sampling
 from chat.variants import ModelVariants
-from eval.rows import DialoguePair
+from eval.rows import DialoguePair, places_by_source
 from hub.errors import UserError
 from hub.lineage import Input
 
@@ -79,12 +79,9 @@ def sample_by_source(films: Sequence[str], sources: Sequence[str], count: int, p
     So every source is measured on as many prompts as it has, up to its share, however large the others are; and what
     is drawn of one depends on no other, which lets two datasets that share a source be compared on it.
     """
-    places: dict[str, list[int]] = {}
-    for index, source in enumerate(sources):
-        places.setdefault(source, []).append(index)
     drawn = [
         [own[index] for index in sample_indices([films[place] for place in own], count, per_film, seed)]
-        for _, own in sorted(places.items())
+        for own in places_by_source(sources).values()
     ]
     return [index for turn in zip_longest(*drawn) for index in turn if index is not None][:count]
 

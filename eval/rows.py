@@ -38,6 +38,14 @@ class DialoguePair(TypedDict):
     """The corpus that it is from."""
 
 
+def places_by_source(sources: Sequence[str]) -> dict[str, list[int]]:
+    """The places of the rows of each source, sources in alphabetical order."""
+    places: dict[str, list[int]] = {source: [] for source in sorted(set(sources))}
+    for place, source in enumerate(sources):
+        places[source].append(place)
+    return places
+
+
 def film_reply(row: DialoguePair) -> str:
     """The film's own reply."""
     return row["completion"][0]["content"]

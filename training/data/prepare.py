@@ -103,24 +103,27 @@ def dataset_files(
     facts = {"counts": dict(counts), "context_turns": data.context_turns, "rights": rights.as_fact()}
     lineage = lineage_of(data, found, facts)
     files["README.md"] = card(
-        data, made, folder, repo=repo, rows=rows, counts=counts, licences=licences, lineage=lineage
+        data, made, shards, folder, repo=repo, rows=rows, counts=counts, licences=licences, lineage=lineage
     )
     return files, lineage
 
 
-def card(data: Data, made: dict[str, Any], folder: Path, **values: Any) -> bytes:
+def card(
+    data: Data, made: dict[str, Any], shards: dict[str, dict[str, list[Shard]]], folder: Path, **values: Any
+) -> bytes:
     """README.md of the dataset.
 
     Args:
         data: of the recipe.
         made: as `tables_made` returns it.
+        shards: as `shards_made` has them.
         folder: where the tables lie.
         values: `repo`, `rows`, `counts`, `licences` and `lineage`, as the template takes them.
     """
     from hub.parquet import card_metadata
     from training.data.dataset_stats import lengths_from_lists
 
-    rights, shards = combine_rights(values["licences"].values()), shards_made(made)
+    rights = combine_rights(values["licences"].values())
     about = {
         "pretty_name": "Repartee dialogue",
         "annotations_creators": ["no-annotation"],

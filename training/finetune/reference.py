@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,12 @@ def keep_reference(trainer: Any, folder: Path, model: Sequence[Any]) -> None:
     for kind in ("train_dataset", "eval_dataset"):
         if (pairs := getattr(trainer, kind)) is None:
             continue
-        keys = [pair_key(row) for row in pairs]
+        keys, lengths = zip(*((pair_key(row), longest_text(row)) for row in pairs), strict=True)
         known = read_known(folder, name)
         wanted = [place for place, key in enumerate(keys) if key not in known]
         if wanted:
             log_progress("dpo", f"reference of {len(wanted):,} pairs, of {len(keys) - len(wanted):,} it is known")
-            compute(trainer, pairs, wanted, keys, own)
+            compute(trainer, pairs, batches_of(wanted, lengths, trainer), keys, own)
         trainer.accelerator.wait_for_everyone()
         known = read_known(folder, name)
         for column, side in zip(REFERENCE_COLUMNS, (0, 1), strict=True):
@@ -49,17 +49,16 @@ def keep_reference(trainer: Any, folder: Path, model: Sequence[Any]) -> None:
     trainer.precompute_ref_logps = True
 
 
-def compute(trainer: Any, pairs: Any, wanted: list[int], keys: list[str], path: Path) -> None:
-    """Appends the numbers of this process's share of the pairs to its file, a batch at a time, the longest first."""
+def compute(trainer: Any, pairs: Any, batches: list[list[int]], keys: Sequence[str], path: Path) -> None:
+    """Appends the numbers of pairs, by their places in batches, to a file, a batch at a time."""
     import torch
 
-    size = 2 * trainer.args.per_device_train_batch_size
     model, was_training = trainer.model, trainer.model.training
     model.eval()
     torn = path.exists() and not path.read_bytes().endswith(b"\n")
     with path.open("a") as file:
         file.write("\n" if torn else "")
-        for batch in shares(pairs, wanted, size, trainer.accelerator.process_index, trainer.accelerator.num_processes):
+        for batch in batches:
             inputs = trainer.data_collator([pairs[place] for place in batch])
             inputs = {key: value.to(trainer.accelerator.device) for key, value in inputs.items()}
             with torch.no_grad():
@@ -71,17 +70,17 @@ def compute(trainer: Any, pairs: Any, wanted: list[int], keys: list[str], path: 
     model.train(was_training)
 
 
-def shares(pairs: Any, wanted: list[int], size: int, process: int, processes: int) -> Iterator[list[int]]:
-    """Yields the batches of one process: pairs of like length together, so that little is padding."""
-    lengths = {place: len(pairs[place]["prompt_ids"]) + longest_side(pairs[place]) for place in wanted}
+def batches_of(wanted: list[int], lengths: Sequence[int], trainer: Any) -> list[list[int]]:
+    """The batches of this process, the longest first: pairs of like length together, so that little is padding."""
+    size = 2 * trainer.args.per_device_train_batch_size
     ordered = sorted(wanted, key=lambda place: -lengths[place])
     batches = [ordered[first : first + size] for first in range(0, len(ordered), size)]
-    yield from batches[process::processes]
+    return batches[trainer.accelerator.process_index :: trainer.accelerator.num_processes]
 
 
-def longest_side(row: Mapping[str, Any]) -> int:
-    """Tokens of the longer reply."""
-    return max(len(row["chosen_ids"]), len(row["rejected_ids"]))
+def longest_text(row: Mapping[str, Any]) -> int:
+    """Tokens of the prompt with the longer reply."""
+    return len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
 
 
 def pair_key(row: Mapping[str, Any]) -> str:

@@ -61,12 +61,13 @@ class Speaker(NamedTuple):
 class Reading:
     """A source as it stands, before any rule is applied: what a reader returns."""
 
-    films: list[Film]
-    speakers: list[Speaker]
-    line_ids: list[str]
-    raw_text: list[str]
-    speaker_of: list[int]  # by line, a place in `speakers`
-    conversations: list[tuple[int, list[int]]]  # the place in `films`, the places of the lines, `MISSING`, `LEFT_OUT`
+    films: list[Film] = field(default_factory=list)
+    speakers: list[Speaker] = field(default_factory=list)
+    line_ids: list[str] = field(default_factory=list)
+    raw_text: list[str] = field(default_factory=list)
+    speaker_of: list[int] = field(default_factory=list)  # by line, a place in `speakers`
+    conversations: list[tuple[int, list[int]]] = field(default_factory=list)
+    """The place in `films`, and the places of the lines, `MISSING`, `LEFT_OUT`."""
     counts: Counter[str] = field(default_factory=Counter)
     rights: Rights = UNKNOWN
     unread: str = ""

@@ -50,7 +50,7 @@ def named_as_now(found: Mapping[str, Callable[[], bytes]]) -> dict[str, Callable
 def read(files: Mapping[str, bytes]) -> Reading:
     """Reads the contents of `FILES`. Raises ValueError where conversations.json or speakers.json is no JSON object."""
     counts: Counter[str] = Counter()
-    reading = Reading([], [], [], [], [], [], counts)
+    reading = Reading(counts=counts)
     utterances = _utterances(files[UTTERANCES], reading)
     about_speakers, about_conversations = (_metadata(files[name], name) for name in (SPEAKERS, CONVERSATIONS))
     parents = _without_cycles(utterances, counts)

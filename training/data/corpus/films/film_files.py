@@ -95,7 +95,7 @@ def read_films(members: Sequence[CorpusFile], silence: float) -> Iterator[Readin
     films = [member for member in members if ending_of(member.name) in READERS]
     counts["files of other kinds, passed over"] = len(members) - len(films)
     films = opensubtitles.one_a_film(films, counts)
-    yield Reading([], [], [], [], [], [], counts)
+    yield Reading(counts=counts)
     for member in films:
         yield read_film(member, silence)
 
@@ -105,7 +105,7 @@ def read_film(member: CorpusFile, silence: float) -> Reading:
     counts = Counter[str]({"films in files": 1})
     if member.size > LARGEST:
         counts["files too large for one film"] += 1
-        return Reading([], [], [], [], [], [], counts, unread=f"{member.name} has {member.size:,} bytes")
+        return Reading(counts=counts, unread=f"{member.name} has {member.size:,} bytes")
     content = member.read()
     ending = ending_of(member.name)
     if ending not in READERS:
@@ -114,7 +114,7 @@ def read_film(member: CorpusFile, silence: float) -> Reading:
         return READERS[ending](content, member.name, silence, counts)
     except XmlError as error:
         counts["files that are no XML that is read"] += 1
-        return Reading([], [], [], [], [], [], counts, unread=f"{member.name}: {error}")
+        return Reading(counts=counts, unread=f"{member.name}: {error}")
     except CorpusError as error:
         counts["files that cannot be read"] += 1
-        return Reading([], [], [], [], [], [], counts, unread=f"{member.name}: {error}")
+        return Reading(counts=counts, unread=f"{member.name}: {error}")

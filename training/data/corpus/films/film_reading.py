@@ -27,7 +27,7 @@ Conversation = list[Line | None]
 
 def film_reading(film: Film, conversations: Iterable[Conversation], counts: Counter[str], unread: str = "") -> Reading:
     """Reading of one film. Lines are numbered from 1 within it: `dusk.srt.12`."""
-    reading = Reading([film], [], [], [], [], [], counts, unread=unread)
+    reading = Reading([film], counts=counts, unread=unread)
     speakers: dict[str, int] = {}
     for conversation in conversations:
         places: list[int] = []
@@ -49,7 +49,7 @@ def film_reading(film: Film, conversations: Iterable[Conversation], counts: Coun
 
 def join_readings(readings: Iterable[Reading]) -> Reading:
     """One reading of several; places are moved along, and speakers of one description are one."""
-    joined = Reading([], [], [], [], [], [], Counter())
+    joined = Reading()
     speakers: dict[Speaker, int] = {}
     rights: list[Rights] = []
     for reading in readings:

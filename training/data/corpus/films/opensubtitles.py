@@ -166,7 +166,7 @@ def films_of_lines(names: BinaryIO, lines: BinaryIO, column: int, silence: float
         if document and film.id in read:
             counts["documents of a film that was read before"] += 1
             counts["sentences of a film that was read before"] += len(cues)
-            yield Reading([], [], [], [], [], [], counts)
+            yield Reading(counts=counts)
         else:
             read.add(str(film.id))
             yield film_reading(film, conversations_of(cues, silence, counts), counts)

@@ -62,7 +62,7 @@ def readings(rows: Iterable[Any], counts: Counter[str], first: int = 0) -> Itera
 
 def read(rows: Iterable[Any], counts: Counter[str], first: int = 0, most_lines: float = math.inf) -> Reading:
     """Reads rows until there are lines enough. What is not read is counted, and the first such shape is kept."""
-    reading = Reading([], [], [], [], [], [], counts, rows=first)
+    reading = Reading(counts=counts, rows=first)
     films: dict[Film, int] = {}
     speakers: dict[Speaker, int] = {}
     for row in rows:
