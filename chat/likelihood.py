@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from chat.generate import left_padded
 from chat.template import Message
 from chat.variants import ModelVariants
 
 Pair = tuple[list[Message], str]  # a prompt and a reply to it
+COPIED_RUN = 3
+"""Tokens in a row that the prompt has too, from which on they are a copy: of single words and pairs most are chance."""
 
 
 def log_probs(variants: ModelVariants, name: str, pairs: list[Pair], batch_size: int = 32) -> list[list[float]]:
@@ -47,7 +52,7 @@ def _score(variants: ModelVariants, name: str, encoded: list[tuple[list[int], li
     return scores
 
 
-def pmi(variants: ModelVariants, name: str, pairs: list[Pair], mean: bool = False) -> list[float]:
+def pmi(variants: ModelVariants, name: str, pairs: list[Pair], mean: bool = False, novel: bool = False) -> list[float]:
     """Pointwise mutual information of each reply with its prompt, in nats: what the prompt adds to the reply.
 
     log p(reply | prompt) less log p(reply | empty prompt), end of the reply included (Fano, 1961; Li et al., 2016, who
@@ -58,13 +63,60 @@ def pmi(variants: ModelVariants, name: str, pairs: list[Pair], mean: bool = Fals
         name: the variant that it is computed under.
         pairs: prompts with a reply each.
         mean: per token of the reply, which is no PMI but its mean; else summed.
+        novel: novel PMI, over the tokens that are no copies of the prompt's (`copied_tokens`).
     """
     empty = [(without_prompt(prompt), reply) for prompt, reply in pairs]
     unique = {_key(pair): pair for pair in empty}
     alone = dict(zip(unique, log_probs(variants, name, list(unique.values())), strict=True))
-    given = log_probs(variants, name, pairs)
-    gains = [sum(scores) - sum(alone[_key(pair)]) for scores, pair in zip(given, empty, strict=True)]
-    return [gain / len(scores) for gain, scores in zip(gains, given, strict=True)] if mean else gains
+    form, gains = variants.format_of(name), []
+    for given, (prompt, reply), key in zip(log_probs(variants, name, pairs), pairs, map(_key, empty), strict=True):
+        skipped = copied_tokens(variants, name, prompt, form.encode_reply(reply)) if novel else [False] * len(given)
+        gains.append(gain(given, alone[key], skipped) / (len(given) if mean else 1))
+    return gains
+
+
+def gain(given: Sequence[float], alone: Sequence[float], skipped: Sequence[bool]) -> float:
+    """What the prompt adds to a reply in nats: the sum over its tokens, but those skipped, of what it adds to each.
+
+    Args:
+        given: log-probabilities of the reply's tokens given the prompt.
+        alone: without it.
+        skipped: of each token.
+    """
+    return sum(with_it - without for with_it, without, skip in zip(given, alone, skipped, strict=True) if not skip)
+
+
+def copied_tokens(variants: ModelVariants, name: str, prompt: list[Message], reply: Sequence[int]) -> list[bool]:
+    """Whether each token of a reply is copied: stands in a run of COPIED_RUN or more that a line of the prompt has.
+
+    An echo has more PMI than any answer. Tokens are compared as text in lower case, without the spaces around them; one
+    of spaces alone breaks no run.
+
+    Args:
+        variants: the models.
+        name: the variant whose tokens they are.
+        prompt: whose lines, the system message aside, are looked in.
+        reply: its tokens, the end the last.
+    """
+    encode = variants.format_of(name).encode_reply
+    lines = [encode(message["content"])[:-1] for message in prompt if message["role"] != "system"]
+    known = {run for line in lines for run in _runs(list(_texts(variants.tokenizer, line).values()))}
+    texts = _texts(variants.tokenizer, reply)
+    places = list(texts)
+    runs = enumerate(_runs(list(texts.values())))
+    found = {place for start, run in runs if run in known for place in places[start : start + COPIED_RUN]}
+    return [place in found for place in range(len(reply))]
+
+
+def _runs(texts: list[str]) -> list[tuple[str, ...]]:
+    """Every COPIED_RUN texts in a row."""
+    return list(zip(*(texts[start:] for start in range(COPIED_RUN)), strict=False))
+
+
+def _texts(tokenizer: Any, tokens: Sequence[int]) -> dict[int, str]:
+    """Text of each token that is more than spaces, by its place."""
+    texts = (text.strip().lower() for text in tokenizer.batch_decode([[token] for token in tokens]))
+    return {place: text for place, text in enumerate(texts) if text}
 
 
 def without_prompt(prompt: list[Message]) -> list[Message]:

@@ -55,7 +55,7 @@ def open_embedded(name: str, variants: ModelVariants | None = None, revision: st
 
     Args:
         name: of the registry.
-        variants: the models that `pmi` and `mean-pmi` judge by; a realism judge takes them where they are its own.
+        variants: the models that PMI judges by; a realism judge takes them where they are its own.
         revision: commit of the judge's own model, where it has one.
 
     Raises:
@@ -69,9 +69,10 @@ def open_embedded(name: str, variants: ModelVariants | None = None, revision: st
             have = ", ".join(variants.names) if variants else "none"
             raise UserError(f"the judge {name} needs the variant {parsed.of}; loaded: {have}")
         title = {"base": "base", "sft": "SFT", "dpo": "DPO"}.get(parsed.of, parsed.of)
-        return EmbeddedJudge(
-            f"{per_token}PMI under the {title} model", partial(pmi, variants, parsed.of, mean=mean), parsed.of
-        )
+        novel = form == "novel-pmi"
+        score = partial(pmi, variants, parsed.of, mean=mean, novel=novel)
+        kind = f"{per_token}{'novel ' if novel else ''}PMI"
+        return EmbeddedJudge(f"{kind} under the {title} model", score, parsed.of)
     model = ModelRef(parsed.repo, revision)
     if form in REALISM_FORMS:
         from eval.judge.realism import HEADS, realism_score

@@ -1,9 +1,10 @@
 """Names of embedded judges, the one registry that recipes, the evaluation and `eval.qualify` share.
 
-`pmi` is summed PMI under the base, `pmi:sft` under another variant, `mean-pmi` the same per token; `implicit:HUB_ID` is
-the implicit reward of an adapter over its base, summed over tokens, `mean-implicit:HUB_ID` per token; `reward:HUB_ID`
-is the score head of a reward model (`eval.judge.reward_model`); `realism:HUB_ID` is the head of a realism judge that
-labels, `realism-held-out:HUB_ID` its other head, fitted on other films (`eval.judge.realism`). `realism` and
+`pmi` is summed PMI under the base, `pmi:sft` under another variant, `mean-pmi` the same per token, `novel-pmi` summed
+over what a reply does not copy from the prompt (`chat.likelihood`); `implicit:HUB_ID` is the implicit reward of an
+adapter over its base, summed over tokens, `mean-implicit:HUB_ID` per token; `reward:HUB_ID` is the score head of a
+reward model (`eval.judge.reward_model`); `realism:HUB_ID` is the head of a realism judge that labels,
+`realism-held-out:HUB_ID` its other head, fitted on other films (`eval.judge.realism`). `realism` and
 `realism-held-out` alone are the realism judge of the namespace itself (`full_name`).
 """
 
@@ -14,11 +15,11 @@ from dataclasses import dataclass
 from hub.errors import UserError
 from hub.names import Names
 
-LIKELIHOOD_FORMS = ("pmi", "mean-pmi")
+LIKELIHOOD_FORMS = ("pmi", "mean-pmi", "novel-pmi")
 REALISM_FORMS = ("realism", "realism-held-out")
 MODEL_FORMS = ("implicit", "mean-implicit", "reward", *REALISM_FORMS)
 EMBEDDED_NAMES = (
-    "pmi, mean-pmi (under base, or :sft), implicit:HUB_ID, mean-implicit:HUB_ID, reward:HUB_ID, "
+    "pmi, mean-pmi, novel-pmi (under base, or :sft), implicit:HUB_ID, mean-implicit:HUB_ID, reward:HUB_ID, "
     "realism, realism-held-out (the namespace's own, or :HUB_ID)"
 )
 

@@ -1,13 +1,14 @@
 """Realism: does a reply follow from the line, and could it stand in a film?
 
-    score(prompt, reply) = pmi_weight * PMI + film_weight * log P(film's line)
+    score(prompt, reply) = pmi_weight * novel PMI + film_weight * log P(film's line)
     P(film's line) = sigmoid(weights . (features - mean) / scale + bias)
 
-PMI (`chat.likelihood.pmi`) is the reader's, summed; it tells a reply from one to another line, and takes an echo for
-the best of all. P is read by a linear probe (Alain and Bengio, 2017) from what the same frozen reader computes of the
-reply: likelihoods and hidden states. It tells films' lines, to this line or any other, from samples of base and
-fine-tuned model and from spoiled lines. A sum of logarithms lets neither make up for the other; RUBER (Tao et al.,
-2018) blends a score of the reply with one of how it follows, and SPIN (Chen et al., 2024) has sampled negatives.
+Novel PMI (`chat.likelihood.pmi`) is the reader's, summed over what the reply does not copy from the line: it tells a
+reply from one to another line, and PMI as it is takes an echo for the best of all. P is read by a linear probe (Alain
+and Bengio, 2017) from what the same frozen reader computes of the reply: likelihoods and hidden states. It tells films'
+lines, to this line or any other, from samples of base and fine-tuned model and from spoiled lines. A sum of logarithms
+lets neither make up for the other; RUBER (Tao et al., 2018) blends a score of the reply with one of how it follows, and
+SPIN (Chen et al., 2024) has sampled negatives.
 
 The reader is the fine-tuned model, or a base of another family that reads plain lines: a model's likelihood favours
 that model's own words.
@@ -18,12 +19,12 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from chat.likelihood import Pair, without_prompt
+from chat.likelihood import Pair, copied_tokens, gain, without_prompt
 from chat.template import Message
 from chat.variants import ModelRef, ModelVariants, load_variants, merged
 from eval.base_format import base_in
@@ -34,9 +35,10 @@ from hub.lineage import Input, fetch_lineage
 if TYPE_CHECKING:
     from torch import Tensor
 
-Found = TypeVar("Found")
 HEADS = ("labels", "evaluates")
 HEADS_FILE = "realism.safetensors"
+PMI_KIND = "novel"
+"""What stands in a judge's lineage as `pmi`; judges of before had heads on plain PMI, which echoes have most of."""
 DEPTHS = (0.73, 1.0)
 """Layers whose hidden states are read, as shares of all."""
 NUMBERS = 8
@@ -45,7 +47,7 @@ NUMBERS = 8
 
 @dataclass(frozen=True)
 class RealismHead:
-    """Head over the features of `features_of` and PMI."""
+    """Head over the features of `features_of` and novel PMI."""
 
     mean: Tensor
     """(features,)"""
@@ -63,7 +65,7 @@ class RealismHead:
         return ((features - self.mean) / self.scale) @ self.weights + self.bias
 
     def score(self, features: Tensor, pmi: Tensor) -> Tensor:
-        """Scores, (replies,), of features (replies, features) and PMI in nats (replies,)."""
+        """Scores, (replies,), of features (replies, features) and novel PMI in nats (replies,)."""
         import torch
 
         return self.blend[0] * pmi + self.blend[1] * torch.nn.functional.logsigmoid(self.film_logit(features))
@@ -93,13 +95,17 @@ def realism_score(ref: ModelRef, head: str, variants: ModelVariants | None = Non
         variants: models that are loaded already, taken where they are the same.
 
     Raises:
-        UserError: it is no realism judge.
+        UserError: it is no realism judge, or one of an earlier version.
     """
     from huggingface_hub import hf_hub_download
 
     found = fetch_lineage(ref.repo, "model", ref.revision)
     if not found or found[1].stage != "realism":
         raise UserError(f"{ref.repo} is no realism judge; `python -m training.realism` makes one")
+    if found[1].settings.get("pmi") != PMI_KIND:
+        raise UserError(
+            f"{ref.repo} was fitted on plain PMI, by an earlier version; `python -m training.realism` fits it anew"
+        )
     heads = hf_hub_download(ref.repo, HEADS_FILE, revision=ref.revision)
     return RealismScore(load_reader(found[1].inputs, variants), load_head(heads, head))
 
@@ -138,7 +144,9 @@ class RealismScore:
 
 
 def read_features(reader: ModelVariants, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
-    """Features, (replies, features), and PMI in nats, (replies,), in float32; replies to one prompt are read together.
+    """Features, (replies, features), and novel PMI in nats, (replies,), in float32.
+
+    Replies to one prompt are read together.
 
     Args:
         reader: holds one variant.
@@ -147,27 +155,36 @@ def read_features(reader: ModelVariants, pairs: Sequence[Pair]) -> tuple[Tensor,
     import torch
     from tqdm import tqdm
 
-    features = dict(tqdm(read_each(reader, pairs, features_of, hidden=True), desc="reading replies", disable=None))
-    rows = torch.stack([features[place] for place in range(len(pairs))])
+    (name,) = reader.names
+    given = dict(tqdm(read_each(reader, pairs, features=True), desc="reading replies", disable=None))
     without = [(without_prompt(prompt), reply) for prompt, reply in pairs]
-    alone = dict(tqdm(read_each(reader, without, summed_log_prob), desc="without the prompt", disable=None))
-    # the first feature is the summed log-probability given the prompt
-    return rows, rows[:, 0] - torch.tensor([alone[place] for place in range(len(pairs))])
+    alone = dict(tqdm(read_each(reader, without, features=False), desc="without the prompt", disable=None))
+    novel = [
+        gain(given[place].log_probs, alone[place].log_probs, copied_tokens(reader, name, prompt, given[place].tokens))
+        for place, (prompt, _) in enumerate(pairs)
+    ]
+    rows = [features for place in range(len(pairs)) if (features := given[place].features) is not None]
+    return torch.stack(rows), torch.tensor(novel)
 
 
-def read_each(
-    reader: ModelVariants,
-    pairs: Sequence[Pair],
-    measure: Callable[[ReadReply, list[float]], Found],
-    hidden: bool = False,
-) -> Iterator[tuple[int, Found]]:
-    """Measures the reply of each pair, a text to a prompt once; with its place among the pairs.
+class KnownReply(NamedTuple):
+    """What the judge keeps of what its reader computed of one reply."""
+
+    tokens: list[int]
+    """Its end the last."""
+    log_probs: list[float]
+    """Of the tokens, in nats."""
+    features: Tensor | None
+    """(features,), where they were asked for."""
+
+
+def read_each(reader: ModelVariants, pairs: Sequence[Pair], features: bool) -> Iterator[tuple[int, KnownReply]]:
+    """Reads the reply of each pair, a text to a prompt once; with its place among the pairs.
 
     Args:
         reader: holds one variant.
         pairs: prompts with a reply each.
-        measure: of what was read, and of the log-probabilities of the reply's tokens, its end the last.
-        hidden: whether it wants hidden states.
+        features: whether features are wanted, for which hidden states are read.
     """
     (name,) = reader.names
     form = reader.format_of(name)
@@ -175,16 +192,12 @@ def read_each(
     for place, (prompt, reply) in enumerate(pairs):
         _, replies = groups.setdefault(tuple(message["content"] for message in prompt), (prompt, {}))
         replies.setdefault(reply, []).append(place)
-    read = read_replies(reader, name, [(prompt, list(replies)) for prompt, replies in groups.values()], hidden)
+    read = read_replies(reader, name, [(prompt, list(replies)) for prompt, replies in groups.values()], features)
     for places in (own for _, replies in groups.values() for own in replies.values()):
         one = next(read)
-        found = measure(one, form.reply_log_probs(one.predicted, one.tokens))
+        log_probs = form.reply_log_probs(one.predicted, one.tokens)
+        found = KnownReply(one.tokens, log_probs, features_of(one, log_probs) if features else None)
         yield from ((place, found) for place in places)
-
-
-def summed_log_prob(read: ReadReply, log_probs: list[float]) -> float:
-    """Log-probability of a reply in nats, its end included."""
-    return sum(log_probs)
 
 
 def features_of(read: ReadReply, log_probs: list[float]) -> Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from chat.likelihood import log_probs, pmi, without_prompt
+from chat.likelihood import copied_tokens, gain, log_probs, pmi, without_prompt
 from chat.template import encode_prompt, encode_reply
 from tests.support.scenes import user_prompts
 
@@ -72,3 +72,50 @@ def test_two_system_prompts_are_two_settings(variants):
     prompts = [[{"role": "system", "content": text}, *user_prompts("Hi.")[0]] for text in ("Be brief.", "Be endless.")]
     pairs = [(prompt, "Hello.") for prompt in prompts]
     assert pmi(variants, "base", pairs) == pytest.approx([pmi(variants, "base", [pair])[0] for pair in pairs], abs=1e-4)
+
+
+def copied_text(variants, line, reply):
+    """The text of the tokens that are copies."""
+    tokens = variants.format_of("base").encode_reply(reply)
+    found = copied_tokens(variants, "base", user_prompts(line)[0], tokens)
+    assert len(found) == len(tokens)
+    assert not found[-1]  # the end of a reply is its own
+    return variants.tokenizer.decode([token for token, own in zip(tokens, found, strict=True) if own]).strip()
+
+
+@pytest.mark.parametrize(
+    ("line", "reply", "expected"),
+    [
+        ("Where were you last night?", "Where were you last night?", "Where were you last night?"),
+        ("Where were you last night?", "Well, where were you last night?", "where were you last night?"),
+        ("Where were you last night?", "At the pier.", ""),
+        ("Where were you?", "I was where the river bends.", ""),  # a word is no copy
+        ("You said that you saw him at the pier.", "I saw him at the pier. I ran.", "saw him at the pier."),
+        ("Yes.", "Yes.", ""),  # too short for a run
+        ("", "At the pier.", ""),
+    ],
+)
+def test_a_run_that_the_prompt_has_is_copied(variants, line, reply, expected):
+    assert copied_text(variants, line, reply) == expected
+
+
+def test_the_system_message_is_no_line_to_copy(variants):
+    prompt = [{"role": "system", "content": "At the pier, they say."}, *user_prompts("Where?")[0]]
+    assert not any(
+        copied_tokens(variants, "base", prompt, variants.format_of("base").encode_reply("At the pier, they say."))
+    )
+    earlier = [*user_prompts("At the pier, they say.")[0], {"role": "assistant", "content": "No."}, *prompt]
+    assert any(
+        copied_tokens(variants, "base", earlier, variants.format_of("base").encode_reply("At the pier, they say."))
+    )
+
+
+def test_novel_pmi_counts_what_is_not_copied(variants):
+    """Of an echo nothing is left but its end; of a reply that copies nothing all."""
+    line = "Where were you last night?"
+    prompt = user_prompts(line)[0]
+    given, alone = (log_probs(variants, "sft", [(asked, line)])[0] for asked in (prompt, without_prompt(prompt)))
+    echo, answer = pmi(variants, "sft", [(prompt, line), (prompt, "Out.")], novel=True)
+    assert echo == pytest.approx(given[-1] - alone[-1], abs=1e-4)
+    assert answer == pytest.approx(pmi(variants, "sft", [(prompt, "Out.")])[0], abs=1e-4)
+    assert gain([-1.0, -2.0, -3.0], [-2.0, -2.5, -5.0], [False, True, False]) == pytest.approx(3.0)

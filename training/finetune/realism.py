@@ -9,11 +9,10 @@ realism-held-out:HUB_ID` evaluates by the other.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.judge.realism import HEADS, HEADS_FILE, RealismHead, load_reader, read_features, save_heads
+from eval.judge.realism import HEADS, HEADS_FILE, PMI_KIND, RealismHead, load_reader, read_features, save_heads
 from eval.qualify.controls import CONTROLS
 from eval.qualify.measured import Measured, clustered
 from eval.qualify.pairs import (
@@ -29,7 +28,7 @@ from hub.cards import model_card
 from hub.lineage import Input, Lineage, pin, pin_model
 from hub.rights import combine_rights, inherited_rights, rights_of_base
 from hub.task import log_progress
-from training.finetune.realism_fit import WHOLE_CONTROLS, PairFeatures, fit_head
+from training.finetune.realism_fit import WHOLE_CONTROLS, PairFeatures, film_folds, fit_head
 from training.recipe import Recipe
 from training.stage import Stage, Task, base_input, command
 
@@ -48,7 +47,8 @@ def realism_task(recipe: Recipe) -> Task:
     if reader:
         inputs.append(pin_model(reader))
         kind = f"realism-by-{inputs[-1].repo.split('/')[-1].lower()}"
-    return Task(names.adapter(kind), "model", Lineage("realism", {**vars(recipe.realism)}, tuple(inputs)))
+    settings = {**vars(recipe.realism), "pmi": PMI_KIND}
+    return Task(names.adapter(kind), "model", Lineage("realism", settings, tuple(inputs)))
 
 
 def train_realism(
@@ -70,13 +70,13 @@ def train_realism(
     variants = load_variants(ModelRef(base.repo, base.revision), {"sft": ModelRef(sft.repo, sft.revision)})
     pairs = training_pairs(variants, dialogue, settings.prompts, settings.seed, folder)
     read = read_pairs(load_reader((base, sft, dialogue, *others), variants), pairs, folder)
-    halves = [read.select(half) for half in film_halves([pair.film for pair in pairs], settings.seed)]
+    halves = [read.select(half) for half in film_folds([pair.film for pair in pairs], len(HEADS), settings.seed)]
     facts: dict[str, Any] = {"pairs": len(pairs), "films": len({pair.film for pair in pairs})}
     heads = {}
     for name, half, other in zip(HEADS, halves, reversed(halves), strict=True):
         heads[name] = fit_head(half, settings.l2)
         weights = heads[name].blend.tolist()
-        facts[f"head `{name}`, weights of PMI and of log P(film's line)"] = f"{weights[0]:.3f}, {weights[1]:.3f}"
+        facts[f"head `{name}`, weights of novel PMI and of log P(film's line)"] = f"{weights[0]:.3f}, {weights[1]:.3f}"
         for control, found in accuracies(heads[name], other).items():
             facts[f"head `{name}`, the other half's films over {control}"] = found.describe()
     for fact, value in facts.items():
@@ -121,14 +121,6 @@ def read_pairs(reader: ModelVariants, pairs: list[ControlPair], folder: Path) ->
         chunks.append(load_file(path))
     features = torch.cat([chunk["features"] for chunk in chunks]).float()
     return PairFeatures(pairs, features.view(len(pairs), 2, -1), torch.cat([c["pmi"] for c in chunks]).view(-1, 2))
-
-
-def film_halves(films: Sequence[str], seed: int) -> list[list[int]]:
-    """Places of the pairs of either half of the films, drawn by seed."""
-    names = sorted(set(films))
-    random.Random(seed).shuffle(names)
-    first = set(names[: len(names) // 2])
-    return [[place for place, film in enumerate(films) if (film in first) == side] for side in (True, False)]
 
 
 def accuracies(head: RealismHead, read: PairFeatures) -> dict[str, Measured]:

@@ -1,4 +1,4 @@
-"""Fit of a realism head: a probe by logistic regression, and the blend of its log-probability with PMI.
+"""Fit of a realism head: a probe by logistic regression, and the blend of its log-probability with novel PMI.
 
 `eval.judge.realism` has the formula; `training.finetune.realism` the pairs that it is fitted on.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,10 +23,8 @@ WHOLE_CONTROLS = ("shuffled", "same film", *SAMPLES.values())
 """Controls that every prompt has; of the spoiled replies each prompt has one."""
 FILM_LINES = ("shuffled", "same film")
 """Controls whose worse reply is a film's line all the same."""
-ECHO_WEIGHT = 4.0
-"""Of an echoing reply in the fit of the probe, which stands alone against it: PMI takes an echo for the best of all."""
-OPTIMISM = 0.1
-"""What is taken off the accuracies on spoiled replies, which are measured on the few that the probe was fitted on."""
+FOLDS = 4
+"""Of the films, in the fit of the blend."""
 RATIOS = [0.01 * 1.2**step for step in range(30)]
 """Of the weight of PMI to that of log P, of which the best is taken."""
 HIDDEN_SHARE = 9.0
@@ -41,15 +40,51 @@ class PairFeatures:
     features: Tensor
     """(pairs, 2, features)"""
     pmi: Tensor
-    """In nats, (pairs, 2)."""
+    """Novel PMI in nats, (pairs, 2)."""
 
     def select(self, places: Sequence[int]) -> PairFeatures:
         """Some of the pairs."""
         return PairFeatures([self.pairs[place] for place in places], self.features[places], self.pmi[places])
 
 
+def film_folds(films: Sequence[str], count: int, seed: int) -> list[list[int]]:
+    """Places of each fold of the films, drawn by seed; no film is in two, and they are of one size, give or take one.
+
+    Args:
+        films: of each place.
+        count: of folds.
+        seed: of their drawing.
+    """
+    names = sorted(set(films))
+    random.Random(seed).shuffle(names)
+    fold_of = {name: place * count // len(names) for place, name in enumerate(names)}
+    return [[place for place, film in enumerate(films) if fold_of[film] == fold] for fold in range(count)]
+
+
 def fit_head(read: PairFeatures, l2: float) -> RealismHead:
-    """Fits the probe, then the blend of its log-probability with PMI.
+    """Fits the probe, then the blend of its log-probability with novel PMI.
+
+    The blend is fitted on what probes say of films that they were not fitted on (cross-fitting): of their own films
+    they know the samples too well, and PMI would get too much weight.
+
+    Args:
+        read: pairs of all controls.
+        l2: penalty of the probe's squared weights.
+    """
+    import torch
+
+    film_gaps = torch.zeros(len(read.pairs))
+    folds = [fold for fold in film_folds([pair.film for pair in read.pairs], FOLDS, seed=0) if fold]
+    for fold in folds:
+        others = [place for other in folds if other is not fold for place in other]
+        probe = fit_probe(read.select(others or fold), l2)
+        film_gaps[fold] = log_film(probe, read.features[fold, 0]) - log_film(probe, read.features[fold, 1])
+    gaps = torch.stack([read.pmi[:, 0] - read.pmi[:, 1], film_gaps], 1)
+    return replace(fit_probe(read, l2), blend=fit_blend(gaps, [pair.control for pair in read.pairs]))
+
+
+def fit_probe(read: PairFeatures, l2: float) -> RealismHead:
+    """Fits the probe: a film's line, or a sample or a spoiled one? The head's blend is not fitted yet.
 
     Args:
         read: pairs of all controls.
@@ -63,16 +98,13 @@ def fit_head(read: PairFeatures, l2: float) -> RealismHead:
     film = torch.tensor([True] * len(once) + [pair.control in FILM_LINES for pair in read.pairs])
     mean, scale = rows.mean(0), rows.std(0).clamp(min=1e-3)
     scale[NUMBERS:] *= math.sqrt((rows.shape[1] - NUMBERS) / HIDDEN_SHARE)
-    known = torch.tensor([1.0] * len(once) + [ECHO_WEIGHT if p.control == "echoing" else 1.0 for p in read.pairs])
-    balance = known * len(film) / 2 / torch.where(film, known[film].sum(), known[~film].sum())
+    balance = len(film) / 2 / torch.where(film, film.sum(), (~film).sum())
     signs = torch.where(film, 1.0, -1.0)[:, None]
     standard = torch.cat([(rows - mean) / scale, torch.ones(len(rows), 1)], 1)
     penalty = torch.full((standard.shape[1],), l2)
     penalty[-1] = 0
     weights = logistic_weights(standard * signs, balance, penalty)
-    head = RealismHead(mean, scale, weights[:-1], weights[-1], torch.ones(2))
-    gaps = torch.stack([read.pmi[:, 0] - read.pmi[:, 1], log_film(head, better) - log_film(head, worse)], 1)
-    return replace(head, blend=fit_blend(gaps, [pair.control for pair in read.pairs]))
+    return RealismHead(mean, scale, weights[:-1], weights[-1], torch.ones(2))
 
 
 def fit_blend(gaps: Tensor, controls: Sequence[str]) -> Tensor:
@@ -101,8 +133,8 @@ def fit_blend(gaps: Tensor, controls: Sequence[str]) -> Tensor:
 
 
 def floor_of(control: str) -> float:
-    """What a judge must reach on a control to qualify (every whole control as `shuffled`), and OPTIMISM."""
-    return MIN_SHUFFLED if control in WHOLE_CONTROLS else MIN_BIAS_CONTROL + OPTIMISM
+    """What a judge must reach on a control to qualify, every whole control as `shuffled`."""
+    return MIN_SHUFFLED if control in WHOLE_CONTROLS else MIN_BIAS_CONTROL
 
 
 def kind_of(control: str) -> str:

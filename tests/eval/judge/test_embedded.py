@@ -58,6 +58,11 @@ def test_names_open_the_judges_that_they_name(tuned, pairs):
     assert (base.name, base.own) == ("PMI under the base model", "base")
     assert (sft.name, sft.own) == ("mean PMI under the SFT model", "sft")
     assert sft.score(pairs) == pytest.approx(pmi(variants, "sft", pairs, mean=True), abs=1e-6)
+    novel = open_embedded("novel-pmi:sft", variants)
+    assert (novel.name, novel.own) == ("novel PMI under the SFT model", "sft")
+    echoes = [(prompt, prompt[-1]["content"]) for prompt, _ in pairs]
+    assert novel.score(echoes) == pytest.approx(pmi(variants, "sft", echoes, novel=True), abs=1e-6)
+    assert novel.score(echoes) != pytest.approx(pmi(variants, "sft", echoes), abs=1e-2)
     implicit = open_embedded(f"implicit:{folder}")
     assert implicit.own is None
     assert implicit.score(pairs) == pytest.approx(implicit_score(variants, 0.1)(pairs), abs=1e-4)

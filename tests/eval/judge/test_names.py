@@ -13,6 +13,7 @@ from hub.names import Names
         ("pmi", "pmi", "base", None),
         ("pmi:sft", "pmi", "sft", None),
         ("mean-pmi:base", "mean-pmi", "base", None),
+        ("novel-pmi:sft", "novel-pmi", "sft", None),
         ("implicit:me/adapter", "implicit", "me/adapter", "me/adapter"),
         ("reward:me/reward", "reward", "me/reward", "me/reward"),
     ],

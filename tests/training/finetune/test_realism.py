@@ -13,14 +13,14 @@ from eval.judge.embedded import open_embedded
 from eval.judge.realism import NUMBERS, RealismHead, load_reader, read_features
 from eval.qualify.pairs import ControlPair
 from hub.errors import UserError
-from hub.lineage import fetch_lineage
+from hub.lineage import Lineage, fetch_lineage
 from tests.support.scenes import user_prompts
 from tests.training.finetune.test_runs import recipe_of
 from training.base import publish
 from training.data import prepare
-from training.finetune import realism, sft
-from training.finetune.realism import accuracies, film_halves, read_pairs
-from training.finetune.realism_fit import PairFeatures, fit_blend, fit_head, logistic_weights
+from training.finetune import realism, realism_fit, sft
+from training.finetune.realism import accuracies, read_pairs
+from training.finetune.realism_fit import PairFeatures, film_folds, fit_blend, fit_head, logistic_weights
 from training.pipeline import stages
 
 
@@ -93,12 +93,44 @@ def test_logistic_weights_are_the_penalized_optimum():
     assert slope == pytest.approx(0, abs=1e-4)
 
 
-def test_halves_share_no_film():
+def test_folds_share_no_film():
     films = [f"m{number % 9}" for number in range(50)]
-    first, second = film_halves(films, seed=3)
-    assert sorted(first + second) == list(range(50))
-    assert not {films[place] for place in first} & {films[place] for place in second}
-    assert film_halves(films, seed=3) == [first, second] != film_halves(films, seed=4)
+    for count in (2, 4):
+        folds = film_folds(films, count, seed=3)
+        assert sorted(place for fold in folds for place in fold) == list(range(50))
+        named = [{films[place] for place in fold} for fold in folds]
+        assert sum(map(len, named)) == 9
+        assert max(map(len, named)) - min(map(len, named)) <= 1
+    assert film_folds(films, 2, seed=3) == film_folds(films, 2, seed=3) != film_folds(films, 2, seed=4)
+    assert film_folds(["m1"] * 3, 2, seed=3) == [[0, 1, 2], []]
+
+
+def test_the_blend_is_fitted_on_films_that_the_probe_has_not_seen(monkeypatch):
+    read, fitted, asked = planted(400, torch.Generator().manual_seed(0)), [], []
+    whole_fit, whole_log = realism_fit.fit_probe, realism_fit.log_film
+
+    def noting_fit(part, l2):
+        fitted.append(({pair.film for pair in part.pairs}, whole_fit(part, l2)))
+        return fitted[-1][1]
+
+    def noting_log(head, features):
+        asked.append((head, features))
+        return whole_log(head, features)
+
+    monkeypatch.setattr(realism_fit, "fit_probe", noting_fit)
+    monkeypatch.setattr(realism_fit, "log_film", noting_log)
+    fit_head(read, l2=1e-3)
+    assert len(fitted[-1][0]) == 40  # the head itself knows all films
+    for head, features in asked:
+        films = next(films for films, probe in fitted if probe is head)
+        seen = [any(torch.equal(row, one) for one in features) for row in read.features.flatten(0, 1)]
+        shown = {
+            pair.film
+            for pair, first in zip(read.pairs, zip(seen[::2], seen[1::2], strict=True), strict=True)
+            if any(first)
+        }
+        assert len(shown) == 10
+        assert not shown & films
 
 
 def test_what_was_read_is_kept(variants, tmp_path, monkeypatch):
@@ -114,7 +146,7 @@ def test_what_was_read_is_kept(variants, tmp_path, monkeypatch):
     assert not torch.equal(read.features[0, 0], read.features[2, 0])
     assert not torch.equal(read.features[0, 0], read.features[0, 1])
     both = [(pair.prompt, reply) for pair in pairs for reply in (pair.better, pair.worse)]
-    assert read.pmi.flatten().tolist() == pytest.approx(pmi(variants, "sft", both), abs=1e-4)
+    assert read.pmi.flatten().tolist() == pytest.approx(pmi(variants, "sft", both, novel=True), abs=1e-4)
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == ["features-0000.safetensors", "features-0001.safetensors"]
     (tmp_path / kept[1]).unlink()
@@ -146,6 +178,14 @@ def test_the_stage_publishes_a_judge_that_opens(hub_url, tiny_base, tmp_path):
         open_embedded(f"realism:{recipe.names.adapter('sft')}")
 
 
+def test_a_judge_of_an_earlier_version_is_one_line(monkeypatch):
+    """Its heads weigh plain PMI, and would score other things than they were fitted on."""
+    found = Lineage("realism", {"prompts": 500}, ())
+    monkeypatch.setattr("eval.judge.realism.fetch_lineage", lambda *_: ("main", found))
+    with pytest.raises(UserError, match="fitted on plain PMI, by an earlier version"):
+        open_embedded("realism:me/judge")
+
+
 def test_a_reader_of_another_family_reads_plain_lines(hub_url, tiny_base, tmp_path):
     """Its judge is published beside the namespace's own, and opened by its own lineage, whoever else is loaded."""
     recipe = recipe_of("realism", tiny_base, "realism.prompts=40")
@@ -162,6 +202,6 @@ def test_a_reader_of_another_family_reads_plain_lines(hub_url, tiny_base, tmp_pa
     read = load_reader(inputs)
     assert (read.names, read.format_of("base").name) == (("base",), "plain")
     _, found = read_features(read, pairs)
-    assert found.tolist() == pytest.approx(pmi(read, "base", pairs), abs=1e-4)
+    assert found.tolist() == pytest.approx(pmi(read, "base", pairs, novel=True), abs=1e-4)
     with pytest.raises(UserError, match="name it: realism:HUB_ID"):
         stages(replace(by_reader, preferences=replace(recipe.preferences, source="realism")))
