@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from hub.errors import UserError
 from hub.lineage import fetch_lineage
 from training.estimate.assumptions import Device, assumptions
+from training.estimate.scale import scale_table, training_memory
 from training.estimate.speed import Speed, measured_speed, speed_of
 from training.estimate.work import Work, chain_work
-from training.finetune.memory_plan import GB, Shape, memory
+from training.finetune.memory_plan import GB, Shape
 from training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def estimate(recipe: Recipe) -> str:
     Raises:
         UserError: the base's config is not to be had.
     """
+    import torch
+
     config = base_config(recipe)
     shape = Shape.of(config)
     pairs, source = dialogue_pairs(recipe)
@@ -46,7 +49,8 @@ def estimate(recipe: Recipe) -> str:
     checkpointing = bool(recipe.sft.trl.get("activation_checkpointing"))
     here = measured_speed(config, recipe.model.lora.r, checkpointing)
     speeds: dict[str, Speed] = {"this machine": here}
-    needed = training_memory(recipe, shape)
+    here_memory = training_memory(recipe, shape, torch.cuda.is_available())
+    needed = max(training_memory(recipe, shape, on_gpu=True).values())
     shown: list[tuple[str, Device | None]] = [("this machine", None)]
     for device in assumptions().devices:
         if device.memory * GB >= needed:
@@ -55,7 +59,7 @@ def estimate(recipe: Recipe) -> str:
     spent = {name: minutes_spent(recipe, name) for name in stages}
     lines = [
         f"{recipe.model.base}: {shape.linear + shape.embedding:,} weights; {pairs['train']:,} train pairs ({source}); "
-        f"SFT takes about {needed / GB:.1f} GB.\n",
+        f"here SFT takes about {here_memory['sft'] / GB:.1f} GB, DPO {here_memory['dpo'] / GB:.1f}.\n",
         header([name for name, _ in shown]),
     ]
     lines += [row(name, one, [speeds[device] for device, _ in shown], spent[name]) for name, one in stages.items()]
@@ -69,6 +73,8 @@ def estimate(recipe: Recipe) -> str:
     )
     if left_out:
         lines.append(f"Too small for it: {', '.join(left_out)}.")
+    devices = {one: speed_of(one, shape, recipe.model.four_bit, checkpointing) for one in assumptions().devices}
+    lines.append("\n" + scale_table(recipe, shape, stages, devices, duration))
     return "\n".join(lines)
 
 
@@ -113,20 +119,6 @@ def minutes_spent(recipe: Recipe, stage: str) -> float | None:
         return None
     minutes = published_facts(recipe.names.adapter(stage), "model").get("minutes")
     return float(minutes) if minutes is not None else None
-
-
-def training_memory(recipe: Recipe, shape: Shape) -> float:
-    """Bytes that SFT takes, by the plan that it prints at its start; DPO's pairs are not known before."""
-    from types import SimpleNamespace
-
-    trl = recipe.sft.trl
-    arguments = SimpleNamespace(
-        bf16=bool(trl.get("bf16", True)),
-        optim=trl.get("optim", "adamw_torch"),
-        gradient_checkpointing=bool(trl.get("activation_checkpointing")),
-    )
-    tokens = int(trl.get("per_device_train_batch_size", 8)) * int(trl.get("max_length") or 1024)
-    return sum(memory(shape, recipe.model, arguments, tokens).values())
 
 
 def header(devices: list[str]) -> str:
