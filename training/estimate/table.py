@@ -5,15 +5,18 @@ Reads shapes, sizes and what was published; loads no weights, sends nothing and 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.errors import UserError
 from hub.lineage import fetch_lineage
+from training.costs import Ledger
 from training.estimate.assumptions import Device, assumptions
 from training.estimate.scale import scale_table, training_memory
-from training.estimate.speed import Speed, measured_speed, speed_of
+from training.estimate.speed import Speed, measured_speed, speed_of, start_seconds
 from training.estimate.work import Work, chain_work
 from training.finetune.memory_plan import GB, Shape
 from training.recipe import Recipe
@@ -26,16 +29,18 @@ CORNELL = {"train": 135_138, "validation": 39_662, "test": 44_899}
 
 
 TIMED = ("sft", "dpo", "reward", "rl")
-"""Stages whose lineage has their minutes."""
+"""Stages whose lineage has the minutes of their training; those of a whole chain are in the evaluation's."""
 
 
 def print_estimate(recipe: Recipe, work: Path) -> None:
-    """Prints what the chain of a recipe would take."""
-    print(estimate(recipe))
+    """Prints what the chain of a recipe would take, and keeps the minutes for hindsight (`training.costs`)."""
+    text, minutes = estimate(recipe)
+    Ledger(work, recipe.model.size).estimate(minutes)
+    print(text)
 
 
-def estimate(recipe: Recipe) -> str:
-    """Table of stages in markdown, with what it takes for granted.
+def estimate(recipe: Recipe) -> tuple[str, dict[str, float]]:
+    """Table of stages in markdown, with what it takes for granted, and the minutes of each on this machine.
 
     Raises:
         UserError: the base's config is not to be had.
@@ -47,7 +52,10 @@ def estimate(recipe: Recipe) -> str:
     pairs, source = dialogue_pairs(recipe)
     stages = chain_work(recipe, shape, pairs)
     checkpointing = bool(recipe.sft.trl.get("activation_checkpointing"))
+    wall, busy = time.perf_counter(), time.process_time()
     here = measured_speed(config, recipe.model.lora.r, checkpointing)
+    share = (time.process_time() - busy) / (time.perf_counter() - wall) / torch.get_num_threads()
+    here = replace(here, start=start_seconds())
     speeds: dict[str, Speed] = {"this machine": here}
     here_memory = training_memory(recipe, shape, torch.cuda.is_available())
     needed = max(training_memory(recipe, shape, on_gpu=True).values())
@@ -56,7 +64,8 @@ def estimate(recipe: Recipe) -> str:
         if device.memory * GB >= needed:
             speeds[device.name] = speed_of(device, shape, recipe.model.four_bit, checkpointing)
             shown.append((device.name, device))
-    spent = {name: minutes_spent(recipe, name) for name in stages}
+    costs = published_facts(recipe.names.evaluation, "dataset").get("costs", {})
+    spent = {name: costs.get(name, {}).get("spent", minutes_spent(recipe, name)) for name in stages}
     lines = [
         f"{recipe.model.base}: {shape.linear + shape.embedding:,} weights; {pairs['train']:,} train pairs ({source}); "
         f"here SFT takes about {here_memory['sft'] / GB:.1f} GB, DPO {here_memory['dpo'] / GB:.1f}.\n",
@@ -67,15 +76,17 @@ def estimate(recipe: Recipe) -> str:
     left_out = [device.name for device in assumptions().devices if device.memory * GB < needed]
     lines.append(
         "\nThis machine's time is that of two small models of the same shape, timed now, with all that runs beside "
-        f"them; the others' is by their data sheets and the prices of {assumptions().date} "
-        "(training/estimate/assumptions.yaml). The time that an LLM takes to answer is not in it. Spent: minutes of "
-        "the published artifact's own run, wherever it ran."
+        f"them: they had {min(share, 1):.0%} of {torch.get_num_threads()} threads, and with nothing beside it the time "
+        "would be about that share of it. Each stage's holds the start of a process, the sum one such start. The "
+        f"others' is by their data sheets and the prices of {assumptions().date} (training/estimate/assumptions.yaml). "
+        "The time that an LLM takes to answer is not in it. Spent: minutes of the published chain, or of the training "
+        "that a published adapter tells of, wherever it ran."
     )
     if left_out:
         lines.append(f"Too small for it: {', '.join(left_out)}.")
     devices = {one: speed_of(one, shape, recipe.model.four_bit, checkpointing) for one in assumptions().devices}
     lines.append("\n" + scale_table(recipe, shape, stages, devices, duration))
-    return "\n".join(lines)
+    return "\n".join(lines), {name: 60 * here.hours(one) for name, one in stages.items()}
 
 
 def base_config(recipe: Recipe) -> PretrainedConfig:
