@@ -23,6 +23,8 @@ EVALUATED = 3
 """Variants: base, sft and dpo."""
 GEVAL_CRITERIA = 4
 """Of G-Eval (`eval/geval/criteria.yaml`)."""
+MARGIN = 0.2
+"""Of the judged pairs whose kept share `assumptions.yaml` has."""
 PASSES = 2
 """A reply is read twice for its PMI: with the prompt and without."""
 
@@ -67,7 +69,7 @@ def chain_work(recipe: Recipe, shape: Shape, pairs: Mapping[str, int]) -> dict[s
     if recipe.own_realism:
         work["realism"] = realism_work(min(recipe.realism.prompts, pairs["train"]))
     work["preferences"] = preferences_work(recipe, prompts)
-    kept = assumptions().shares["kept_llm" if recipe.preferences.source == "judge" else "kept_embedded"]
+    kept = kept_share(recipe)
     work["dpo"] = dpo_work(prompts * kept, recipe.dpo.trl, adapter)
     if recipe.rl.in_chain:
         work |= online_work(recipe, prompts * kept, adapter)
@@ -75,6 +77,14 @@ def chain_work(recipe: Recipe, shape: Shape, pairs: Mapping[str, int]) -> dict[s
     if recipe.judge.model:
         work["geval"] = asked({"geval": recipe.eval.prompts * EVALUATED * GEVAL_CRITERIA}, recipe.judge)
     return work
+
+
+def kept_share(recipe: Recipe) -> float:
+    """Share of judged pairs that DPO is given: all at a margin of 0, at MARGIN what `assumptions.yaml` has."""
+    own, shares = recipe.preferences, assumptions().shares
+    if own.source == "judge":
+        return shares["kept_llm"]
+    return max(0.0, 1 - (1 - shares["kept_embedded"]) * own.min_margin / MARGIN)
 
 
 def is_on_hub(recipe: Recipe) -> bool:
@@ -92,7 +102,7 @@ def sft_work(recipe: Recipe, pairs: Mapping[str, int]) -> Work:
     per_step = rows_per_step(trl) * (trl.get("max_length") or 1024)
     steps = math.ceil(epoch * epochs(trl) / per_step)
     taken = min(steps, own.step_limit or steps)
-    checks = 1 if trl.get("eval_strategy", "no") == "no" else 1 + taken // int(trl.get("eval_steps") or taken)
+    checks = 0 if trl.get("eval_strategy", "no") == "no" else 1 + taken // int(trl.get("eval_steps") or taken)
     held_out = min(own.validation_pairs or pairs["validation"], pairs["validation"])
     return Work(trained=min(taken * per_step, epoch * epochs(trl)), read=checks * held_out * a_pair)
 

@@ -17,7 +17,7 @@ from training.estimate import speed, table
 from training.estimate.assumptions import Device, assumptions
 from training.estimate.speed import Speed, measured_speed, speed_of
 from training.estimate.table import duration, estimate
-from training.estimate.work import Work, asked, chain_work, sft_work
+from training.estimate.work import Work, asked, chain_work, kept_share, sft_work
 from training.finetune.memory_plan import Shape
 from training.recipe import load
 
@@ -40,7 +40,7 @@ def of(name, *overrides):
 def test_sft_reads_its_epochs_or_its_step_limit():
     """1,000 pairs of 54.8 tokens are 54,800, which 2 x 2 rows of 512 hold 26.8 times."""
     whole = sft_work(of("smollm2-135m", "sft.eval_strategy=no"), PAIRS)
-    assert (whole.trained, whole.read) == pytest.approx((54_800, 200 * 54.8))
+    assert (whole.trained, whole.read) == pytest.approx((54_800, 0))
     some = sft_work(of("smollm2-135m", "sft.step_limit=10", "sft.eval_steps=5"), PAIRS)
     assert (some.trained, some.read) == pytest.approx((10 * 2048, 3 * 200 * 54.8))
     twice = sft_work(of("smollm2-135m", "sft.num_train_epochs=2", "sft.pairs=500"), PAIRS)
@@ -54,6 +54,11 @@ def test_the_stages_are_those_of_the_chain():
     assert list(paper) == ["prepare", "base", "sft", "preferences", "dpo", "evaluation", "geval"]
     online = chain_work(of("starter", "rl.in_chain=true"), SHAPE, PAIRS)
     assert {"reward", "rl"} < set(online)
+
+
+@pytest.mark.parametrize(("margin", "share"), [(0, 1), (0.1, 0.64), (0.2, 0.28), (0.4, 0)])
+def test_a_wider_margin_leaves_fewer_pairs(margin, share):
+    assert kept_share(of("smollm2-135m", f"preferences.min_margin={margin}")) == pytest.approx(share)
 
 
 def test_an_llm_is_paid_for_every_call():
