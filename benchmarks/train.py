@@ -76,7 +76,7 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> tuple[dict[str, flo
     import torch
     import trl
 
-    from training.finetune.memory_plan import device_memory
+    from training.finetune.run_plan import device_memory
 
     gpu = torch.cuda.is_available()
     shapes = arguments.shapes or (["0.5B", "1.5B", "3B"] if gpu else ["starter", "0.5B-2layers"])
@@ -149,7 +149,8 @@ def side(arguments: argparse.Namespace, name: str, folder: str, scratch: Path) -
     from chat.variants import has_bf16
     from training.data.encode import encode
     from training.finetune.loading import load_base
-    from training.finetune.memory_plan import Shape, flops_per_token, matrix_speed
+    from training.finetune.memory_plan import Shape, flops_per_token
+    from training.finetune.run_plan import matrix_speed
     from training.recipe_schema import Model
 
     gpu = torch.cuda.is_available()

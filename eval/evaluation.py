@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from hub.publish import publish
 from hub.results_table import TITLES, fetch_results, table, variant_metrics
 from hub.rights import inherited_rights
 from hub.task import Task
+
+StageCosts = Callable[[], Mapping[str, Mapping[str, float]]]
+"""To minutes by stage: `estimated`, `spent`, each where it is known."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,20 @@ class Study:
         return Task(self.names.evaluation, "dataset", Lineage("evaluation", self.settings, inputs))
 
 
-def run_evaluation(study: Study, work: Path, private: bool = False) -> str:
+def run_evaluation(study: Study, work: Path, private: bool = False, costs: StageCosts = dict) -> str:
     """Runs the evaluation, publishes its dataset and returns its full commit sha; resumes from the responses in `work`.
+
+    Args:
+        study: what is measured.
+        work: folder of partial results.
+        private: publish in a private repository.
+        costs: minutes that the stages of a chain were estimated to take and took, for the card, asked when it is made.
 
     Raises:
         UserError: an unknown judge, or a dataset without test pairs.
     """
     made = study.task()
-    revision = made.done(private) or publish_evaluation(study, made, work, private)
+    revision = made.done(private) or publish_evaluation(study, made, work, private, costs)
     push_results(made.repo)
     return revision
 
@@ -100,7 +109,7 @@ def push_results(evaluation: str) -> None:
         publish_results(source.repo, source.revision, index, text)
 
 
-def publish_evaluation(study: Study, made: Task, work: Path, private: bool) -> str:
+def publish_evaluation(study: Study, made: Task, work: Path, private: bool, costs: StageCosts) -> str:
     """Samples, measures and publishes; returns the full commit sha of the evaluation set."""
     import pyarrow as pa
 
@@ -113,7 +122,10 @@ def publish_evaluation(study: Study, made: Task, work: Path, private: bool) -> s
         results["voices"][name]["minutes"] = training_minutes(inputs[name])
     print("\n" + table(results) + "\n", flush=True)
     rights = inherited_rights(data)
-    lineage = replace(made.lineage, facts={**results, "rights": rights.as_fact()})
+    spent = costs()
+    lineage = replace(
+        made.lineage, facts={**results, "rights": rights.as_fact(), **({"costs": spent} if spent else {})}
+    )
     files, metadata = write_tables(
         {"responses": {"test": pa.Table.from_pylist([response.to_row() for response in responses])}}, folder
     )
@@ -130,6 +142,7 @@ def publish_evaluation(study: Study, made: Task, work: Path, private: bool) -> s
             f"--seed {study.seed} --format-pairs {study.format_pairs} --judge {study.judge}"
             f"{' --four-bit' if study.four_bit else ''}"
         ),
+        costs=spent,
         citations=rights.citations,
         lineage=lineage,
     )

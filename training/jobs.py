@@ -1,7 +1,8 @@
 """HF Jobs, one stage a job: `python -m training.jobs sft --recipe training/recipes/qwen2.5-3b.yaml [--dry-run]`.
 
 The recipe's `jobs` section says on which hardware and for how long at most. What a stage makes lies on the Hub either
-way, so stages may run here and there in turns. Unrun on the real service so far.
+way, so stages may run here and there in turns. `--slurm` prints a script for a cluster's `sbatch` instead. Unrun on the
+real service and on a cluster so far.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from hub.text_file import read_text_file
 from training.finetune import merge
 from training.pipeline import ONLINE, REALISM, TO_DPO, TO_SFT
 from training.recipe import load
+from training.slurm import slurm_script
 
 JOB_STAGES = ("pipeline", *TO_SFT, *REALISM, *TO_DPO, *ONLINE, "merge")
 
@@ -54,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("stage", help=", ".join(JOB_STAGES))
     parser.add_argument("--recipe", type=Path, required=True)
     parser.add_argument("--dry-run", action="store_true", help="show what would be sent, and send nothing")
+    parser.add_argument("--slurm", action="store_true", help="print a script for sbatch, and send nothing")
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -63,7 +66,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_intermixed_args(argv)
     with one_line_errors():
         job = job_of(arguments.stage, arguments.recipe, arguments.overrides)
-        (preview_job if arguments.dry_run else run_job)(job)
+        if arguments.slurm:
+            overrides = [word for word in arguments.overrides if "=" in word]
+            print(slurm_script(job, load(arguments.recipe, overrides), arguments.recipe), end="")
+        else:
+            (preview_job if arguments.dry_run else run_job)(job)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from eval.judge.names import full_name
 from hub.errors import UserError
 from training.base import publish
+from training.costs import Ledger
 from training.data import prepare
 from training.feedback import preferences
 from training.finetune import dpo, realism, reward, rl, sft
@@ -45,10 +46,13 @@ def study(recipe: Recipe) -> Study:
 
 
 def evaluate_variants(recipe: Recipe, work: Path) -> str:
-    """Measures the three variants and publishes the evaluation set."""
+    """Measures the three variants and publishes the evaluation set, with what every stage has cost."""
     from eval import evaluation
 
-    return evaluation.run_evaluation(study(recipe), work, recipe.hub.private)
+    ledger, started = Ledger(work, recipe.model.size), time.monotonic()
+    return evaluation.run_evaluation(
+        study(recipe), work, recipe.hub.private, costs=lambda: ledger.with_spent("evaluation", started)
+    )
 
 
 def preview_evaluation(recipe: Recipe, work: Path) -> None:
@@ -86,12 +90,17 @@ def stages(recipe: Recipe) -> dict[str, Stage | CustomStage]:
 def run_chain(recipe: Recipe, work: Path) -> str:
     """Runs every stage that is not up to date, prints the time of each, and returns the evaluation's commit sha."""
     times, revision, chain = {}, "", stages(recipe)
+    ledger = Ledger(work, recipe.model.size)
     for number, (name, stage) in enumerate(chain.items(), 1):
         print(f"\n== {number}/{len(chain)} {name}", flush=True)
         started = time.monotonic()
-        revision = stage.run(recipe, work)
+        with ledger.timing(name):
+            revision = stage.run(recipe, work)
         times[name] = time.monotonic() - started
     print("\n" + "  ".join(f"{name} {seconds:.1f} s" for name, seconds in times.items()))
+    for name, cost in ledger.read().items():
+        if "estimated" in cost:
+            print(f"{name}: estimated {cost['estimated']:.1f} min, spent {cost.get('spent', 0):.1f}")
     print(f"the whole chain: {sum(times.values()) / 60:.1f} min", flush=True)
     return revision
 

@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
+from chat import resumable
 from chat.generate import FinishReason, Reply
-from chat.resumable import generate_resumable
+from chat.resumable import WORTH_PROBING, generate_resumable
 from chat.sampling import Sampling
 from tests.support.scenes import user_prompts
 
@@ -39,3 +42,66 @@ def test_every_finish_reason_comes_back_from_its_row():
         assert reply.to_row() == {"text": "No.", "ended": published, "tokens": 2}
         assert type(reply.to_row()["ended"]) is str
         assert Reply.from_row(reply.to_row()) == reply
+
+
+@pytest.fixture
+def two_ways(monkeypatch):
+    """Two ways to generate, and the seconds that a reply of each takes."""
+    found, seconds, now = {"engine": Counting(), "generate": Counting()}, {"engine": 1.0, "generate": 3.0}, [0.0]
+
+    def ask(way):
+        def replies(prompts, names, sampling, seed):
+            now[0] += len(prompts) * seconds[way]
+            return [
+                Reply(f"{way} {reply.text}", reply.finish_reason, 3)
+                for reply in found[way].replies(prompts, names, sampling, seed)
+            ]
+
+        return replies
+
+    monkeypatch.setattr(resumable, "_ways", lambda generator, names: {way: ask(way) for way in found})
+    monkeypatch.setattr(resumable.time, "perf_counter", lambda: now[0])
+    return found, seconds
+
+
+def run(path, count):
+    prompts = user_prompts(*map(str, range(count)))
+    return generate_resumable(path, Counting(), prompts, ["sft"] * count, Sampling(), 1, chunk=100)
+
+
+@pytest.mark.parametrize(("slower", "taken"), [("generate", "engine"), ("engine", "generate")])
+def test_many_replies_take_the_way_that_is_faster_on_the_first_prompts(two_ways, tmp_path, capsys, slower, taken):
+    _, seconds = two_ways
+    seconds |= {slower: 9.0, taken: 2.0}
+    replies = run(tmp_path / "sft.jsonl", WORTH_PROBING)
+    assert {reply.text.split()[0] for reply in replies} == {taken}
+    said = capsys.readouterr().out
+    assert f"{slower} 144.0 s" in said
+    assert f"{taken} 32.0 s" in said
+    assert said.endswith(f"; taking {taken}\n")
+
+
+def test_a_killed_run_goes_on_by_the_way_that_it_began_with(two_ways, tmp_path):
+    found, seconds = two_ways
+    seconds["generate"] = 0.5
+    path = tmp_path / "sft.jsonl"
+    whole = run(path, WORTH_PROBING)
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    seconds["generate"] = 50.0  # measured now, the other would be taken
+    for kept in (1, 102, 150, 330):  # within the head, a chunk and a torn line, a chunk and a half
+        path.write_bytes(b"".join(lines[:kept])[:-3])
+        found["engine"].requests.clear()
+        assert run(path, WORTH_PROBING) == whole if kept > 1 else run(path, WORTH_PROBING) != whole
+        assert path.read_bytes() == content if kept > 1 else True
+        assert bool(found["engine"].requests) == (kept == 1)
+        path.write_bytes(content)
+
+
+def test_few_replies_are_not_worth_a_measurement(two_ways, tmp_path, capsys):
+    found, seconds = two_ways
+    seconds["generate"] = 0.1
+    run(tmp_path / "sft.jsonl", WORTH_PROBING - 1)
+    assert not found["generate"].requests
+    assert capsys.readouterr().out == ""
+    assert b"generator" not in (tmp_path / "sft.jsonl").read_bytes()

@@ -119,10 +119,16 @@ def test_an_evaluation_card():
         "table": "| x |",
         "prompts": 2000,
         "command": "python -m eval.evaluation",
+        "costs": {},
         "citations": [],
         "lineage": LINEAGE,
     }
-    assert "2,000 prompts" in dataset_card("evaluation", DATASET, repo="ns/e", **values)
+    text = dataset_card("evaluation", DATASET, repo="ns/e", **values)
+    assert "2,000 prompts" in text
+    assert "Estimated, spent" not in text
+    values["costs"] = {"sft": {"estimated": 2.04, "spent": 3}, "dpo": {"spent": 1.25}}
+    rows = dataset_card("evaluation", DATASET, repo="ns/e", **values).splitlines()
+    assert rows[rows.index("| sft | 2.0 | 3.0 |") + 1] == "| dpo |  | 1.2 |"
 
 
 @pytest.mark.parametrize("name", ADAPTER)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig
 
-MIN_SECONDS = 0.3
-"""How long a probe is repeated at least."""
+MIN_SECONDS = 1.0
+"""How long a probe is repeated at least: other processes come and go within tenths of it."""
 ROW, MIN_ROW, PROBE = 512, 64, 5e9
 """Tokens of a row that is trained on and read: ROW, or fewer, so that with a layer's weights they make PROBE."""
 FILLER = 0.01
@@ -31,10 +32,12 @@ class Speed:
     trained: float
     read: float
     sampled: float
+    start: float = 0.0
+    """Seconds until a new process has imported what it needs."""
 
     def hours(self, work: Work) -> float:
-        """Hours of a stage's work, without the calls to an LLM."""
-        seconds = work.trained * self.trained + work.read * self.read + work.sampled * self.sampled
+        """Hours of a stage's work, the start of its process with it, without the calls to an LLM."""
+        seconds = work.trained * self.trained + work.read * self.read + work.sampled * self.sampled + self.start
         return seconds / 3600
 
 
@@ -54,6 +57,7 @@ def speed_of(device: Device, shape: Shape, four_bit: bool, checkpointing: bool) 
         flops_per_token(shape, checkpointing, scored) / (own["training"] * flops),
         forward / (own["reading"] * flops),
         max(step / own["rows"], 2 * (shape.linear + shape.vocab * shape.hidden) / (own["reading"] * flops)),
+        own["start"],
     )
 
 
@@ -126,16 +130,28 @@ def small_model(config: PretrainedConfig, layers: int, r: int, device: str, dtyp
 
 
 def seconds_of(run: Callable[[], None]) -> float:
-    """Seconds of one run: the fastest of those that MIN_SECONDS hold, and of one more, which warms up."""
+    """Seconds of one run: the mean of those that MIN_SECONDS hold, after one that warms up.
+
+    The mean, not the fastest: a stage runs for long, and meets whatever runs beside it.
+    """
     import torch
 
-    best, began = math.inf, time.perf_counter()
-    while True:
-        started = time.perf_counter()
-        run()
+    def finished() -> float:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        ended = time.perf_counter()
-        best = min(best, ended - started)
-        if ended - began > MIN_SECONDS:
-            return best
+        return time.perf_counter()
+
+    run()
+    began, runs = finished(), 0
+    while True:
+        run()
+        runs += 1
+        if (taken := finished() - began) > MIN_SECONDS:
+            return taken / runs
+
+
+def start_seconds() -> float:
+    """Seconds that a new process takes here until it has imported what a training imports, measured now."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "from trl import DPOTrainer, SFTTrainer"], check=True, capture_output=True)
+    return time.perf_counter() - started

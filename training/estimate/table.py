@@ -5,16 +5,20 @@ Reads shapes, sizes and what was published; loads no weights, sends nothing and 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.errors import UserError
 from hub.lineage import fetch_lineage
+from training.costs import Ledger
 from training.estimate.assumptions import Device, assumptions
-from training.estimate.speed import Speed, measured_speed, speed_of
+from training.estimate.scale import scale_table, training_memory
+from training.estimate.speed import Speed, measured_speed, speed_of, start_seconds
 from training.estimate.work import Work, chain_work
-from training.finetune.memory_plan import GB, Shape, memory
+from training.finetune.memory_plan import GB, Shape
 from training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -25,37 +29,46 @@ CORNELL = {"train": 135_138, "validation": 39_662, "test": 44_899}
 
 
 TIMED = ("sft", "dpo", "reward", "rl")
-"""Stages whose lineage has their minutes."""
+"""Stages whose lineage has the minutes of their training; those of a whole chain are in the evaluation's."""
 
 
 def print_estimate(recipe: Recipe, work: Path) -> None:
-    """Prints what the chain of a recipe would take."""
-    print(estimate(recipe))
+    """Prints what the chain of a recipe would take, and keeps the minutes for hindsight (`training.costs`)."""
+    text, minutes = estimate(recipe)
+    Ledger(work, recipe.model.size).estimate(minutes)
+    print(text)
 
 
-def estimate(recipe: Recipe) -> str:
-    """Table of stages in markdown, with what it takes for granted.
+def estimate(recipe: Recipe) -> tuple[str, dict[str, float]]:
+    """Table of stages in markdown, with what it takes for granted, and the minutes of each on this machine.
 
     Raises:
         UserError: the base's config is not to be had.
     """
+    import torch
+
     config = base_config(recipe)
     shape = Shape.of(config)
     pairs, source = dialogue_pairs(recipe)
     stages = chain_work(recipe, shape, pairs)
     checkpointing = bool(recipe.sft.trl.get("activation_checkpointing"))
+    wall, busy = time.perf_counter(), time.process_time()
     here = measured_speed(config, recipe.model.lora.r, checkpointing)
+    share = (time.process_time() - busy) / (time.perf_counter() - wall) / torch.get_num_threads()
+    here = replace(here, start=start_seconds())
     speeds: dict[str, Speed] = {"this machine": here}
-    needed = training_memory(recipe, shape)
+    here_memory = training_memory(recipe, shape, torch.cuda.is_available())
+    needed = max(training_memory(recipe, shape, on_gpu=True).values())
     shown: list[tuple[str, Device | None]] = [("this machine", None)]
     for device in assumptions().devices:
         if device.memory * GB >= needed:
             speeds[device.name] = speed_of(device, shape, recipe.model.four_bit, checkpointing)
             shown.append((device.name, device))
-    spent = {name: minutes_spent(recipe, name) for name in stages}
+    costs = published_facts(recipe.names.evaluation, "dataset").get("costs", {})
+    spent = {name: costs.get(name, {}).get("spent", minutes_spent(recipe, name)) for name in stages}
     lines = [
         f"{recipe.model.base}: {shape.linear + shape.embedding:,} weights; {pairs['train']:,} train pairs ({source}); "
-        f"SFT takes about {needed / GB:.1f} GB.\n",
+        f"here SFT takes about {here_memory['sft'] / GB:.1f} GB, DPO {here_memory['dpo'] / GB:.1f}.\n",
         header([name for name, _ in shown]),
     ]
     lines += [row(name, one, [speeds[device] for device, _ in shown], spent[name]) for name, one in stages.items()]
@@ -63,13 +76,17 @@ def estimate(recipe: Recipe) -> str:
     left_out = [device.name for device in assumptions().devices if device.memory * GB < needed]
     lines.append(
         "\nThis machine's time is that of two small models of the same shape, timed now, with all that runs beside "
-        f"them; the others' is by their data sheets and the prices of {assumptions().date} "
-        "(training/estimate/assumptions.yaml). The time that an LLM takes to answer is not in it. Spent: minutes of "
-        "the published artifact's own run, wherever it ran."
+        f"them: they had {min(share, 1):.0%} of {torch.get_num_threads()} threads, and with nothing beside it the time "
+        "would be about that share of it. Each stage's holds the start of a process, the sum one such start. The "
+        f"others' is by their data sheets and the prices of {assumptions().date} (training/estimate/assumptions.yaml). "
+        "The time that an LLM takes to answer is not in it. Spent: minutes of the published chain, or of the training "
+        "that a published adapter tells of, wherever it ran."
     )
     if left_out:
         lines.append(f"Too small for it: {', '.join(left_out)}.")
-    return "\n".join(lines)
+    devices = {one: speed_of(one, shape, recipe.model.four_bit, checkpointing) for one in assumptions().devices}
+    lines.append("\n" + scale_table(recipe, shape, stages, devices, duration))
+    return "\n".join(lines), {name: 60 * here.hours(one) for name, one in stages.items()}
 
 
 def base_config(recipe: Recipe) -> PretrainedConfig:
@@ -113,20 +130,6 @@ def minutes_spent(recipe: Recipe, stage: str) -> float | None:
         return None
     minutes = published_facts(recipe.names.adapter(stage), "model").get("minutes")
     return float(minutes) if minutes is not None else None
-
-
-def training_memory(recipe: Recipe, shape: Shape) -> float:
-    """Bytes that SFT takes, by the plan that it prints at its start; DPO's pairs are not known before."""
-    from types import SimpleNamespace
-
-    trl = recipe.sft.trl
-    arguments = SimpleNamespace(
-        bf16=bool(trl.get("bf16", True)),
-        optim=trl.get("optim", "adamw_torch"),
-        gradient_checkpointing=bool(trl.get("activation_checkpointing")),
-    )
-    tokens = int(trl.get("per_device_train_batch_size", 8)) * int(trl.get("max_length") or 1024)
-    return sum(memory(shape, recipe.model, arguments, tokens).values())
 
 
 def header(devices: list[str]) -> str:

@@ -23,6 +23,8 @@ EVALUATED = 3
 """Variants: base, sft and dpo."""
 GEVAL_CRITERIA = 4
 """Of G-Eval (`eval/geval/criteria.yaml`)."""
+MARGIN = 0.2
+"""Of the judged pairs whose kept share `assumptions.yaml` has."""
 PASSES = 2
 """A reply is read twice for its PMI: with the prompt and without."""
 
@@ -58,22 +60,31 @@ def chain_work(recipe: Recipe, shape: Shape, pairs: Mapping[str, int]) -> dict[s
     adapter = 4 * shape.lora(recipe.model.lora.r)  # published in float32 at most
     weights = BF16 * (shape.linear + shape.embedding)
     everything = assumptions().bytes["pair"] * sum(pairs.values())
+    prompts = min(recipe.preferences.prompts, pairs["train"])
     work = {
         "prepare": Work(down=assumptions().bytes["corpus"], up=everything),
         "base": Work(down=weights, up=0 if is_on_hub(recipe) else weights),
         "sft": replace(sft_work(recipe, pairs), down=everything, up=adapter),
     }
     if recipe.own_realism:
-        work["realism"] = realism_work(recipe)
-    work["preferences"] = preferences_work(recipe)
-    kept = assumptions().shares["kept_llm" if recipe.preferences.source == "judge" else "kept_embedded"]
-    work["dpo"] = dpo_work(recipe.preferences.prompts * kept, recipe.dpo.trl, adapter)
+        work["realism"] = realism_work(min(recipe.realism.prompts, pairs["train"]))
+    work["preferences"] = preferences_work(recipe, prompts)
+    kept = kept_share(recipe)
+    work["dpo"] = dpo_work(prompts * kept, recipe.dpo.trl, adapter)
     if recipe.rl.in_chain:
-        work |= online_work(recipe, recipe.preferences.prompts * kept, adapter)
-    work["evaluation"] = evaluation_work(recipe)
+        work |= online_work(recipe, prompts * kept, adapter)
+    work["evaluation"] = evaluation_work(recipe, pairs)
     if recipe.judge.model:
         work["geval"] = asked({"geval": recipe.eval.prompts * EVALUATED * GEVAL_CRITERIA}, recipe.judge)
     return work
+
+
+def kept_share(recipe: Recipe) -> float:
+    """Share of judged pairs that DPO is given: all at a margin of 0, at MARGIN what `assumptions.yaml` has."""
+    own, shares = recipe.preferences, assumptions().shares
+    if own.source == "judge":
+        return shares["kept_llm"]
+    return max(0.0, 1 - (1 - shares["kept_embedded"]) * own.min_margin / MARGIN)
 
 
 def is_on_hub(recipe: Recipe) -> bool:
@@ -91,7 +102,7 @@ def sft_work(recipe: Recipe, pairs: Mapping[str, int]) -> Work:
     per_step = rows_per_step(trl) * (trl.get("max_length") or 1024)
     steps = math.ceil(epoch * epochs(trl) / per_step)
     taken = min(steps, own.step_limit or steps)
-    checks = 1 if trl.get("eval_strategy", "no") == "no" else 1 + taken // int(trl.get("eval_steps") or taken)
+    checks = 0 if trl.get("eval_strategy", "no") == "no" else 1 + taken // int(trl.get("eval_steps") or taken)
     held_out = min(own.validation_pairs or pairs["validation"], pairs["validation"])
     return Work(trained=min(taken * per_step, epoch * epochs(trl)), read=checks * held_out * a_pair)
 
@@ -106,17 +117,17 @@ def epochs(trl: Mapping[str, Any]) -> float:
     return float(trl.get("num_train_epochs", 3))
 
 
-def realism_work(recipe: Recipe) -> Work:
+def realism_work(prompts: int) -> Work:
     """Samples of base and SFT model to each prompt; the film's reply and those of the controls are read."""
-    tokens, prompts = assumptions().tokens, recipe.realism.prompts
+    tokens = assumptions().tokens
     replies = prompts * (2 + len(SAMPLES) + 1) + prompts  # two films' lines, the samples, a spoiled one; the film's own
     return Work(sampled=prompts * (tokens["sampled"] + tokens["sampled_base"]), read=PASSES * replies * tokens["pair"])
 
 
-def preferences_work(recipe: Recipe) -> Work:
+def preferences_work(recipe: Recipe, prompts: int) -> Work:
     """Two replies to each prompt, and their judge; where an LLM writes the prompts, its calls too."""
     own, tokens = recipe.preferences, assumptions().tokens
-    replies = 2 * own.prompts * (1 + assumptions().shares["redrawn"])
+    replies = 2 * prompts * (1 + assumptions().shares["redrawn"])
     sampled = replies * tokens["sampled"] if own.source != "votes" else 0.0
     control = len(CONTROLS) * own.qualification_pairs
     calls = {"write": math.ceil(own.prompts / PER_CALL)} if own.prompts_from == "judge" else {}
@@ -142,9 +153,9 @@ def asked(calls: Mapping[str, int], settings: JudgeSettings) -> Work:
 
 
 def dpo_work(kept: float, trl: Mapping[str, Any], adapter: float) -> Work:
-    """Chosen and rejected of each pair forward and back, and forward through the reference."""
-    tokens = 2 * kept * assumptions().tokens["pair"] * epochs(trl)
-    return Work(trained=tokens, read=tokens, up=adapter)
+    """Chosen and rejected of each pair forward and back, padded, and once through the reference, longest first."""
+    tokens = 2 * kept * assumptions().tokens["pair"]
+    return Work(trained=tokens * epochs(trl) / assumptions().shares["real"], read=tokens, up=adapter)
 
 
 def online_work(recipe: Recipe, kept: float, adapter: float) -> dict[str, Work]:
@@ -153,7 +164,7 @@ def online_work(recipe: Recipe, kept: float, adapter: float) -> dict[str, Work]:
     replies = recipe.rl.prompts * int(recipe.rl.trl.get("num_generations", 2)) * epochs(recipe.rl.trl)
     held_out = 2 * recipe.rl.held_out
     return {
-        "reward": Work(trained=2 * kept * tokens["pair"] * epochs(recipe.reward.trl), up=adapter),
+        "reward": replace(dpo_work(kept, recipe.reward.trl, adapter), read=0),
         "rl": Work(
             trained=replies * tokens["pair"],
             read=(2 * replies + held_out) * tokens["pair"],
@@ -163,11 +174,16 @@ def online_work(recipe: Recipe, kept: float, adapter: float) -> dict[str, Work]:
     }
 
 
-def evaluation_work(recipe: Recipe) -> Work:
-    """Replies of every variant, and the likelihoods by which the film's reply is ranked among others."""
+def evaluation_work(recipe: Recipe, pairs: Mapping[str, int]) -> Work:
+    """Replies of every variant, and the likelihoods by which the film's reply is ranked among others.
+
+    The base's format is chosen by validation pairs, read in both formats.
+    """
     own, tokens = recipe.eval, assumptions().tokens
-    sampled = own.prompts * ((EVALUATED - 1) * tokens["sampled"] + tokens["sampled_base"])
+    prompts = min(own.prompts, pairs["test"])
+    sampled = prompts * ((EVALUATED - 1) * tokens["sampled"] + tokens["sampled_base"])
     # a prompt is read once for all replies that are ranked behind it, and each of them once without it
-    ranked = own.prompts * EVALUATED * (tokens["pair"] + PASSES * (1 + own.distractors) * tokens["reply"])
-    judged = own.prompts * (EVALUATED + 2) * PASSES * tokens["pair"]
-    return Work(sampled=sampled, read=ranked + judged)
+    ranked = prompts * EVALUATED * (tokens["pair"] + PASSES * (1 + own.distractors) * tokens["reply"])
+    judged = prompts * (EVALUATED + 2) * PASSES * tokens["pair"]
+    formats = 2 * min(own.format_pairs, pairs["validation"]) * tokens["pair"]
+    return Work(sampled=sampled, read=ranked + judged + formats)

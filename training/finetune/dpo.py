@@ -29,7 +29,7 @@ from training.finetune.common import (
     train_to_end,
     trainer_arguments,
 )
-from training.finetune.memory_plan import Shape, plan_run
+from training.finetune.memory_plan import Shape
 from training.finetune.preference_pairs import (
     kept_pairs,
     longest,
@@ -39,6 +39,7 @@ from training.finetune.preference_pairs import (
     text_tokenizer,
 )
 from training.finetune.reference import keep_reference
+from training.finetune.run_plan import plan_run
 from training.finetune.trl_compat import complete_reference
 from training.recipe import Recipe
 from training.stage import Stage, Task, base_input, command, log_progress

@@ -21,7 +21,8 @@ from training.finetune.common import (
     train_to_end,
     trainer_arguments,
 )
-from training.finetune.memory_plan import Shape, plan_run, steps_of
+from training.finetune.memory_plan import Shape
+from training.finetune.run_plan import plan_run, steps_of
 from training.finetune.trl_compat import packed_noise
 from training.recipe import Recipe
 from training.stage import Stage, Task, base_input, command, log_progress

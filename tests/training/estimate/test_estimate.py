@@ -7,20 +7,30 @@ import pytest
 from transformers import Qwen2Config
 
 from hub.errors import UserError
+from hub.lineage import Lineage
+from hub.publish import publish as publish_to_hub
 from tests.training.finetune.test_runs import recipe_of
 from training.base import publish
+from training.costs import Ledger
 from training.data import prepare
 from training.estimate import speed, table
 from training.estimate.assumptions import Device, assumptions
 from training.estimate.speed import Speed, measured_speed, speed_of
 from training.estimate.table import duration, estimate
-from training.estimate.work import Work, asked, chain_work, sft_work
+from training.estimate.work import Work, asked, chain_work, kept_share, sft_work
 from training.finetune.memory_plan import Shape
 from training.recipe import load
 
 PAIRS = {"train": 1000, "validation": 300, "test": 300}
 RECIPES = Path(__file__).parents[3] / "training" / "recipes"
 SHAPE = Shape(layers=2, hidden=8, intermediate=16, kv=4, vocab=100, tied=True)
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch):
+    """No new process, which takes ten seconds and more; `test_the_start_of_a_process` has one."""
+    monkeypatch.setattr(table, "start_seconds", lambda: 7.5)
+    monkeypatch.setattr(speed, "MIN_SECONDS", 0)
 
 
 def of(name, *overrides):
@@ -30,7 +40,7 @@ def of(name, *overrides):
 def test_sft_reads_its_epochs_or_its_step_limit():
     """1,000 pairs of 54.8 tokens are 54,800, which 2 x 2 rows of 512 hold 26.8 times."""
     whole = sft_work(of("smollm2-135m", "sft.eval_strategy=no"), PAIRS)
-    assert (whole.trained, whole.read) == pytest.approx((54_800, 200 * 54.8))
+    assert (whole.trained, whole.read) == pytest.approx((54_800, 0))
     some = sft_work(of("smollm2-135m", "sft.step_limit=10", "sft.eval_steps=5"), PAIRS)
     assert (some.trained, some.read) == pytest.approx((10 * 2048, 3 * 200 * 54.8))
     twice = sft_work(of("smollm2-135m", "sft.num_train_epochs=2", "sft.pairs=500"), PAIRS)
@@ -44,6 +54,11 @@ def test_the_stages_are_those_of_the_chain():
     assert list(paper) == ["prepare", "base", "sft", "preferences", "dpo", "evaluation", "geval"]
     online = chain_work(of("starter", "rl.in_chain=true"), SHAPE, PAIRS)
     assert {"reward", "rl"} < set(online)
+
+
+@pytest.mark.parametrize(("margin", "share"), [(0, 1), (0.1, 0.64), (0.2, 0.28), (0.4, 0)])
+def test_a_wider_margin_leaves_fewer_pairs(margin, share):
+    assert kept_share(of("smollm2-135m", f"preferences.min_margin={margin}")) == pytest.approx(share)
 
 
 def test_an_llm_is_paid_for_every_call():
@@ -72,6 +87,7 @@ def test_hours_by_a_data_sheet():
     assert again.trained == pytest.approx(1.5 * found.trained)
     assert again.sampled < found.sampled / 3
     assert Speed(1, 2, 3).hours(Work(trained=3600, read=1800, sampled=1200)) == 3
+    assert Speed(1, 2, 3, start=1800).hours(Work(trained=3600)) == 1.5
 
 
 def test_this_machine_is_timed_by_a_layer_and_what_is_left(monkeypatch):
@@ -96,7 +112,7 @@ def test_this_machine_is_timed_by_a_layer_and_what_is_left(monkeypatch):
 
 def test_the_table_of_a_published_family(hub_url, tiny_base, tmp_path, capsys):
     recipe = recipe_of("estimate", tiny_base)
-    before = estimate(recipe)
+    before, _ = estimate(recipe)
     assert "135,138 train pairs (the whole of Cornell" in before
     for stage in (prepare, publish):
         stage.STAGE.run(recipe, tmp_path)
@@ -106,10 +122,29 @@ def test_the_table_of_a_published_family(hub_url, tiny_base, tmp_path, capsys):
     assert f"published in {recipe.names.dialogue}" in lines[0]
     head = next(line for line in lines if line.startswith("| stage"))
     rows = [line for line in lines if line.startswith("| ")][1:]
+    rows = rows[: next(place for place, row in enumerate(rows) if row.startswith("| **all** |")) + 1]
     assert all(line.count("|") == head.count("|") for line in rows)
     assert "| h200 |" in head
-    assert rows[-1].startswith("| **all** |")
-    assert "($" in rows[-1]
+    total = next(row for row in rows if row.startswith("| **all** |"))
+    assert "($" in total
+    minutes = {stage: cost["estimated"] for stage, cost in Ledger(tmp_path, recipe.model.size).read().items()}
+    assert list(minutes) == [row.split(" | ")[0][2:] for row in rows[: rows.index(total)]]
+    assert minutes["prepare"] == 0.12  # 7.5 s
+
+
+def test_what_a_chain_spent_stands_beside(hub_url, tiny_base, namespace, monkeypatch):
+    recipe = load(RECIPES / "starter.yaml", [f"hub.namespace={namespace}", f"model.base={tiny_base}"])
+    costs = {"sft": {"estimated": 4.0, "spent": 5.25}, "evaluation": {"spent": 61.0}}
+    publish_to_hub(
+        recipe.names.evaluation, "dataset", {"a": b"1"}, Lineage("evaluation", {}, (), {"costs": costs}), "m"
+    )
+    rows = [line for line in estimate(recipe)[0].splitlines() if line.startswith("| ")]
+    spent = {row.split(" | ")[0][2:]: row.split(" | ")[-1].removesuffix(" |") for row in rows}
+    assert (spent["sft"], spent["dpo"], spent["evaluation"]) == ("5 min", "", "61 min")
+
+
+def test_the_start_of_a_process():
+    assert 0.1 < speed.start_seconds() < 600
 
 
 def test_a_base_without_a_config_is_one_line(hub_url):

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoConfig, GPT2Config, Qwen2Config, Qwen2ForCausalLM
 
 from hub.errors import UserError
-from training.finetune import memory_plan
+from training.finetune import memory_plan, run_plan
 from training.recipe_schema import Lora, Model
 
 QWEN_3B = memory_plan.Shape(layers=36, hidden=2048, intermediate=11008, kv=256, vocab=151936, tied=True)
@@ -86,9 +86,9 @@ def test_memory_adds_up_and_shrinks_as_it_should():
 
 
 def test_steps_and_operations():
-    assert memory_plan.steps_of(33, arguments()) == 10  # 17 batches, 5 steps, 2 epochs
-    assert memory_plan.steps_of(33, arguments(), processes=2) == 6
-    assert memory_plan.steps_of(33, arguments(max_steps=7)) == 7
+    assert run_plan.steps_of(33, arguments()) == 10  # 17 batches, 5 steps, 2 epochs
+    assert run_plan.steps_of(33, arguments(), processes=2) == 6
+    assert run_plan.steps_of(33, arguments(max_steps=7)) == 7
     assert memory_plan.flops_per_token(QWEN_3B, True) == 1.5 * memory_plan.flops_per_token(QWEN_3B, False)
     assert math.isclose(memory_plan.flops_per_token(QWEN_3B, False), 4 * (QWEN_3B.linear + QWEN_3B.embedding))
 
@@ -96,7 +96,7 @@ def test_steps_and_operations():
 def test_a_plan_that_cannot_fit_is_refused_with_what_to_change():
     model = Model(four_bit=False, memory_gb=8)
     with pytest.raises(UserError) as caught:
-        memory_plan.plan_run(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
+        run_plan.plan_run(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
     said = str(caught.value)
     assert "model.four_bit=true" in said
     assert "per_device_train_batch_size" in said
@@ -106,9 +106,28 @@ def test_a_plan_that_cannot_fit_is_refused_with_what_to_change():
 
 def test_a_plan_tells_its_numbers():
     model = Model(four_bit=True, memory_gb=8)
-    numbers = memory_plan.plan_run(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
+    numbers = run_plan.plan_run(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
     assert numbers["rows per step"] == "8 (4,000 tokens)"
     assert numbers["steps"] == "26"
     assert numbers["attention"] in ("sdpa", "flash_attention_2")
     assert " of 8.0 GB" in numbers["memory"]
     assert "measured now" in numbers["time"]
+
+
+def test_a_plan_for_one_device_tells_of_more_and_a_sharded_one_counts_its_share(monkeypatch):
+    model = Model(four_bit=True, memory_gb=8)
+
+    def plan():
+        return run_plan.plan_run(QWEN_3B, model, arguments(), rows=100, tokens=50_000, largest_batch=1024)
+
+    alone = plan()
+    assert "GB each, " in alone["on 8 such devices"]
+    assert "GB sharded, " in alone["on 64 such devices"]
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    whole = plan()
+    assert "on 8 such devices" not in whole
+    assert whole["memory"].split(" of ")[0] == alone["memory"].split(" of ")[0]
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    assert plan()["memory"].split(" of ")[0] == "about " + alone["on 8 such devices"].split(", ")[1].removesuffix(
+        " GB sharded"
+    )
