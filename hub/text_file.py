@@ -26,6 +26,8 @@ MARKS = (
 SINGLE_BYTES = "single bytes"
 MOSTLY = 10
 """Valid sequences for each stray byte in a file of a single-byte format that is taken for damaged UTF-8."""
+BLOCK = 1 << 16
+"""Bytes that are looked at at once: what lies in a processor's cache."""
 
 _STRAY = re.compile("[\udc80-\udcff]")  # a byte that is no UTF-8, as `surrogateescape` keeps it
 
@@ -61,21 +63,49 @@ def decode_text(raw: bytes, single_bytes: Callable[[bytes], str] | None = None) 
     body, marked = raw[len(mark) :], bool(mark)
     if body.isascii() and encoding == "utf-8":
         return Decoded(body.decode("ascii"), "ascii", marked)
+    if single_bytes and in_single_bytes(raw):
+        return Decoded(single_bytes(raw), SINGLE_BYTES)
     try:
         return Decoded(body.decode(encoding), encoding, marked)
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
         if single_bytes is None:
             raise
         if encoding != "utf-8":
             return Decoded(body.decode(encoding, "replace"), encoding, marked)
-        cut_off = error.reason == "unexpected end of data"
     text = body.decode(encoding, "surrogateescape")
     strays = len(_STRAY.findall(text))
+    text = _STRAY.sub(lambda stray: single_bytes(stray[0].encode("utf-8", "surrogateescape")), text)
+    return Decoded(text, encoding, marked, strays)
+
+
+def in_single_bytes(raw: bytes) -> bool:
+    """Whether a file whose original is in single bytes still is: unmarked, and neither UTF-8 nor damaged UTF-8."""
+    if mark_of(raw)[0]:
+        return False
+    high = runs_of_high_bytes(raw)
+    try:
+        high.decode()
+        return False
+    except UnicodeDecodeError as error:
+        cut_off = error.reason == "unexpected end of data"
+    text = high.decode("utf-8", "surrogateescape")
+    strays = len(_STRAY.findall(text))
     valid = len(re.findall("[^\x00-\x7f]", text)) - strays
-    if marked or (valid and (cut_off or valid >= MOSTLY * strays)):
-        text = _STRAY.sub(lambda stray: single_bytes(stray[0].encode("utf-8", "surrogateescape")), text)
-        return Decoded(text, encoding, marked, strays)
-    return Decoded(single_bytes(body), SINGLE_BYTES)
+    return not (valid and (cut_off or valid >= MOSTLY * strays))
+
+
+def runs_of_high_bytes(raw: bytes) -> bytes:
+    """The runs of bytes above 0x7f, kept apart by a byte behind each: they are UTF-8 where the whole is."""
+    import numpy as np
+
+    runs = []
+    for start in range(0, len(raw), BLOCK):
+        block = np.frombuffer(raw, np.uint8, min(BLOCK, len(raw) - start), start)
+        kept = block > 0x7F
+        kept[1:] |= kept[:-1].copy()
+        kept[0] = True
+        runs.append(block[kept].tobytes())
+    return b"".join(runs)
 
 
 def text_lines(file: BinaryIO) -> Iterator[str]:

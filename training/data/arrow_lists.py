@@ -19,6 +19,11 @@ def ragged_ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.n
     return offsets.astype(np.int32), np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths)
 
 
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array, which is copied only where it is in several."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def message_texts(messages: pa.ChunkedArray) -> pa.ListArray:
     """List column of the texts alone of a column of messages."""
     whole = messages.combine_chunks()

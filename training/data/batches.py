@@ -52,8 +52,7 @@ class StoredBatch:
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
         """By name: `film_of` and `starts` of the corpus, splits of conversations and pairs, `copies` and own `rule`."""
-        with np.load(self.folder / "arrays.npz") as stored:
-            return {name: stored[name] for name in ARRAYS}
+        return {name: np.load(self.folder / f"{name}.npy") for name in ARRAYS}
 
     @property
     def counts(self) -> Counter[str]:
@@ -65,6 +64,7 @@ class StoredBatch:
         """Those that its reader states."""
         return rights_from_fact(self.about["rights"])
 
+    @cached_property
     def corpus(self) -> Corpus:
         """Its conversations. The lines are mapped from the file."""
         lines = pa.ipc.open_file(pa.memory_map(str(self.folder / "lines.arrow"))).read_all()
@@ -147,8 +147,8 @@ def write_batch(named: WeightedCorpus, data: Data, folder: Path, about: dict[str
     with pa.ipc.new_file(str(folder / "lines.arrow"), lines.schema) as writer:
         writer.write_table(lines)
     stored = (corpus.film_of, corpus.starts, talk_split, pair_split, copies, rule)
-    arrays: dict[str, Any] = dict(zip(ARRAYS, stored, strict=True))
-    np.savez(folder / "arrays.npz", **arrays)
+    for name, array in zip(ARRAYS, stored, strict=True):
+        np.save(folder / f"{name}.npy", array)
     save_runs(corpus, windows, talk_split, copy_order(pair_split, copies), folder, about)
     about |= {
         "pairs": len(rule),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ TABLES = (
     ("dropped_conversations", "train"),
 )
 """Config and split of every table. Those of `dropped` have the split of their rows in a column."""
+KEPT_BATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Judged:
 
     def table(self, config: str, rows: np.ndarray) -> pa.Table:
         """The table's rows for these places."""
-        named = WeightedCorpus(self.source.name, self.source.weight, self.batch.corpus())
+        named = WeightedCorpus(self.source.name, self.source.weight, self.batch.corpus)
         if config.endswith("conversations"):
             table, split = conversation_table(named, rows), self.batch.arrays["talk_split"]
         else:
@@ -62,15 +64,23 @@ class Judged:
 
 @dataclass(frozen=True)
 class ComparedBatches:
-    """All batches, compared: `judged(place)` is one of them."""
+    """All batches, compared: `judged(place)` is one of them.
+
+    The last few that were asked for stay in memory: a small dataset is read once for all of its tables.
+    """
 
     sources: Sequence[WeightedSource]
     data: Data
     folder: Path
     batches: list[Path]
 
-    def judged(self, place: int) -> Judged:
-        """The batch at a place. It is read anew at each call, so that no more than one is in memory."""
+    @cached_property
+    def judged(self) -> Callable[[int], Judged]:
+        """The batch at a place."""
+        return lru_cache(maxsize=KEPT_BATCHES)(self.judge)
+
+    def judge(self, place: int) -> Judged:
+        """The batch at a place, read anew."""
         batch = open_batch(self.batches[place])
         rule = batch.arrays["rule"].copy()
         first, talk = batch.about["first_pair"], batch.about["first_talk"]

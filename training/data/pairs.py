@@ -31,7 +31,7 @@ from training.data.tally import card_facts, tally
 from training.recipe_schema import Data
 
 Tables = dict[str, dict[str, pa.Table]]  # by config and split
-FORM = 1  # of what lies in a folder of batches; another form begins anew
+FORM = 2  # of what lies in a folder of batches; another form begins anew
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,17 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from hub.parquet import Shard, shard_paths
+from training.data.corpus.assemble import Speaker
 from training.data.judged import TABLES, ComparedBatches
 
 DROPPED = "dropped"
+REPEATED = [
+    *(f"{column}.list.element.role" for column in ("prompt", "completion", "messages")),
+    *(f"speakers.list.element.{field}" for field in Speaker._fields),
+    *("source", "movie_id", "movie_title", "year", "rating", "votes", "genres.list.element", "script_url"),
+    *("split", "rule"),
+]
+"""Columns with few values in many rows: those that parquet keeps as a dictionary. A dictionary of texts only costs."""
 WRITERS = min(2, os.cpu_count() or 1)  # shards at once: each has one batch in memory
 
 
@@ -70,7 +78,7 @@ def write_shard(comparison: ComparedBatches, planned: Planned, folder: Path) -> 
     for place, start, end in pieces(planned):
         judged = comparison.judged(place)
         table = judged.table(planned.config, judged.rows(planned.config, planned.split)[start:end])
-        writer = writer or pq.ParquetWriter(draft, table.schema, compression="zstd")
+        writer = writer or pq.ParquetWriter(draft, table.schema, compression="zstd", use_dictionary=REPEATED)
         writer.write_table(table)
         nbytes += table.nbytes
     assert writer

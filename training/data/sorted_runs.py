@@ -6,7 +6,7 @@ other, so that a range holds every record of its keys and is small; what is foun
     run 0   [a c f | k m]     range 0 of all runs   a a c c f   ->  rows found in range 0, sorted
     run 1   [a c   | m z]     range 1               k m m z     ->  rows found in range 1, sorted
 
-Keys are sha256 digests, spread evenly, so that ranges of equal width hold about as many records. Every file is renamed
+Keys are BLAKE2b digests, spread evenly, so that ranges of equal width hold about as many records. Every file is renamed
 to its name when it is whole: whoever is killed carries on with the next one.
 
 Source: Knuth, "The Art of Computer Programming" 3, section 5.4 (external sorting), with distribution by key in place of
@@ -16,12 +16,14 @@ the merge.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from training.data.arrow_lists import one_chunk
 
 HIGH, LOW, RANKING, VALUE = range(4)
 """Rows of a run, (4, records) of uint64: the key in two halves, the rank among records of its key, and a value."""
@@ -33,16 +35,17 @@ Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def digests(texts: Sequence[str]) -> bytes:
-    """Keys of texts, one after the other, each the first DIGEST bytes of its sha256."""
-    return b"".join([sha256(text.encode()).digest()[:DIGEST] for text in texts])
+    """Keys of texts, one after the other, each a BLAKE2b digest."""
+    return b"".join([blake2b(text.encode(), digest_size=DIGEST).digest() for text in texts])
 
 
 def digests_of_ranges(texts: pa.ChunkedArray, first: np.ndarray, last: np.ndarray) -> bytes:
     """Keys of ranges of texts, both ends included, none of which has a line break: of each its texts line by line."""
     starts = np.concatenate([[0], np.cumsum(pc.binary_length(texts).to_numpy().astype(np.int64) + 1)])
-    whole = "\n".join(texts.to_pylist()).encode()
+    every = pa.ListArray.from_arrays([0, len(texts)], one_chunk(texts))
+    whole = pc.binary_join(every, "\n")[0].as_buffer().to_pybytes()
     ranges = zip(starts[first].tolist(), (starts[last + 1] - 1).tolist(), strict=True)
-    return b"".join([sha256(whole[start:end]).digest()[:DIGEST] for start, end in ranges])
+    return b"".join([blake2b(whole[start:end], digest_size=DIGEST).digest() for start, end in ranges])
 
 
 def save_run(

@@ -61,7 +61,7 @@ def splits_of(corpus: Corpus, windows: Windows, data: Data) -> tuple[np.ndarray,
     if data.split_by == "film":
         talks = split_codes(film_keys(corpus), data.salt)[corpus.film_of]
         return talks, talks[windows.talk]
-    talks = split_codes(conversation_ids(corpus, np.arange(len(corpus.film_of))), data.salt)
+    talks = split_codes(conversation_ids(corpus, np.arange(len(corpus.film_of))).to_pylist(), data.salt)
     if data.split_by == "conversation":
         return talks, talks[windows.talk]
     ids = corpus.lines["line_id"].to_pylist()
@@ -119,7 +119,7 @@ def weights(named: WeightedCorpus, windows: Windows, split: np.ndarray, salt: st
     """
     if named.weight == 1:
         return np.ones(len(split), dtype=np.int64)
-    ids = conversation_ids(named.corpus, np.arange(len(named.corpus.film_of)))
+    ids = conversation_ids(named.corpus, np.arange(len(named.corpus.film_of))).to_pylist()
     fractions = np.array([hash_fraction(id, f"weight:{salt}") for id in ids])
     copies = int(named.weight) + (fractions < named.weight % 1)
     return np.where(split == TRAIN, copies[windows.talk], 1)

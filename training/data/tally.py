@@ -38,7 +38,7 @@ class Tally:
 
     def add(self, judged: Judged) -> None:
         """Counts a batch, and leaves the films of its pairs by split as a sorted run."""
-        corpus, windows, copies = judged.batch.corpus(), judged.windows, judged.copies
+        corpus, windows, copies = judged.batch.corpus, judged.windows, judged.copies
         for table, counts in self.rows.items():
             counts.append(len(judged.rows(*table)))
         self.rules += np.bincount(judged.rule, minlength=len(RULES))

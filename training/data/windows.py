@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from chat.template import SYSTEM_PROMPT
-from training.data.arrow_lists import ragged_ranges
+from training.data.arrow_lists import one_chunk, ragged_ranges
 from training.data.corpus.assemble import Corpus, WeightedCorpus
 
 
@@ -59,7 +60,7 @@ def chat(corpus: Corpus, first: np.ndarray, last: np.ndarray, reply: np.ndarray,
     """The lines of each window as messages: the reply is the assistant's, and the roles alternate backwards from it."""
     offsets, indices = ragged_ranges(first - system, last)
     speaker = (np.repeat(reply, np.diff(offsets)) - indices) % 2
-    texts = corpus.lines["text"].combine_chunks()
+    texts = one_chunk(corpus.lines["text"])
     if system:
         speaker[offsets[:-1]], indices[offsets[:-1]] = 2, len(texts)
         texts = pa.concat_arrays([texts, pa.array([SYSTEM_PROMPT])])
@@ -85,13 +86,12 @@ def provenance(
     }
     film = pa.array(corpus.film_of[conversation])
     offsets, indices = ragged_ranges(first, last)
-    lines = corpus.lines.select(["line_id", "speaker", "raw_text"]).take(pa.array(indices)).combine_chunks()
     of_window = {
-        name: pa.ListArray.from_arrays(pa.array(offsets), lines[column].combine_chunks())
+        name: pa.ListArray.from_arrays(pa.array(offsets), one_chunk(corpus.lines[column]).take(pa.array(indices)))
         for name, column in (("line_ids", "line_id"), ("speakers", "speaker"), ("raw_text", "raw_text"))
     }
     talks, row_talk = np.unique(conversation, return_inverse=True)
-    ids = pa.array(conversation_ids(corpus, talks), pa.string()).take(pa.array(row_talk))
+    ids = conversation_ids(corpus, talks).take(pa.array(row_talk))
     source = pa.repeat(pa.scalar(named.name, pa.string()), len(conversation))
     return {
         "source": source,
@@ -101,8 +101,8 @@ def provenance(
     }
 
 
-def conversation_ids(corpus: Corpus, talks: np.ndarray) -> list[str]:
+def conversation_ids(corpus: Corpus, talks: np.ndarray) -> pa.Array:
     """The conversations at these places, each named by its film and its first line."""
-    films = [film.id or film.title for film in corpus.films]
-    opening = corpus.lines["line_id"].take(pa.array(corpus.starts[talks])).to_pylist()
-    return [f"{films[film]}:{line}" for film, line in zip(corpus.film_of[talks].tolist(), opening, strict=True)]
+    films = pa.array([str(film.id or film.title) for film in corpus.films], pa.string())
+    opening = one_chunk(corpus.lines["line_id"]).take(pa.array(corpus.starts[talks]))
+    return pc.binary_join_element_wise(films.take(pa.array(corpus.film_of[talks])), opening, ":")

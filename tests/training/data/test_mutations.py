@@ -4,6 +4,7 @@ import os
 import random
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -115,7 +116,7 @@ def test_no_mutation_makes_a_traceback_or_a_wrong_pair(mutations, seed):
             row["line_ids"], row["raw_text"], [row["prompt"][1], *row["completion"]], strict=True
         ):
             assert raw in texts[id]
-            assert [message["content"]] == clean([raw], counts)
+            assert [message["content"]] == clean(pa.array([raw]), counts).to_pylist()
             assert home.setdefault(id, (split, row["conversation_id"])) == (split, row["conversation_id"])
 
 

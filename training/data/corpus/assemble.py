@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from hub.errors import UserError
 from hub.rights import UNKNOWN, Rights
-from training.data.corpus.text import clean, whole, whole_ones
+from training.data.corpus.text import clean, string_column, whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,9 +64,9 @@ class Reading:
 
     films: list[Film] = field(default_factory=list)
     speakers: list[Speaker] = field(default_factory=list)
-    line_ids: list[str] = field(default_factory=list)
-    raw_text: list[str] = field(default_factory=list)
-    speaker_of: list[int] = field(default_factory=list)  # by line, a place in `speakers`
+    line_ids: list[str] | pa.Array = field(default_factory=list)
+    raw_text: list[str] | pa.Array = field(default_factory=list)
+    speaker_of: list[int] | pa.Array = field(default_factory=list)  # by line, a place in `speakers`
     conversations: list[tuple[int, list[int]]] = field(default_factory=list)
     """The place in `films`, and the places of the lines, `MISSING`, `LEFT_OUT`."""
     counts: Counter[str] = field(default_factory=Counter)
@@ -125,64 +126,84 @@ def assemble_each(readings: Iterable[Reading], first: int = 0) -> Iterator[Corpu
 
 def assemble_one(reading: Reading) -> Corpus:
     """One reading by the rules of `assemble`; of several, one may be left without any conversation."""
+    import pyarrow.compute as pc
+
     counts = reading.counts
-    raw_text = whole_ones(reading.raw_text)
+    raw_text = string_column(reading.raw_text)
     films = [
         film._replace(**{name: whole_value(value) for name, value in film._asdict().items()}) for film in reading.films
     ]
     texts = clean(raw_text, counts)
-    free = [bool(text) for text in texts]
-    order: list[int] = []
-    starts, film_of = [0], []
-    for film, lines in reading.conversations:
-        for run in runs(lines, free, texts, counts):
-            if len(run) >= 2:
-                order += run
-                starts.append(len(order))
-                film_of.append(film)
-            elif run:
-                counts["lines left alone by a gap"] += 1
+    spoken = pc.not_equal(texts, "").to_numpy(zero_copy_only=False)
+    order, starts, talks = stretches([lines for _, lines in reading.conversations], spoken, counts)
+    film_of = np.array([film for film, _ in reading.conversations], dtype=np.int64)[talks]
     counts["lines"] = len(texts)
-    counts["lines without text"] = texts.count("")
-    counts["lines in no conversation"] = sum(free)
+    counts["lines without text"] = len(texts) - int(spoken.sum())
     counts["conversations"] = len(film_of)
     counts["lines in conversations"] = len(order)
-    counts["films"] = len(set(film_of))
-    lines_as_read = line_table(reading, texts, raw_text).take(np.array(order, dtype=np.int64))
-    of_talks, bounds = np.array(film_of, dtype=np.int64), np.array(starts)
-    return Corpus(films, of_talks, bounds, lines_as_read, counts, reading.rights, reading.rows)
+    counts["films"] = len(np.unique(film_of))
+    lines_as_read = line_table(reading, texts, raw_text).take(order)
+    return Corpus(films, film_of, starts, lines_as_read, counts, reading.rights, reading.rows)
 
 
-def line_table(reading: Reading, texts: list[str], raw_text: list[str]) -> pa.Table:
+def line_table(reading: Reading, texts: pa.Array, raw_text: pa.Array) -> pa.Table:
     """The lines of a reading as `Corpus.lines` has them, in the order of the reading."""
     import pyarrow as pa
 
-    speakers = pa.array(
-        [speaker._replace(name=whole(speaker.name))._asdict() for speaker in reading.speakers],
-        pa.struct({"name": pa.string(), "gender": pa.string(), "position": pa.int32()}),
+    names, genders, positions = zip(*reading.speakers, strict=True) if reading.speakers else ((), (), ())
+    speakers = pa.StructArray.from_arrays(
+        [
+            pa.array([whole(name) for name in names], pa.string()),
+            pa.array(genders, pa.string()),
+            pa.array(positions, pa.int32()),
+        ],
+        list(Speaker._fields),
     )
     return pa.table(
         {
-            "line_id": pa.array(whole_ones(reading.line_ids), pa.string()),
-            "text": pa.array(texts, pa.string()),
-            "raw_text": pa.array(raw_text, pa.string()),
+            "line_id": string_column(reading.line_ids),
+            "text": texts,
+            "raw_text": raw_text,
             "speaker": speakers.take(pa.array(reading.speaker_of, pa.int32())),
         }
     )
 
 
-def runs(lines: list[int], free: list[bool], texts: list[str], counts: Counter[str]) -> Iterator[list[int]]:
-    """Yields the stretches between gaps: lines missing, left out, empty, or taken by an earlier conversation."""
-    run: list[int] = []
-    for line in lines:
-        if line >= 0 and free[line]:
-            free[line] = False
-            run.append(line)
-            continue
-        counts[f"gaps: {GAPS.get(line) or ('line used before' if texts[line] else 'empty line')}"] += 1
-        yield run
-        run = []
-    yield run
+def stretches(
+    conversations: list[list[int]], spoken: np.ndarray, counts: Counter[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cuts conversations at gaps: lines missing, left out, empty, or taken by an earlier conversation.
+
+        lines [4, 5, MISSING, 6 | 5, 7, 8]  ->  places [4, 5, 7, 8], starts [0, 2, 4], conversations [0, 1]
+
+    Args:
+        conversations: of each the places of its lines, or what stands for them.
+        spoken: (lines,), whether a line has text.
+        counts: of the gaps, of lines left alone between two, and of lines that no conversation has.
+
+    Returns:
+        Places of the lines of all stretches of two lines or more, their starts, (stretches + 1,), and the conversation
+        of each.
+    """
+    lines = np.fromiter(chain.from_iterable(conversations), np.int64)
+    talk = np.repeat(np.arange(len(conversations)), np.fromiter(map(len, conversations), np.int64))
+    there = np.flatnonzero(lines >= 0)
+    first = np.full(len(spoken), -1)
+    first[lines[there[::-1]]] = there[::-1]  # of equal ones the last that is written stays
+    free = np.zeros(len(lines), dtype=bool)
+    free[there] = spoken[lines[there]] & (first[lines[there]] == there)
+    gaps = {name: lines == code for code, name in GAPS.items()}
+    gaps["empty line"] = (lines >= 0) & ~np.append(spoken, False)[lines]
+    gaps["line used before"] = ~np.logical_or.reduce([free, *gaps.values()])
+    counts.update({f"gaps: {name}": int(found.sum()) for name, found in gaps.items() if found.any()})
+    opening = free.copy()
+    opening[1:] &= ~free[:-1] | (talk[1:] != talk[:-1])
+    of_line = np.cumsum(opening[free]) - 1
+    sizes = np.bincount(of_line)
+    kept = sizes >= 2
+    counts["lines left alone by a gap"] += int((~kept).sum())
+    counts["lines in no conversation"] = int(spoken.sum() - free.sum())
+    return lines[free][kept[of_line]], np.concatenate([[0], np.cumsum(sizes[kept])]), talk[opening][kept]
 
 
 def whole_value(value: Any) -> Any:

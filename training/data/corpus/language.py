@@ -76,7 +76,8 @@ def in_language(reading: Reading, language: str | None) -> Reading:
     """
     if language is None:
         return reading
-    texts = [[reading.raw_text[line] for line in lines if line >= 0] for _, lines in reading.conversations]
+    raw_text = reading.raw_text if isinstance(reading.raw_text, list) else reading.raw_text.to_pylist()
+    texts = [[raw_text[line] for line in lines if line >= 0] for _, lines in reading.conversations]
     of_film: dict[int, list[str]] = {}
     for (film, _), own in zip(reading.conversations, texts, strict=True):
         of_film.setdefault(film, []).extend(own)

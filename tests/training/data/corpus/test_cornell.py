@@ -4,6 +4,7 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from training.data.corpus import cornell, sources, text
@@ -67,7 +68,7 @@ def test_metadata_is_joined(tmp_path):
 )
 def test_bytes_and_markup(raw, cleaned, rule):
     counts = Counter()
-    assert text.clean([text.decode(raw)], counts) == [cleaned]
+    assert text.clean(pa.array([text.decode(raw)]), counts).to_pylist() == [cleaned]
     assert +counts == ({rule: 1} if rule else {})
 
 
