@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most 64 (default: %(default)s)")
     parser.add_argument("--replies", type=int, default=50, help="greedy replies compared (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=3, help="of the speed; 0: none is taken (default: %(default)s)")
     parser.add_argument("--plain", action="store_true", help="do not compile the engine's steps, which takes minutes")
     given = parser.parse_args(argv)
     import torch
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         families = {side: Names(given.namespace, size) for side, size in sizes.items()}
         bases = {side: names.base for side, names in families.items()} | ({"whole": given.base} if given.base else {})
         figures = loss_and_replies(families, bases, given) if given.pairs else {}
-        figures |= engine_speed(families, bases, given)
+        figures |= engine_speed(families, bases, given) if given.rounds else {}
     print("\n| | whole | pruned | ratio |\n|---|---:|---:|---:|")
     for name in sorted(name.removesuffix("_whole") for name in figures if name.endswith("_whole")):
         if f"{name}_pruned" in figures:

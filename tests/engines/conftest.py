@@ -30,6 +30,17 @@ def published(hub_url, tmp_path_factory):
     return publish_served(f"engines-{secrets.token_hex(4)}", tmp_path_factory.mktemp("served"))
 
 
+@pytest.fixture(scope="session")
+def dialogue(published, tmp_path_factory):
+    """The sample's pairs, published for the same family."""
+    from training.data import prepare
+    from training.recipe import load
+
+    recipe = load(f"training/recipes/{published.names.size}.yaml", [f"hub.namespace={published.names.namespace}"])
+    prepare.STAGE.run(recipe, tmp_path_factory.mktemp("dialogue"))
+    return recipe.names.dialogue
+
+
 @pytest.fixture(scope="session", params=SERVER_KINDS)
 def kind(request):
     """A server, where it is installed and asked for."""

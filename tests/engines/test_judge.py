@@ -8,9 +8,7 @@ import re
 
 import pyarrow as pa
 import pytest
-import yaml
 
-from chat.template import SYSTEM_PROMPT
 from eval.geval.run import run_geval
 from eval.judge.capabilities import probe
 from eval.judge.client import Client
@@ -24,27 +22,6 @@ from hub.publish import publish
 from tests.support.answered import response_row
 from tests.support.in_process import run_main
 from tests.support.scenes import EXCHANGES
-
-
-def publish_dialogue(names, folder):
-    """A dialogue dataset of six pairs in three films."""
-    rows = [
-        {
-            "prompt": [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": line}],
-            "completion": [{"role": "assistant", "content": reply}],
-            "movie_id": f"m{index // 2}", "movie_title": f"film {index // 2}", "conversation_id": f"c{index}",
-            "line_ids": [f"L{2 * index}", f"L{2 * index + 1}"],
-        }
-        for index, (line, reply) in enumerate(EXCHANGES)
-    ]  # fmt: skip
-    files, metadata = write_tables({"pairs": {"validation": pa.Table.from_pylist(rows)}}, folder)
-    files["README.md"] = dataset_card_text(metadata)
-    publish(names.dialogue, "dataset", files, Lineage("prepare", {}, ()), "d")
-
-
-def dataset_card_text(metadata):
-    """A card that tells which files are of which split."""
-    return f"---\n{yaml.safe_dump(metadata)}---\n".encode()
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +52,7 @@ def test_a_small_preference_labelling(judged, kind, tmp_path):
     assert all(math.isnan(value) or 0 <= value <= 1 for pair in scores for value in pair)  # unscored is not zero
 
 
-def test_qualification_runs_to_its_card(judged, published, tmp_path):
-    publish_dialogue(published.names, tmp_path)
+def test_qualification_runs_to_its_card(judged, published, dialogue, tmp_path):
     card = tmp_path / "card.json"
     words = ["--namespace", published.names.namespace, "--size", published.names.size, "--judge", "llm"]
     words += ["--pairs", "2", "--json", str(card), "--work", str(tmp_path)]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import time
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from benchmarks.engine_servers import SERVER_KINDS, ServedModels, serving
 from hub.local import free_port
+from tests.support.served_models import merge_float32
 from tests.support.space_process import opened
 
 pytestmark = pytest.mark.timeout(900)  # two pages and a server start in it
@@ -27,41 +25,11 @@ LINES = [
 
 
 @pytest.fixture(scope="module")
-def merged(starter, adapters, tmp_path_factory):
-    """Model folder by variant, in float32: `transformers serve` takes no adapters."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-
-    folders = {"base": str(starter)}
-    for variant, adapter in adapters.items():
-        model = AutoModelForCausalLM.from_pretrained(starter, dtype=torch.float32)
-        folders[variant] = str(tmp_path_factory.mktemp(f"merged-{variant}"))
-        PeftModel.from_pretrained(model, adapter).merge_and_unload().save_pretrained(folders[variant])
-        for file in Path(adapter).glob("*token*"):
-            shutil.copy(file, folders[variant])
-    return folders
-
-
-@contextmanager
-def transformers_serve(log: Path):
-    """Its address, while it runs."""
-    port = free_port()
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", "--port", str(port), "--host", "127.0.0.1"]
-    with log.open("w") as output:
-        process = subprocess.Popen([*command, "--dtype", "float32", "--device", "cpu"], stdout=output, stderr=output)
-    try:
-        for _ in range(600):
-            assert process.poll() is None, log.read_text()
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                    break
-            except OSError:
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+def models(starter, adapters, tmp_path_factory):
+    """Each variant as a folder of its own, in float32: `transformers serve` takes no adapters."""
+    folder = tmp_path_factory.mktemp("merged")
+    merged = {variant: merge_float32(starter, Path(path), folder / variant) for variant, path in adapters.items()}
+    return ServedModels(starter, {}, merged, {}, {})
 
 
 def greedy(url: str) -> list[tuple]:
@@ -78,19 +46,20 @@ def greedy(url: str) -> list[tuple]:
     return found
 
 
-def test_the_page_answers_the_same_from_transformers_serve(family, merged, tmp_path):
-    models = ",".join(f"{variant}={folder}" for variant, folder in merged.items())
+def test_the_page_answers_the_same_from_transformers_serve(family, models, tmp_path):
     for name in ("local", "remote"):
         (tmp_path / name).mkdir()
     with opened(family, tmp_path / "local") as local:
         expected = greedy(local.url)
-    with (
-        transformers_serve(tmp_path / "serve.log") as address,
-        opened(family, tmp_path / "remote", REPARTEE_ENGINE_URL=address, REPARTEE_ENGINE_MODELS=models) as remote,
-    ):
-        assert "in text, with a generation config" in remote.log.read_text()
-        plain = [place for place, line in enumerate(LINES) if "<|" not in line]
-        found = greedy(remote.url)
+    with serving(SERVER_KINDS["transformers"], models, tmp_path / "serve.log") as running:
+        settings = {
+            "REPARTEE_ENGINE_URL": running.server("base").url,
+            "REPARTEE_ENGINE_MODELS": ",".join(f"{name}={server.model}" for name, server in running.servers.items()),
+        }
+        with opened(family, tmp_path / "remote", **settings) as remote:
+            assert "in text, with a generation config" in remote.log.read_text()
+            found = greedy(remote.url)
+    plain = [place for place, line in enumerate(LINES) if "<|" not in line]
     assert [found[place] for place in plain] == [expected[place] for place in plain]
     assert len({answers[:3] for answers in found}) == len(LINES)
 

@@ -1,4 +1,4 @@
-"""Stands between a client and the Hub, and makes go wrong what can go wrong between them."""
+"""Stands between a client and the Hub, or another server, and makes go wrong what can go wrong between them."""
 
 import random
 import threading
@@ -12,7 +12,8 @@ SHARE = 0.2  # of the requests, under chaos
 
 
 class FaultProxy:
-    """`faults` says what happens to the next commits; `chaos` is a source of chance for all requests, or None.
+    """`faults` says what happens to the next commits; `chaos` is a source of chance for all requests, or None. `asked`
+    has the path of every request.
 
     A number: the Hub answers it. drop: the request never arrives. lose: it does, and nobody hears the answer. cut: half
     of the answer is heard. slow: it takes its time. late: it arrives just before the next one. other: somebody else's
@@ -21,10 +22,11 @@ class FaultProxy:
 
     def __init__(self, target: str) -> None:
         self.faults: deque[str] = deque()
+        self.asked: list[str] = []
         self.chaos: random.Random | None = None
         self.late: list[tuple[str, bytes, dict[str, str]]] = []
         self.other = lambda: None
-        proxy, client = self, httpx2.Client(base_url=target, trust_env=False, timeout=60)
+        proxy, client = self, httpx2.Client(base_url=target, trust_env=False, timeout=300)
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -36,6 +38,7 @@ class FaultProxy:
 
             def relay(self) -> None:
                 fault, is_commit = self.fault(), "/commit/" in self.path
+                proxy.asked.append(self.path)
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
                 if fault.isdigit():

@@ -41,14 +41,17 @@ def make_preferences(recipe: Recipe, work: Path) -> str:
     folder, dialogue = work_folder(work, made.lineage), made.lineage.inputs[2]
     labelled = labelled_set(recipe, made, folder, work)
     kept = [to_dpo_row(pair) for pair in labelled.pairs if not pair.dropped]
+    dropped = count_dropped(labelled.pairs)
     counts = {"prompts": len(labelled.prompts), **labelled.counts}
     counts |= {"judged pairs": len(labelled.pairs), "preferences": len(kept)}
-    counts |= {f"dropped: {reason}": count for reason, count in count_dropped(labelled.pairs).items()}
+    counts |= {f"dropped: {reason}": count for reason, count in dropped.items()}
     for name, value in counts.items():
         log_progress("preferences", f"{name}: {value:,}")
     if not kept:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items())
         raise UserError(
-            f"no clear preference among {len(labelled.pairs)} judged pairs; give more prompts, or a lower min_margin"
+            f"no clear preference among {len(labelled.pairs)} judged pairs ({reasons}); "
+            "give more prompts, a lower min_margin or a stronger judge"
         )
     rights = inherited_rights(dialogue)
     facts = {"counts": counts, **summarize_judging(labelled), "rights": rights.as_fact()}
