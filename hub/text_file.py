@@ -26,7 +26,7 @@ MARKS = (
 SINGLE_BYTES = "single bytes"
 MOSTLY = 10
 """Valid sequences for each stray byte in a file of a single-byte format that is taken for damaged UTF-8."""
-BLOCK = 1 << 16
+BYTES_AT_ONCE = 1 << 16
 """Bytes that are looked at at once: what lies in a processor's cache."""
 
 _STRAY = re.compile("[\udc80-\udcff]")  # a byte that is no UTF-8, as `surrogateescape` keeps it
@@ -99,8 +99,8 @@ def runs_of_high_bytes(raw: bytes) -> bytes:
     import numpy as np
 
     runs = []
-    for start in range(0, len(raw), BLOCK):
-        block = np.frombuffer(raw, np.uint8, min(BLOCK, len(raw) - start), start)
+    for start in range(0, len(raw), BYTES_AT_ONCE):
+        block = np.frombuffer(raw, np.uint8, min(BYTES_AT_ONCE, len(raw) - start), start)
         kept = block > 0x7F
         kept[1:] |= kept[:-1].copy()
         kept[0] = True

@@ -16,7 +16,7 @@ from training.recipe import Recipe
 SEVERAL = ("sft", "dpo", "reward")
 """Stages that several GPUs share, a whole model on each."""
 MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 24 * 60}
-SCRIPT = """\
+JOB_SCRIPT = """\
 #!/bin/bash
 # {made}; submit it in the repository, with the environment that it needs: sbatch FILE
 #SBATCH --job-name={name}
@@ -60,7 +60,7 @@ def slurm_script(job: Job, recipe: Recipe, path: Path) -> str:
         rows = getattr(recipe, stage).trl.get("gradient_accumulation_steps", 1)
         arguments.append(f"{stage}.gradient_accumulation_steps={max(1, rows // gpus)}")  # as many rows in a step
     needed = ("HF_TOKEN", *job.secrets)
-    return SCRIPT.format(
+    return JOB_SCRIPT.format(
         made=f"python -m {job.module} by {path}, from `python -m training.jobs {stage} --slurm`",
         name=job.name,
         gpus=gpus,

@@ -1,7 +1,7 @@
 """Memory and operations of a training, by formulas, from the shape of a model alone.
 
 They know the shape of the model and of the data, not the machine's habits: memory is meant to be right within a quarter
-(`tests/training/finetune/test_published_memory.py` holds it to figures that others have published).
+(`tests/training/finetune/test_memory_plan_published.py` holds it to figures that others have published).
 """
 
 from __future__ import annotations

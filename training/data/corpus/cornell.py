@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hub.rights import UNKNOWN, Citation, Rights
-from hub.text_file import BLOCK, SINGLE_BYTES
+from hub.text_file import BYTES_AT_ONCE, SINGLE_BYTES
 from training.data.corpus.assemble import MISSING, Film, Reading, Speaker, parse_number
 from training.data.corpus.text import utf8_western
 
@@ -91,8 +91,8 @@ def read(files: Mapping[str, bytes]) -> Reading:
 def _lines_with_cp1252(raw: bytes) -> int:
     """How many lines have a byte that cp1252 and ISO-8859-1 read differently."""
     rows = set[int]()
-    for start in range(0, len(raw), BLOCK):
-        block = np.frombuffer(raw, np.uint8, min(BLOCK, len(raw) - start), start)
+    for start in range(0, len(raw), BYTES_AT_ONCE):
+        block = np.frombuffer(raw, np.uint8, min(BYTES_AT_ONCE, len(raw) - start), start)
         places = np.flatnonzero((block >= 0x80) & (block <= 0x9F)) + start
         rows.update(raw.rfind(b"\n", 0, place) for place in places.tolist())
     return len(rows)

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hub.text_file import BLOCK, SINGLE_BYTES, Decoded, decode_text, in_single_bytes
+from hub.text_file import BYTES_AT_ONCE, SINGLE_BYTES, Decoded, decode_text, in_single_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +54,7 @@ def decode_western(raw: bytes, counts: Counter[str]) -> Decoded:
 def utf8_western(raw: bytes, counts: Counter[str]) -> tuple[bytes, str]:
     """The text of `decode_western` as UTF-8, and the file's encoding: for a file that is large and mostly ASCII."""
     if in_single_bytes(raw):
-        blocks = (raw[start : start + BLOCK] for start in range(0, len(raw), BLOCK))
+        blocks = (raw[start : start + BYTES_AT_ONCE] for start in range(0, len(raw), BYTES_AT_ONCE))
         return b"".join([block if block.isascii() else decode(block).encode() for block in blocks]), SINGLE_BYTES
     decoded = decode_western(raw, counts)
     return decoded.text.encode(), decoded.encoding
