@@ -178,11 +178,14 @@ class Sweep:
     """What a trial trains: `sft` is scored by validation loss, `dpo` by reward accuracy on held-out pairs."""
     trials: int = 12
     """How many of all workers together are to end."""
+    checks: int = 5
+    """Measurements of a trial, at equal distances; one that is then not among the best third is stopped."""
     space: dict[str, list] = field(default_factory=dict)
     """Field to choices, or to [low, high, log] or [low, high, linear] for a range."""
 
     def __post_init__(self) -> None:
         at_least(self, "trials", 1)
+        at_least(self, "checks", 2)
 
 
 @dataclass(frozen=True)
@@ -206,10 +209,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Jobs:
-    """A stage on HF Jobs (`training.jobs`)."""
+    """A stage on HF Jobs, or on a cluster by Slurm (`training.jobs`)."""
 
     flavor: str = "l4x1"
-    """Hardware, as `hf jobs hardware` lists it."""
+    """Hardware, as `hf jobs hardware` lists it; for Slurm the number of GPUs in its name."""
     timeout: str = "6h"
     """The job is ended after this long: 30m, 6h, 1d."""
     secrets: list[str] = field(default_factory=list)
