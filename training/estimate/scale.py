@@ -6,6 +6,7 @@ A whole model on each device where one holds it (DDP), else its weights and opti
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,7 +80,7 @@ def scale_table(
         f"|---|{'---:|' * len(COUNTS)}",
     ]
     for device, speed in devices.items():
-        alone = sum(speed.hours(stages[name]) for name in TRAINED)
+        alone = sum(replace(speed, start=0.0).hours(stages[name]) for name in TRAINED)
         cells = []
         for count in COUNTS:
             hours = show(alone / count / (assumptions().speed["scaling"] if count > 1 else 1))
