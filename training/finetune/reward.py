@@ -13,8 +13,17 @@ from chat.template import encode_prompt, encode_reply
 from eval.judge.reward_model import head_scores
 from hub.lineage import Input, Lineage, pin
 from training.finetune.callbacks import finite_guard, first_and_last, last_loss, plot_losses
-from training.finetune.common import adapter_card, chat_facts, model_settings, train_to_end, trainer_arguments
-from training.finetune.preference_pairs import kept_pairs, same_base
+from training.finetune.common import (
+    adapter_card,
+    chat_facts,
+    first_process_only,
+    model_settings,
+    train_to_end,
+    trainer_arguments,
+)
+from training.finetune.memory_plan import Shape
+from training.finetune.preference_pairs import kept_pairs, longest, same_base
+from training.finetune.run_plan import plan_run
 from training.recipe import Recipe
 from training.recipe_schema import Model
 from training.stage import Stage, Task, base_input, command, log_progress
@@ -33,7 +42,7 @@ def train_reward(
     """Trains and saves the reward model; returns the files to publish and what the card tells of the run."""
     from datasets import Dataset
     from peft import get_peft_model
-    from transformers import set_seed
+    from transformers import AutoConfig, set_seed
     from trl import RewardConfig, RewardTrainer
 
     from chat.template import load_tokenizer
@@ -43,7 +52,17 @@ def train_reward(
     arguments = RewardConfig(**trainer_arguments(recipe.reward.trl, folder))
     tokenizer = load_tokenizer(base.repo, base.revision)
     rows, counts = kept_pairs(tokenizer, preferences, recipe, arguments.max_length)
-    log_progress("reward", ", ".join(f"{name}: {value}" for name, value in counts.items()))
+    lengths = [longest(tokenizer, row) for row in rows]
+    numbers = plan_run(
+        Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision)),
+        recipe.model,
+        arguments,
+        rows=len(rows),
+        tokens=2 * sum(lengths),
+        largest_batch=2 * arguments.per_device_train_batch_size * max(lengths),
+    )
+    for name, value in {**counts, **numbers}.items():
+        log_progress("reward", f"{name}: {value}")
     set_seed(arguments.seed)
     scorer = load_scorer(base.repo, base.revision, recipe.model, bool(arguments.bf16))
     adapter = lora_config(scorer, tokenizer, recipe.model.lora, task_type="SEQ_CLS", modules_to_save=["score"])
@@ -68,6 +87,7 @@ def train_reward(
         "minutes": run.minutes,
         **chat_facts(tokenizer),
     }
+    first_process_only(trainer)
     files = dict(save_adapter(model, tokenizer, folder / "adapter"))
     return {**files, "losses.png": plot_losses(trainer, folder / "losses.png")}, facts
 
