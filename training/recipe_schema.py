@@ -74,6 +74,9 @@ class Data:
     """The same for replies. English takes about 4 characters a token, and prompt and reply share 512."""
     drop_duplicates: bool = True
     """Keep a prompt and reply that several films have in one of them only, a test film before a train film."""
+    near_duplicates: float | None = None
+    """Drop pairs whose words are so alike to an earlier pair's, or a stricter split's: Jaccard similarity of shingles
+    of three words, above 0 to 1, by MinHash, which finds most from 0.8 up; null looks for none."""
     language: str | None = None
     """Keep conversations of this language (en, fr, ...), told by script and frequent short words; null keeps all."""
 
@@ -82,6 +85,8 @@ class Data:
             at_least(self, name, 1)
         if not self.sources:
             raise ValueError("sources is empty; it takes one corpus or more")
+        if self.near_duplicates is not None and not 0 < self.near_duplicates <= 1:
+            raise ValueError(f"near_duplicates is {self.near_duplicates}; it takes null or a number above 0, up to 1")
         if self.language not in (None, *LANGUAGES):
             raise ValueError(f"language is {self.language!r}; it takes null or one of {', '.join(LANGUAGES)}")
 

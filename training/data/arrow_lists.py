@@ -19,8 +19,10 @@ def ragged_ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.n
     return offsets.astype(np.int32), np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths)
 
 
-def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+def one_chunk(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """The column as one array, which is copied only where it is in several."""
+    if isinstance(column, pa.Array):
+        return column
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 

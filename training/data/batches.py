@@ -21,12 +21,13 @@ import pyarrow as pa
 from hub.rights import Rights, rights_from_fact
 from training.data.corpus.assemble import Corpus, Film, WeightedCorpus
 from training.data.corpus.parts import parts
+from training.data.minhash import BANDS, Shingles, band_keys, shingles
 from training.data.sorted_runs import digests, digests_of_ranges, save_run
-from training.data.splits import copy_order, film_keys, own_rules, splits_of, weights
+from training.data.splits import KEPT, copy_order, film_keys, own_rules, splits_of, weights
 from training.data.windows import Windows, slide
 from training.recipe_schema import Data
 
-PAIR_RUN, NEIGHBOUR_RUN, FILM_RUN = "pairs.npy", "neighbours.npy", "films.npy"
+PAIR_RUN, NEIGHBOUR_RUN, FILM_RUN, NEAR_RUN = "pairs.npy", "neighbours.npy", "films.npy", "near.npy"
 ARRAYS = ("film_of", "starts", "talk_split", "pair_split", "copies", "rule")
 
 
@@ -150,6 +151,8 @@ def write_batch(named: WeightedCorpus, data: Data, folder: Path, about: dict[str
     for name, array in zip(ARRAYS, stored, strict=True):
         np.save(folder / f"{name}.npy", array)
     save_runs(corpus, windows, talk_split, copy_order(pair_split, copies), folder, about)
+    if data.near_duplicates:
+        save_bands(corpus, windows, np.flatnonzero(rule == KEPT), copy_order(pair_split, copies), folder, about)
     about |= {
         "pairs": len(rule),
         "talks": len(talk_split),
@@ -159,6 +162,20 @@ def write_batch(named: WeightedCorpus, data: Data, folder: Path, about: dict[str
     (folder / "films.json").write_text(json.dumps([film._asdict() for film in corpus.films]), "utf-8")
     (folder / "about.json").write_text(json.dumps(about), "utf-8")
     return about["first_pair"] + len(rule), about["first_talk"] + len(talk_split)
+
+
+def save_bands(
+    corpus: Corpus, windows: Windows, kept: np.ndarray, order: np.ndarray, folder: Path, about: dict[str, Any]
+) -> None:
+    """Writes the sorted run of the MinHash keys of pairs (places `kept`; a pair without a word has none).
+
+    The others are as `save_runs` takes them.
+    """
+    own = shingles(corpus.lines["text"], windows.take(kept))
+    worded = own.end > own.first
+    own, kept = Shingles(own.values, own.first[worded], own.end[worded]), kept[worded]
+    rows = np.tile(about["first_pair"] + kept, BANDS)
+    save_run(folder / NEAR_RUN, b"".join(band_keys(own)), rows, np.tile(order[kept], BANDS))
 
 
 def save_runs(

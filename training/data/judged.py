@@ -10,10 +10,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from training.data.batches import NEIGHBOUR_RUN, PAIR_RUN, StoredBatch, WeightedSource, open_batch, stored_batches
+from training.data.batches import (
+    NEAR_RUN,
+    NEIGHBOUR_RUN,
+    PAIR_RUN,
+    StoredBatch,
+    WeightedSource,
+    open_batch,
+    stored_batches,
+)
 from training.data.corpus.assemble import WeightedCorpus
+from training.data.near_duplicate_pairs import find_near_duplicates
 from training.data.sorted_runs import find_rows, found_rows
-from training.data.splits import DUPLICATE, KEPT, RULES, SPLIT_NAMES, cross_split_overlap, duplicates
+from training.data.splits import DUPLICATE, KEPT, NEAR_DUPLICATE, RULES, SPLIT_NAMES, cross_split_overlap, duplicates
 from training.data.windows import Windows, conversation_table, pair_table
 from training.recipe_schema import Data
 
@@ -89,13 +98,16 @@ class ComparedBatches:
             again = found_rows(self.folder / PAIR_RUN, first, first + len(rule)) - first
             rule[again[rule[again] == KEPT]] = DUPLICATE
             shared[found_rows(self.folder / NEIGHBOUR_RUN, talk, talk + len(shared)) - talk] = True
+        if self.data.near_duplicates:
+            near = found_rows(self.folder / NEAR_RUN, first, first + len(rule)) - first
+            rule[near[rule[near] == KEPT]] = NEAR_DUPLICATE
         copies = np.where(rule == KEPT, batch.arrays["copies"], 0)
         source = self.sources[batch.about["source"]]
         return Judged(batch, source, batch.windows(self.data), rule, copies, shared)
 
 
 def compare(sources: Sequence[WeightedSource], data: Data, folder: Path, range_records: int) -> ComparedBatches:
-    """Compares the batches in a folder: exact duplicates of pairs, and conversations that a stricter split overlaps.
+    """Compares the batches in a folder: duplicates of pairs, exact and near, and conversations that overlap.
 
     What is found lies in `found` inside the folder, as `sorted_runs.find_rows` leaves it.
     """
@@ -103,4 +115,6 @@ def compare(sources: Sequence[WeightedSource], data: Data, folder: Path, range_r
     if data.drop_duplicates:
         for name, finder in ((PAIR_RUN, duplicates), (NEIGHBOUR_RUN, cross_split_overlap)):
             find_rows([batch / name for batch in batches], finder, folder / "found" / name, range_records)
+    if data.near_duplicates:
+        find_near_duplicates(batches, data, folder / "found" / NEAR_RUN, range_records)
     return ComparedBatches(sources, data, folder / "found", batches)

@@ -68,7 +68,7 @@ def lineage_of(data: Data, found: list[Located], facts: dict[str, Any] | None = 
         for one, source in zip(found, data.sources, strict=True)
     ]
     chosen = {
-        name: value for name, value in vars(data).items() if name != "language" or value
+        name: value for name, value in vars(data).items() if name not in ("language", "near_duplicates") or value
     }  # as before it was there
     settings = {"data": {**chosen, "sources": sources}, "system_prompt": SYSTEM_PROMPT}
     return Lineage("prepare", settings, tuple(one.input for one in found), facts=facts or {})

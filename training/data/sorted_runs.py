@@ -111,13 +111,27 @@ def find_rows(runs: Sequence[Path], finder: Finder, folder: Path, most: int) -> 
     if (folder / "whole").exists():
         return
     for place, records in enumerate(key_ranges(runs, most)):
-        new = np.ones(records.shape[1], dtype=bool)
-        new[1:] = (records[HIGH, 1:] != records[HIGH, :-1]) | (records[LOW, 1:] != records[LOW, :-1])
-        first = np.flatnonzero(new)[np.cumsum(new) - 1]
-        found = records[RANKING, finder(records, first)] & np.uint64(2**ROW_BITS - 1)
-        np.save(folder / "draft.npy", np.unique(found).astype(np.int64))
-        (folder / "draft.npy").replace(folder / f"{place:06}.npy")
+        found = rows_of(records)[finder(records, first_of_key(records))]
+        save_whole(folder / f"{place:06}.npy", np.unique(found))
     (folder / "whole").touch()
+
+
+def first_of_key(records: np.ndarray) -> np.ndarray:
+    """For each of sorted records the place of the first of its key."""
+    new = np.ones(records.shape[1], dtype=bool)
+    new[1:] = (records[HIGH, 1:] != records[HIGH, :-1]) | (records[LOW, 1:] != records[LOW, :-1])
+    return np.flatnonzero(new)[np.cumsum(new) - 1]
+
+
+def rows_of(records: np.ndarray) -> np.ndarray:
+    """The row that each record was saved with."""
+    return (records[RANKING] & np.uint64(2**ROW_BITS - 1)).astype(np.int64)
+
+
+def save_whole(path: Path, array: np.ndarray) -> None:
+    """Saves an array under its name when it is whole."""
+    np.save(path.with_name("draft.npy"), array)
+    path.with_name("draft.npy").replace(path)
 
 
 def found_rows(folder: Path, start: int, end: int) -> np.ndarray:

@@ -18,7 +18,7 @@ SPLIT_NAMES = ("train", "validation", "test")
 TRAIN = SPLIT_NAMES.index("train")
 
 
-KEPT, LONG_PROMPT, LONG_REPLY, DUPLICATE, WEIGHT = range(5)
+KEPT, LONG_PROMPT, LONG_REPLY, DUPLICATE, WEIGHT, NEAR_DUPLICATE = range(6)
 
 
 RULES = (
@@ -27,6 +27,7 @@ RULES = (
     "reply too long",
     "same prompt and reply in another film",
     "left out by the weight of its source",
+    "nearly the words of an earlier pair",
 )
 LEFT_OUT_ORDER = 4  # above every split's in the order of the copies of a pair
 

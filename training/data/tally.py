@@ -13,7 +13,7 @@ from training.data.batches import FILM_RUN, open_batch
 from training.data.dataset_stats import FilmTraits, Lengths, balance, first_films
 from training.data.judged import TABLES, ComparedBatches, Judged
 from training.data.sorted_runs import digests, find_rows, firsts, found_rows, save_run
-from training.data.splits import RULES, SPLIT_NAMES, film_keys
+from training.data.splits import NEAR_DUPLICATE, RULES, SPLIT_NAMES, film_keys
 
 SPLIT_FILM_RUN = "split-films.npy"
 
@@ -32,7 +32,8 @@ class Tally:
 
     def dropped(self) -> Counter[str]:
         """How many rows each rule dropped."""
-        counts = Counter({f"pairs dropped: {RULES[code]}": int(self.rules[code]) for code in range(1, len(RULES))})
+        told = [code for code in range(1, len(RULES)) if code != NEAR_DUPLICATE or self.rules[code]]
+        counts = Counter({f"pairs dropped: {RULES[code]}": int(self.rules[code]) for code in told})
         counts["conversations dropped: neighbouring lines that a stricter split has"] = self.shared
         return counts
 
