@@ -26,7 +26,7 @@ from training.data.windows import Windows
 
 SHINGLE_WORDS = 3
 BANDS, BAND_ROWS = 14, 8
-SEED = 228
+HASH_SEED = 228
 
 
 class Shingles(NamedTuple):
@@ -74,7 +74,7 @@ def shingles(texts: pa.ChunkedArray, windows: Windows) -> Shingles:
 
 def band_keys(own: Shingles) -> Iterator[bytes]:
     """Yields the keys of one band after the other, as `sorted_runs.digests` has them; each pair has a shingle."""
-    factors, shifts = np.random.default_rng(SEED).integers(2**64, size=(2, BANDS, BAND_ROWS), dtype=np.uint64)
+    factors, shifts = np.random.default_rng(HASH_SEED).integers(2**64, size=(2, BANDS, BAND_ROWS), dtype=np.uint64)
     bounds = np.stack([own.first, own.end], axis=1).ravel()
     values = np.append(own.values, np.uint64(0))  # an end is a place in it too
     for band in range(BANDS):
@@ -87,7 +87,7 @@ def band_keys(own: Shingles) -> Iterator[bytes]:
 
 def jaccard(left: Shingles, right: Shingles) -> np.ndarray:
     """Jaccard similarity of the sets of shingles, (pairs,): what both have over what either has."""
-    sides = [distinct(*flat(one)) for one in (left, right)]
+    sides = [_distinct(*flat(one)) for one in (left, right)]
     pair, value = (np.concatenate(columns) for columns in zip(*sides, strict=True))
     order = np.lexsort((value, pair))
     pair, value = pair[order], value[order]
@@ -102,7 +102,7 @@ def flat(own: Shingles) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(np.arange(len(own.first)), np.diff(offsets)), own.values[places]
 
 
-def distinct(pair: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _distinct(pair: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each shingle of a pair once."""
     order = np.lexsort((value, pair))
     pair, value = pair[order], value[order]

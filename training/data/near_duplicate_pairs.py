@@ -19,7 +19,7 @@ from training.data.sorted_runs import first_of_key, key_ranges, rows_of, save_wh
 from training.data.windows import Windows
 from training.recipe_schema import Data
 
-AT_ONCE = 50_000  # candidates whose shingles are in memory
+VERIFIED_AT_ONCE = 50_000  # candidates whose shingles are in memory
 
 
 def find_near_duplicates(batches: Sequence[Path], data: Data, folder: Path, most: int) -> None:
@@ -58,7 +58,7 @@ def verified(
     near = []
     for place in np.unique(home).tolist():
         partner, own = open_batch(batches[place]), np.flatnonzero(home == place)
-        for some in np.array_split(own, -(-len(own) // AT_ONCE)):
+        for some in np.array_split(own, -(-len(own) // VERIFIED_AT_ONCE)):
             left = shingles_of(batch, rows[some] - start, data)
             right = shingles_of(partner, others[some] - starts[place], data)
             near.append(rows[some][jaccard(left, right) >= (data.near_duplicates or 1)])
