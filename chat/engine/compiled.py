@@ -34,7 +34,7 @@ COMPILED = ("float32", "bf16", "int8", "int4")
 compiler's own kernel of its products was up to 1% of the largest logit off the decoder's, which are exact)."""
 MAX_LOGIT_ERROR = 0.02  # of the largest logit: so much between program and decoder is allowed whatever rounding does
 MAX_ROUNDING = 0.5  # more is none, whatever the model
-ROUNDING = {torch.float32: 2.0**-20, torch.bfloat16: 2.0**-7}
+SUM_ROUNDING = {torch.float32: 2.0**-20, torch.bfloat16: 2.0**-7}
 """What a sum in another order is off, as a share of it."""
 
 
@@ -154,7 +154,7 @@ def logit_differences(decoder: Decoder, program: Any) -> tuple[float, float]:
     decoder(cache, prompts, [0] * rows, names)
     step = torch.arange(1, rows + 1)[:, None], torch.tensor(past_lengths), torch.arange(rows)
     signs = 1 - 2 * (torch.arange(cache.shape[-1]) % 2)
-    moved = cache * (1 + ROUNDING[cache.dtype] * signs).to(cache.dtype)
+    moved = cache * (1 + SUM_ROUNDING[cache.dtype] * signs).to(cache.dtype)
     with torch.inference_mode():
         expected, found, rounded = (
             run(*step, list(kept.clone().unbind()))
