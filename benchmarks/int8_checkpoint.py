@@ -1,4 +1,4 @@
-"""W8A8 checkpoint in the format of compressed-tensors, by which vLLM serves in int8; llm-compressor is not needed.
+"""W8A8 checkpoint of compressed-tensors, for vLLM in int8: `python -m benchmarks.int8_checkpoint FOLDER NEW`.
 
 Linear layers get a scale for each output, rounded to nearest as `chat.engine.quantized.Int8` does it, and activations a
 scale for each token, as they come. Embedding, head and norms stay as they are.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 WEIGHTS = "model.safetensors"
@@ -51,3 +52,7 @@ def write_int8_checkpoint(folder: Path, written: Path) -> Path:
     config = json.loads((folder / "config.json").read_text("utf-8"))
     (written / "config.json").write_text(json.dumps({**config, "quantization_config": QUANTIZATION}, indent=2), "utf-8")
     return written
+
+
+if __name__ == "__main__":
+    print(write_int8_checkpoint(Path(sys.argv[1]), Path(sys.argv[2])))

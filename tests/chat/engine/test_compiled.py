@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from chat.engine.compiled import CompiledStep, cache_key, max_logit_difference, meta_copy
+from chat.engine.compiled import CompiledStep, cache_key, logit_differences, meta_copy
 from chat.engine.decoder import Decoder
 from chat.engine.local import LocalEngine
 from chat.engine.quantized import has_vnni
@@ -87,10 +87,29 @@ def test_other_weights_of_the_same_shape_take_the_same_program(shallow, compiled
     before = sorted(programs.iterdir())
     program = CompiledStep(other, programs)
     assert program.state == "the step compiled"
-    assert max_logit_difference(other, other.program) < 1e-3
+    assert logit_differences(other, other.program)[0] < 1e-3
     assert sorted(programs.iterdir()) == before
     assert max(path.stat().st_size for path in before) < 10e6  # no weights in it
     assert cache_key(other.body) != cache_key(Decoder(shallow, "int4").body)
+
+
+def test_a_program_is_tried_after_a_prefill(shallow):
+    """As every step comes. On a cache of zeros rounding alone moves SmolLM2's logits by a third of the largest."""
+    decoder, seen = Decoder(shallow, "float32"), []
+
+    def spy(tokens, past_lengths, adapter_ids, caches):
+        written = caches[0].abs().sum((2, 3)) > 0
+        seen.append((written.sum(1).tolist(), past_lengths.tolist(), adapter_ids.tolist()))
+        return decoder.body(tokens, past_lengths, adapter_ids, caches)
+
+    off, rounding = logit_differences(decoder, spy)
+    assert off == 0
+    assert 0 < rounding < 1e-4  # a float32 decoder amplifies nothing
+    [(written, past_lengths, adapter_ids)] = seen
+    assert written == past_lengths
+    assert min(past_lengths) > 8
+    assert len(set(past_lengths)) == 3
+    assert adapter_ids == [0, 1, 2]
 
 
 def test_a_file_that_is_no_program_is_thrown_away(shallow, tmp_path):
