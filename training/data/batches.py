@@ -1,7 +1,7 @@
 """Batches of conversations on disk: what is read of the sources, with all that can be told of a batch by itself.
 
-Each batch is a folder, renamed to its number when it is whole. Beside the lines it holds sorted runs (`sorted_runs`) of
-what is compared between batches: pairs, neighbouring lines and films.
+Each batch is a folder, renamed to its source's place and its number there when it is whole. Beside the lines it holds
+sorted runs (`sorted_runs`) of what is compared between batches: pairs, neighbouring lines and films.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from hub.rights import Rights, rights_from_fact
 from training.data.corpus.assemble import Corpus, Film, WeightedCorpus
 from training.data.corpus.parts import parts
 from training.data.minhash import BANDS, Shingles, band_keys, shingles
-from training.data.sorted_runs import digests, digests_of_ranges, save_run
+from training.data.sorted_runs import EVERY, digests, digests_of_ranges, save_run
 from training.data.splits import KEPT, copy_order, film_keys, own_rules, splits_of, weights
 from training.data.windows import Windows, slide
 from training.recipe_schema import Data
 
 PAIR_RUN, NEIGHBOUR_RUN, FILM_RUN, NEAR_RUN = "pairs.npy", "neighbours.npy", "films.npy", "near.npy"
+SOURCE_BITS = 40  # a source has fewer pairs; of the ROW_BITS of a row the 16 above them are its source's place
 ARRAYS = ("film_of", "starts", "talk_split", "pair_split", "copies", "rule")
 
 
@@ -47,8 +48,8 @@ class StoredBatch:
 
     folder: Path
     about: dict[str, Any]
-    """`source` (its place among the sources), `first_pair` and `first_talk` (the place of its first one among all),
-    `pairs`, `talks` (how many it has), `counts`, `rights`, `resume` (see `write_batches`)."""
+    """`source` (its place among the sources), `first_pair` and `first_talk` (the number of its first one, see
+    `write_source`), `pairs`, `talks` (how many it has), `counts`, `rights`, `resume` (see `write_batches`)."""
 
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -86,38 +87,56 @@ def open_batch(folder: Path) -> StoredBatch:
     return StoredBatch(folder, json.loads((folder / "about.json").read_text("utf-8")))
 
 
-def stored_batches(folder: Path) -> list[Path]:
-    """The folders of the whole batches in a folder, in order."""
-    return sorted(path for path in folder.glob("*") if path.name.isdigit())
+def stored_batches(folder: Path, source: str = "*") -> list[Path]:
+    """The folders of the whole batches in a folder, in order: all, or one source's by its place (`place_name`)."""
+    return sorted(folder.glob(f"{source}-*[0-9]"))
 
 
-def write_batches(sources: list[WeightedSource], data: Data, folder: Path, most_lines: int) -> Iterator[StoredBatch]:
-    """Reads every source into batches of about `most_lines` lines in a folder, and yields each that is new.
+def place_name(source: int) -> str:
+    """A source's place among the sources, as the names of its batches begin."""
+    return f"{source:05}"
+
+
+def write_batches(
+    sources: list[WeightedSource], data: Data, folder: Path, most_lines: int, share: slice = EVERY
+) -> Iterator[StoredBatch]:
+    """Reads every source of a share into batches of about `most_lines` lines in a folder, and yields each that is new.
 
     A batch says where reading goes on behind it (`resume`): the row of the source, and how many batches from there are
     done. A table is read on from the row, its earlier rows are passed over; any other source is read again, and what is
     there already is passed over.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for draft in folder.glob("*.draft"):
+    for place in range(len(sources))[share]:
+        if not (read := folder / f"{place_name(place)}.read").exists():
+            yield from write_source(sources[place], place, data, folder, most_lines)
+            read.touch()
+
+
+def write_source(
+    source: WeightedSource, place: int, data: Data, folder: Path, most_lines: int
+) -> Iterator[StoredBatch]:
+    """The batches that a source at a place among the sources does not have yet.
+
+    Its pairs and conversations are numbered from `place << SOURCE_BITS` on, whatever the others have: they stand in
+    the order of the sources, and no source waits for another.
+    """
+    name = place_name(place)
+    for draft in folder.glob(f"{name}-*.draft"):
         shutil.rmtree(draft)
-    last = open_batch(done[-1]).about if (done := stored_batches(folder)) else None
-    number = len(done)
-    pairs, talks = (last[f"first_{unit}"] + last[f"{unit}s"] if last else 0 for unit in ("pair", "talk"))
-    for place, source in enumerate(sources):
-        if (read := folder / f"source-{place}.read").exists():
-            continue
-        row, skipped = last["resume"] if last and last["source"] == place else (0, 0)
-        for corpus, resume in resumable_parts(source.batches(row), row, skipped, most_lines):
-            draft = folder / f"{number:06}.draft"
-            draft.mkdir()
-            named = WeightedCorpus(source.name, source.weight, corpus)
-            about = {"source": place, "first_pair": pairs, "first_talk": talks, "resume": resume}
-            pairs, talks = write_batch(named, data, draft, about)
-            draft.rename(folder / f"{number:06}")
-            yield open_batch(folder / f"{number:06}")
-            number += 1
-        read.touch()
+    last = open_batch(done[-1]).about if (done := stored_batches(folder, name)) else None
+    pairs, talks = (
+        last[f"first_{unit}"] + last[f"{unit}s"] if last else place << SOURCE_BITS for unit in ("pair", "talk")
+    )
+    row, skipped = last["resume"] if last else (0, 0)
+    new = resumable_parts(source.batches(row), row, skipped, most_lines)
+    for number, (corpus, resume) in enumerate(new, len(done)):
+        batch = folder / f"{name}-{number:06}"
+        draft = batch.with_suffix(".draft")
+        draft.mkdir()
+        about = {"source": place, "first_pair": pairs, "first_talk": talks, "resume": resume}
+        pairs, talks = write_batch(WeightedCorpus(source.name, source.weight, corpus), data, draft, about)
+        draft.rename(batch)
+        yield open_batch(batch)
 
 
 def resumable_parts(
@@ -138,7 +157,7 @@ def resumable_parts(
 
 
 def write_batch(named: WeightedCorpus, data: Data, folder: Path, about: dict[str, Any]) -> tuple[int, int]:
-    """Writes a batch into a folder; returns the places of the first pair and the first conversation behind it."""
+    """Writes a batch into a folder; returns the numbers of the first pair and the first conversation behind it."""
     corpus = named.corpus
     windows = slide(corpus.starts, data.context_turns)
     talk_split, pair_split = splits_of(corpus, windows, data)

@@ -17,11 +17,10 @@ from training.data.batches import (
     StoredBatch,
     WeightedSource,
     open_batch,
-    stored_batches,
 )
 from training.data.corpus.assemble import WeightedCorpus
-from training.data.near_duplicate_pairs import find_near_duplicates
-from training.data.sorted_runs import find_rows, found_rows
+from training.data.near_duplicate_pairs import find_candidates, verify_candidates
+from training.data.sorted_runs import EVERY, find_rows, found_rows
 from training.data.splits import DUPLICATE, KEPT, NEAR_DUPLICATE, RULES, SPLIT_NAMES, cross_split_overlap, duplicates
 from training.data.windows import Windows, conversation_table, pair_table
 from training.recipe_schema import Data
@@ -81,6 +80,7 @@ class ComparedBatches:
     sources: Sequence[WeightedSource]
     data: Data
     folder: Path
+    """Where `compare` left what it found."""
     batches: list[Path]
 
     @cached_property
@@ -106,15 +106,19 @@ class ComparedBatches:
         return Judged(batch, source, batch.windows(self.data), rule, copies, shared)
 
 
-def compare(sources: Sequence[WeightedSource], data: Data, folder: Path, range_records: int) -> ComparedBatches:
-    """Compares the batches in a folder: duplicates of pairs, exact and near, and conversations that overlap.
+def compare(batches: list[Path], data: Data, folder: Path, range_records: int, share: slice = EVERY) -> None:
+    """Compares batches: duplicates of pairs, conversations that overlap, and candidates of near-duplicates.
 
-    What is found lies in `found` inside the folder, as `sorted_runs.find_rows` leaves it.
+    What is found lies in a folder, as `sorted_runs.find_rows` leaves it; a share is of the ranges of keys.
     """
-    batches = stored_batches(folder)
     if data.drop_duplicates:
         for name, finder in ((PAIR_RUN, duplicates), (NEIGHBOUR_RUN, cross_split_overlap)):
-            find_rows([batch / name for batch in batches], finder, folder / "found" / name, range_records)
+            find_rows([batch / name for batch in batches], finder, folder / name, range_records, share)
     if data.near_duplicates:
-        find_near_duplicates(batches, data, folder / "found" / NEAR_RUN, range_records)
-    return ComparedBatches(sources, data, folder / "found", batches)
+        find_candidates(batches, folder / NEAR_RUN, range_records, share)
+
+
+def verify_all(batches: list[Path], data: Data, folder: Path, share: slice = EVERY) -> None:
+    """Finds the near-duplicates among all candidates, where a recipe asks for them; a share is of the batches."""
+    if data.near_duplicates:
+        verify_candidates(batches, data, folder / NEAR_RUN, share)

@@ -15,34 +15,44 @@ import numpy as np
 from training.data.arrow_lists import one_chunk, ragged_ranges
 from training.data.batches import NEAR_RUN, StoredBatch, open_batch
 from training.data.minhash import Shingles, jaccard, shingles
-from training.data.sorted_runs import first_of_key, key_ranges, rows_of, save_whole
+from training.data.sorted_runs import EVERY, first_of_key, key_ranges, rows_of, save_whole
 from training.data.windows import Windows
 from training.recipe_schema import Data
 
+CANDIDATE_FOLDER = "candidates"
 VERIFIED_AT_ONCE = 50_000  # candidates whose shingles are in memory
 
 
-def find_near_duplicates(batches: Sequence[Path], data: Data, folder: Path, most: int) -> None:
+def find_candidates(batches: Sequence[Path], folder: Path, most: int, share: slice = EVERY) -> None:
+    """Leaves the candidates of near-duplicates in a folder, a file for each range of keys: rows, and the other's rows.
+
+    Args:
+        batches: their folders.
+        folder: for what is found.
+        most: records of a range of keys.
+        share: which of the ranges.
+    """
+    runs = [batch / NEAR_RUN for batch in batches]
+    for file, records in key_ranges(runs, folder / CANDIDATE_FOLDER, most, share):
+        first, rows = first_of_key(records), rows_of(records)
+        again = np.flatnonzero(first != np.arange(len(first)))
+        save_whole(file, np.unique(np.stack([rows[again], rows[first[again]]]), axis=1))
+
+
+def verify_candidates(batches: Sequence[Path], data: Data, folder: Path, share: slice = EVERY) -> None:
     """Leaves the rows of the pairs that nearly repeat an earlier one in a folder, as `find_rows` does: a file a batch.
 
     Args:
         batches: their folders.
         data: of the recipe; `near_duplicates` is the least Jaccard similarity.
-        folder: for what is found.
-        most: records of a range of keys.
+        folder: as of `find_candidates`, of which all candidates are there.
+        share: which of the batches.
     """
-    if (folder / "whole").exists():
-        return
-    candidates = folder / "candidates"
-    candidates.mkdir(parents=True, exist_ok=True)
-    for place, records in enumerate(key_ranges([batch / NEAR_RUN for batch in batches], most)):
-        first, rows = first_of_key(records), rows_of(records)
-        again = np.flatnonzero(first != np.arange(len(first)))
-        save_whole(candidates / f"{place:06}.npy", np.unique(np.stack([rows[again], rows[first[again]]]), axis=1))
     starts = np.array([open_batch(batch).about["first_pair"] for batch in batches])
-    for place, batch in enumerate(batches):
-        save_whole(folder / f"{place:06}.npy", verified(open_batch(batch), batches, starts, candidates, data))
-    (folder / "whole").touch()
+    for place in range(len(batches))[share]:
+        if not (file := folder / f"{place:06}.npy").exists():
+            batch = open_batch(batches[place])
+            save_whole(file, verified(batch, batches, starts, folder / CANDIDATE_FOLDER, data))
 
 
 def verified(

@@ -2,6 +2,7 @@
 
     read      sources -> batches: lines, windows, splits, each pair's own rules; sorted runs of what is compared
     compare   runs -> pairs that another film has, conversations that a stricter split overlaps
+    verify    candidates -> near-duplicates, where a recipe asks for them
     tally     rows of every table, counts and statistics
     write     batches -> shards of parquet
 
@@ -15,6 +16,7 @@ import shutil
 import tempfile
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +25,16 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from hub.parquet import Shard
-from training.data.batches import WeightedSource, write_batches
+from training.data.batches import WeightedSource, stored_batches, write_batches
 from training.data.corpus.assemble import Corpus, WeightedCorpus
-from training.data.judged import compare
+from training.data.judged import TABLES, ComparedBatches, compare, verify_all
 from training.data.shards import plan, write_shards
+from training.data.sorted_runs import EVERY
 from training.data.tally import card_facts, tally
 from training.recipe_schema import Data
 
 Tables = dict[str, dict[str, pa.Table]]  # by config and split
-FORM = 2  # of what lies in a folder of batches; another form begins anew
+FORM = 3  # of what lies in a folder of batches; another form begins anew
 
 
 @dataclass(frozen=True)
@@ -46,24 +49,83 @@ class Sizes:
 SIZES = Sizes()
 
 
-def build_dataset(sources: list[WeightedSource], data: Data, folder: Path, sizes: Sizes = SIZES) -> dict[str, Any]:
-    """Makes every table of the dataset as parquet under a folder, or carries on where it was killed.
+@dataclass(frozen=True)
+class Build:
+    """Every table of the dataset as parquet under a folder, step by step.
 
-    Its batches lie in `batches` inside the folder, which may be deleted when it is done.
+    Its batches lie in `batches` inside the folder, which may be deleted when it is done. A step needs the ones before
+    it whole. Several processes may take a step at once, each a share of it: of the sources (`read`), the ranges of keys
+    (`compare`), the batches (`verify`) or the shards (`write`).
+    """
+
+    sources: list[WeightedSource]
+    data: Data
+    folder: Path
+    sizes: Sizes = SIZES
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of the batches."""
+        return self.folder / "batches"
+
+    @property
+    def found(self) -> Path:
+        """The folder of what is found among the batches."""
+        return self.scratch / "found"
+
+    def begin(self) -> None:
+        """Makes the folder, before any step; what was begun in another form is deleted."""
+        begin(self.scratch, {"form": FORM, **asdict(self.sizes)})
+
+    def read(self, share: slice = EVERY) -> None:
+        """Sources to batches."""
+        new = write_batches(self.sources, self.data, self.scratch, self.sizes.batch_lines, share)
+        for _ in tqdm(new, "reading", unit="batch", disable=None):
+            pass
+
+    def compare(self, share: slice = EVERY) -> None:
+        """Runs to what is found among them."""
+        compare(stored_batches(self.scratch), self.data, self.found, self.sizes.range_records, share)
+
+    def verify(self, share: slice = EVERY) -> None:
+        """Candidates to near-duplicates."""
+        verify_all(stored_batches(self.scratch), self.data, self.found, share)
+
+    @cached_property
+    def compared(self) -> ComparedBatches:
+        """The batches after all that."""
+        return ComparedBatches(self.sources, self.data, self.found, stored_batches(self.scratch))
+
+    def tally(self) -> dict[str, Any]:
+        """`facts`, as `tally.card_facts` has them, and `rows`, those of each batch for every one of TABLES."""
+        path = self.scratch / "tally.json"
+        if not path.exists():
+            total = tally(self.compared, self.sizes.range_records)
+            facts = card_facts(self.compared, total, self.sizes.range_records)
+            path.with_suffix(".draft").write_text(json.dumps({"facts": facts, "rows": list(total.rows.values())}))
+            path.with_suffix(".draft").replace(path)
+        return json.loads(path.read_text())
+
+    def write(self, share: slice = EVERY) -> dict[str, dict[str, list[Shard]]]:
+        """Batches to shards, by config and split."""
+        rows = dict(zip(TABLES, self.tally()["rows"], strict=True))
+        return write_shards(self.compared, plan(rows, self.sizes.shard_rows), self.folder, share)
+
+
+def build_dataset(sources: list[WeightedSource], data: Data, folder: Path, sizes: Sizes = SIZES) -> dict[str, Any]:
+    """Makes every table of the dataset under a folder, or carries on where it, or a process with a share, was killed.
 
     Returns:
         `shards`, by config and split: `pairs`, `conversations` and, where there are any, `dropped` (the pairs that a
         rule kept out: the rule's name in `rule`, their split in `split`) and `dropped_conversations` (see
         `cross_split_overlap`); and what `tally.card_facts` says of them.
     """
-    scratch = folder / "batches"
-    begin(scratch, {"form": FORM, **asdict(sizes)})
-    for _ in tqdm(write_batches(sources, data, scratch, sizes.batch_lines), "reading", unit="batch", disable=None):
-        pass
-    comparison = compare(sources, data, scratch, sizes.range_records)
-    total = tally(comparison, sizes.range_records)
-    said = card_facts(comparison, total, sizes.range_records)
-    return {**said, "shards": write_shards(comparison, plan(total.rows, sizes.shard_rows), folder)}
+    build = Build(sources, data, folder, sizes)
+    build.begin()
+    build.read()
+    build.compare()
+    build.verify()
+    return {**build.tally()["facts"], "shards": build.write()}
 
 
 def begin(scratch: Path, form: dict[str, int]) -> None:
@@ -87,7 +149,7 @@ def build_tables(corpora: list[WeightedCorpus], data: Data, sizes: Sizes = SIZES
             config: {split: read_shards(of_split, Path(folder)) for split, of_split in splits.items()}
             for config, splits in made["shards"].items()
         }
-    return tables, made["dropped"]
+    return tables, Counter(made["dropped"])
 
 
 def in_memory(corpus: Corpus) -> Any:

@@ -24,6 +24,7 @@ from training.stage import CustomStage, Task, command, log_progress, read_result
 
 if TYPE_CHECKING:
     from hub.parquet import Shard
+    from training.data.batches import WeightedSource
     from training.data.corpus.sources import Located
     from training.data.pairs import Sizes
 
@@ -169,23 +170,31 @@ def tables_made(
     data: Data, found: list[Located], folder: Path, sizes: Sizes | None = None
 ) -> tuple[dict[str, bytes | Path], dict[str, Any]]:
     """Makes the tables, or takes those that an earlier start made whole: files, and what `build_dataset` returns."""
-    from training.data.batches import WeightedSource
     from training.data.pairs import FORM, SIZES, build_dataset
 
-    record = folder.with_suffix(".json")
-    made = read_result(record)
-    if made is None or made[1]["form"] != FORM:
-        sources = [
-            WeightedSource(one.name, source.weight, one.batches)
-            for one, source in zip(found, data.sources, strict=True)
-        ]
-        facts = {"form": FORM, **build_dataset(sources, data, folder, sizes or SIZES)}
+    if not (made := made_earlier(folder)):
+        facts = {"form": FORM, **build_dataset(weighted(found, data), data, folder, sizes or SIZES)}
         paths = [shard.path for splits in facts["shards"].values() for of in splits.values() for shard in of]
-        write_result(record, {path: folder / path for path in paths}, facts)
-        made = read_result(record)
+        write_result(folder.with_suffix(".json"), {path: folder / path for path in paths}, facts)
+        made = made_earlier(folder)
     assert made
     shutil.rmtree(folder / "batches", ignore_errors=True)
-    return dict(made[0]), made[1]
+    return made
+
+
+def made_earlier(folder: Path) -> tuple[dict[str, bytes | Path], dict[str, Any]] | None:
+    """What `tables_made` has left whole, as it returns it; None where it is not, or has another form."""
+    from training.data.pairs import FORM
+
+    made = read_result(folder.with_suffix(".json"))
+    return (dict(made[0]), made[1]) if made and made[1]["form"] == FORM else None
+
+
+def weighted(found: list[Located], data: Data) -> list[WeightedSource]:
+    """The sources as they were found, weighted as the recipe says."""
+    from training.data.batches import WeightedSource
+
+    return [WeightedSource(one.name, of.weight, one.batches) for one, of in zip(found, data.sources, strict=True)]
 
 
 def all_counts(made: dict[str, Any], rows: dict[str, dict[str, int]]) -> Counter[str]:

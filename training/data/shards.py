@@ -15,6 +15,7 @@ from tqdm import tqdm
 from hub.parquet import Shard, shard_paths
 from training.data.corpus.assemble import Speaker
 from training.data.judged import TABLES, ComparedBatches
+from training.data.sorted_runs import EVERY
 
 DROPPED = "dropped"
 REPEATED = [
@@ -56,9 +57,10 @@ def plan(rows: dict[tuple[str, str], list[int]], shard_rows: int) -> list[Planne
 
 
 def write_shards(
-    comparison: ComparedBatches, planned: list[Planned], folder: Path
+    comparison: ComparedBatches, planned: list[Planned], folder: Path, share: slice = EVERY
 ) -> dict[str, dict[str, list[Shard]]]:
-    """Writes under a folder the shards that are not there yet; returns all, by config and split."""
+    """Writes under a folder the shards of a share that are not there yet; returns all of it, by config and split."""
+    planned = planned[share]
     shards: dict[str, dict[str, list[Shard]]] = {}
     with ThreadPoolExecutor(WRITERS) as pool:  # gathering and compression let other threads run
         written = pool.map(lambda one: write_shard(comparison, one, folder), planned)

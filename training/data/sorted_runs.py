@@ -7,7 +7,7 @@ other, so that a range holds every record of its keys and is small; what is foun
     run 1   [a c   | m z]     range 1               k m m z     ->  rows found in range 1, sorted
 
 Keys are BLAKE2b digests, spread evenly, so that ranges of equal width hold about as many records. Every file is renamed
-to its name when it is whole: whoever is killed carries on with the next one.
+to its name when it is whole: whoever is killed carries on with the next one, and several may share the ranges.
 
 Source: Knuth, "The Art of Computer Programming" 3, section 5.4 (external sorting), with distribution by key in place of
 the merge.
@@ -28,6 +28,7 @@ from training.data.arrow_lists import one_chunk
 HIGH, LOW, RANKING, VALUE = range(4)
 """Rows of a run, (4, records) of uint64: the key in two halves, the rank among records of its key, and a value."""
 ROW_BITS = 56  # of a rank; what stands above them is its order
+EVERY = slice(None)  # share of all there is; slice(rank, None, tasks) is one task's
 DIGEST = 16  # bytes of a key: of 10^9 keys two are the same by chance with a probability of 10^-21
 
 Finder = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -83,37 +84,45 @@ def order_of(records: np.ndarray) -> np.ndarray:
     return records[RANKING] >> np.uint64(ROW_BITS)
 
 
-def key_ranges(runs: Sequence[Path], most: int) -> Iterator[np.ndarray]:
-    """Yields the records of all runs in ranges of keys, of about `most` records at most, sorted by key and rank.
+def key_ranges(
+    runs: Sequence[Path], folder: Path, most: int, share: slice = EVERY
+) -> Iterator[tuple[Path, np.ndarray]]:
+    """Yields the records of all runs in ranges of keys, sorted by key and rank, and the file for what is found in each.
 
-    A file is mapped only while it is read, so that its pages do not stay in memory.
+    A range that has its file is passed over. A run is mapped only while it is read, so that its pages do not stay in
+    memory.
+
+    Args:
+        runs: the files.
+        folder: for a file a range.
+        most: about how many records are in a range.
+        share: which of the ranges.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     total = sum(np.load(run, mmap_mode="r").shape[1] for run in runs)
     ranges = max(1, -(-total // most))
+    files = [(place, folder / f"{place:06}.npy") for place in range(ranges)[share]]
+    if not (left := [(place, file) for place, file in files if not file.exists()]):
+        return
     edges = np.array([2**64 * place // ranges for place in range(1, ranges)], dtype=np.uint64)
     cuts = []
     for run in runs:
         high = np.load(run, mmap_mode="r")[HIGH]
         cuts.append([0, *np.searchsorted(high, edges).tolist(), len(high)])
         del high
-    for place in range(ranges):
+    for place, file in left:
         pieces = [
             np.array(np.load(run, mmap_mode="r")[:, cut[place] : cut[place + 1]])
             for run, cut in zip(runs, cuts, strict=True)
         ]
         records = np.concatenate([np.empty((4, 0), dtype=np.uint64), *pieces], axis=1)
-        yield records[:, by_key(records)]
+        yield file, records[:, by_key(records)]
 
 
-def find_rows(runs: Sequence[Path], finder: Finder, folder: Path, most: int) -> None:
+def find_rows(runs: Sequence[Path], finder: Finder, folder: Path, most: int, share: slice = EVERY) -> None:
     """Leaves the rows of the records that a finder wants, sorted, as a file for each range of keys in a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "whole").exists():
-        return
-    for place, records in enumerate(key_ranges(runs, most)):
-        found = rows_of(records)[finder(records, first_of_key(records))]
-        save_whole(folder / f"{place:06}.npy", np.unique(found))
-    (folder / "whole").touch()
+    for file, records in key_ranges(runs, folder, most, share):
+        save_whole(file, np.unique(rows_of(records)[finder(records, first_of_key(records))]))
 
 
 def first_of_key(records: np.ndarray) -> np.ndarray:
@@ -130,8 +139,9 @@ def rows_of(records: np.ndarray) -> np.ndarray:
 
 def save_whole(path: Path, array: np.ndarray) -> None:
     """Saves an array under its name when it is whole."""
-    np.save(path.with_name("draft.npy"), array)
-    path.with_name("draft.npy").replace(path)
+    draft = path.with_name(f"draft-{path.name}")
+    np.save(draft, array)
+    draft.replace(path)
 
 
 def found_rows(folder: Path, start: int, end: int) -> np.ndarray:
