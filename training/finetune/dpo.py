@@ -29,17 +29,16 @@ from training.finetune.common import (
     train_to_end,
     trainer_arguments,
 )
-from training.finetune.memory_plan import Shape
 from training.finetune.preference_pairs import (
     kept_pairs,
-    longest,
+    pair_sizes,
     render_preference,
     same_base,
     split,
     text_tokenizer,
 )
 from training.finetune.reference import keep_reference
-from training.finetune.run_plan import plan_run
+from training.finetune.run_plan import announce_plan
 from training.finetune.trl_compat import complete_reference
 from training.recipe import Recipe
 from training.stage import Stage, Task, base_input, command, log_progress
@@ -61,7 +60,6 @@ def train_dpo(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Trains and saves the adapter; returns the files to publish and what the card tells of the run."""
     from datasets import Dataset
-    from transformers import AutoConfig
     from trl import DPOConfig
 
     from chat.template import load_tokenizer
@@ -73,18 +71,9 @@ def train_dpo(
     tokenizer = load_tokenizer(base.repo, base.revision)
     rows, counts = kept_pairs(tokenizer, preferences, recipe, arguments.max_length)
     train_rows, held_out = split(rows, recipe.dpo.validation_pairs, arguments.seed)
-    lengths = [longest(tokenizer, row) for row in train_rows]
-    numbers = plan_run(
-        Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision)),
-        recipe.model,
-        arguments,
-        rows=len(train_rows),
-        tokens=2 * sum(lengths),
-        largest_batch=2 * arguments.per_device_train_batch_size * max(lengths),
-        adapters=2,
-    )
-    for name, value in {**counts, **numbers}.items():
+    for name, value in counts.items():
         log_progress("dpo", f"{name}: {value}")
+    announce_plan("dpo", base, recipe.model, arguments, **pair_sizes(tokenizer, train_rows, arguments), adapters=2)
     log_progress("dpo", f"beta {arguments.beta}, loss {'+'.join(arguments.loss_type)}")
     model = load_sft(recipe, base, sft, bool(arguments.bf16))
     sides = [

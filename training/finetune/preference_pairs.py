@@ -52,6 +52,19 @@ def kept_pairs(
     return kept, counts
 
 
+def pair_sizes(tokenizer: Any, rows: list[Any], arguments: Any) -> dict[str, int]:
+    """Sizes of a run over preference pairs, as `run_plan.plan_run` takes them: both replies go through the model.
+
+    Args:
+        tokenizer: of the base.
+        rows: of one epoch.
+        arguments: TRL's config.
+    """
+    lengths = [longest(tokenizer, row) for row in rows]
+    batch = 2 * arguments.per_device_train_batch_size * max(lengths)
+    return {"rows": len(rows), "tokens": 2 * sum(lengths), "largest_batch": batch}
+
+
 def text_similarity(row: dict[str, Any]) -> float:
     """How alike the two replies are, from 0 to 1: difflib's ratio of their characters, case and spaces aside."""
     chosen, rejected = (" ".join(row[side][0]["content"].lower().split()) for side in ("chosen", "rejected"))

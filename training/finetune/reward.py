@@ -21,9 +21,8 @@ from training.finetune.common import (
     train_to_end,
     trainer_arguments,
 )
-from training.finetune.memory_plan import Shape
-from training.finetune.preference_pairs import kept_pairs, longest, same_base
-from training.finetune.run_plan import plan_run
+from training.finetune.preference_pairs import kept_pairs, pair_sizes, same_base
+from training.finetune.run_plan import announce_plan
 from training.recipe import Recipe
 from training.recipe_schema import Model
 from training.stage import Stage, Task, base_input, command, log_progress
@@ -42,7 +41,7 @@ def train_reward(
     """Trains and saves the reward model; returns the files to publish and what the card tells of the run."""
     from datasets import Dataset
     from peft import get_peft_model
-    from transformers import AutoConfig, set_seed
+    from transformers import set_seed
     from trl import RewardConfig, RewardTrainer
 
     from chat.template import load_tokenizer
@@ -52,17 +51,9 @@ def train_reward(
     arguments = RewardConfig(**trainer_arguments(recipe.reward.trl, folder))
     tokenizer = load_tokenizer(base.repo, base.revision)
     rows, counts = kept_pairs(tokenizer, preferences, recipe, arguments.max_length)
-    lengths = [longest(tokenizer, row) for row in rows]
-    numbers = plan_run(
-        Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision)),
-        recipe.model,
-        arguments,
-        rows=len(rows),
-        tokens=2 * sum(lengths),
-        largest_batch=2 * arguments.per_device_train_batch_size * max(lengths),
-    )
-    for name, value in {**counts, **numbers}.items():
+    for name, value in counts.items():
         log_progress("reward", f"{name}: {value}")
+    announce_plan("reward", base, recipe.model, arguments, **pair_sizes(tokenizer, rows, arguments))
     set_seed(arguments.seed)
     scorer = load_scorer(base.repo, base.revision, recipe.model, bool(arguments.bf16))
     adapter = lora_config(scorer, tokenizer, recipe.model.lora, task_type="SEQ_CLS", modules_to_save=["score"])

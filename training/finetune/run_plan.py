@@ -11,7 +11,10 @@ import time
 from typing import Any
 
 from hub.errors import UserError
+from hub.lineage import Input
+from hub.task import log_progress
 from training.finetune.memory_plan import GB, Shape, flops_per_token, memory
+from training.recipe_schema import Model
 
 UTILISATION = 0.4
 """The share of a device's matrix speed that training of this kind reaches: an assumption, printed as one."""
@@ -70,6 +73,26 @@ def matrix_speed(hidden: int, intermediate: int, seconds: float = 0.2) -> float:
         rounds += batch
         finish()
     return rounds * 2 * rows * hidden * intermediate / (time.perf_counter() - started)
+
+
+def announce_plan(stage: str, base: Input, model: Model, arguments: Any, **sizes: int) -> None:
+    """Prints the plan of a run under its stage's name.
+
+    Args:
+        stage: that runs.
+        base: the model that it trains on, of which the config alone is read.
+        model: the recipe's model section.
+        arguments: TRL's config.
+        sizes: as `plan_run` takes them.
+
+    Raises:
+        UserError: it cannot fit.
+    """
+    from transformers import AutoConfig
+
+    shape = Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision))
+    for name, value in plan_run(shape, model, arguments, **sizes).items():
+        log_progress(stage, f"{name}: {value}")
 
 
 def plan_run(

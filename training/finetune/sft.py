@@ -21,8 +21,7 @@ from training.finetune.common import (
     train_to_end,
     trainer_arguments,
 )
-from training.finetune.memory_plan import Shape
-from training.finetune.run_plan import plan_run, steps_of
+from training.finetune.run_plan import announce_plan, steps_of
 from training.finetune.trl_compat import packed_noise
 from training.recipe import Recipe
 from training.stage import Stage, Task, base_input, command, log_progress
@@ -69,7 +68,8 @@ def train_sft(
     log_progress("sft", ", ".join(f"{name}: {value:,}" for name, value in packing.items()))
     if recipe.sft.step_limit:
         arguments.max_steps = min(recipe.sft.step_limit, steps_of(len(dataset), arguments))
-    announce_plan(recipe, base, arguments, encoded, dataset)
+    batch = arguments.per_device_train_batch_size * arguments.max_length
+    announce_plan("sft", base, recipe.model, arguments, rows=len(dataset), tokens=encoded.tokens, largest_batch=batch)
     set_seed(arguments.seed)  # LoRA starts at random: the same recipe starts the same run
     model = add_lora(
         load_base(base.repo, base.revision, recipe.model, bool(arguments.bf16)), tokenizer, recipe.model.lora
@@ -103,17 +103,6 @@ def sft_arguments(trl: dict[str, Any], folder: Path) -> SFTConfig:
         **{"completion_only_loss": True, **trainer_arguments(trl, folder)},
         dataset_kwargs={"skip_prepare_dataset": True},  # training.packing has done it
     )
-
-
-def announce_plan(recipe: Recipe, base: Input, arguments: SFTConfig, encoded: Encoded, dataset: Dataset) -> None:
-    """Prints the plan. Raises UserError where it cannot fit."""
-    from transformers import AutoConfig
-
-    shape = Shape.of(AutoConfig.from_pretrained(base.repo, revision=base.revision))
-    batch = arguments.per_device_train_batch_size * (arguments.max_length or 0)
-    numbers = plan_run(shape, recipe.model, arguments, rows=len(dataset), tokens=encoded.tokens, largest_batch=batch)
-    for name, value in numbers.items():
-        log_progress("sft", f"{name}: {value}")
 
 
 def build_sft_trainer(
